@@ -1,0 +1,41 @@
+//! The contract of shared web sessions.
+//!
+//! This crate holds what every backend and every web framework of the family agrees on:
+//!
+//! - [`SessionStore`], the contract of a store, with [`MemoryStore`] as its reference
+//!   implementation;
+//! - the types it speaks of: [`SessionId`] and [`Key`], [`Record`] and [`Revision`], [`Lease`],
+//!   [`Capabilities`], [`Error`] with its [`ErrorKind`];
+//! - what stores share: [`Slot`] (the commit rule as plain data), [`LockQueue`] (the in-process
+//!   line of waiters), [`Clock`].
+//!
+//! It does no network I/O and knows no web framework and no backend. It uses tokio's timers and
+//! synchronisation.
+
+mod capabilities;
+mod error;
+mod forward;
+mod id;
+mod memory;
+mod queue;
+mod record;
+mod slot;
+mod store;
+mod time;
+
+pub use capabilities::{
+    Capabilities, Fencing, Idempotency, LeaseCheck, LockAbsent, RevisionKind, Support, Sweeping,
+};
+pub use error::{Error, ErrorKind, Operation, Result};
+pub use id::{Key, KeyDigest, KeyHasher, LogId, PrincipalDigest, SessionId};
+pub use memory::{MemoryStore, MemoryStoreBuilder};
+pub use queue::{LockQueue, QueueError, Turn};
+pub use record::{Incarnation, Lease, Lineage, Meta, OpToken, Record, Revision, Write};
+pub use slot::{Holder, LockOutcome, REMEMBERED_OPS, Slot, StoredRecord};
+pub use store::{
+    Cursor, Enumeration, Expected, KeyPage, LockRequest, Locked, PrincipalIndex, ReadOptions,
+    SessionStore, SweepBudget, SweepReport, Then, Under,
+};
+pub use time::{
+    Clock, Deadline, FrozenClock, OffsetClock, SteadyClock, SystemClock, Timestamp, Ttl,
+};

@@ -72,7 +72,6 @@ impl SessionCookie {
     /// assert!(SessionCookie::builder().domain("example.com").build().is_err());
     /// # Ok::<(), session_core::Error>(())
     /// ```
-    #[must_use]
     pub fn builder() -> SessionCookieBuilder {
         SessionCookieBuilder::default()
     }

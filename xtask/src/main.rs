@@ -1,0 +1,51 @@
+//! The project's own commands.
+//!
+//! `cargo xtask test` installs what the tests need and is missing, runs every check, and ends with
+//! one line: `N passed, N failed, N skipped`. [`steps::ALL`] lists what it does, in order.
+#![expect(clippy::print_stdout, reason = "a command line program talks through its output")]
+
+mod conformance;
+mod counts;
+mod deny;
+mod features;
+mod process;
+mod report;
+mod setup;
+mod steps;
+#[cfg(test)]
+mod tidy;
+mod workspace;
+
+use std::{env, process::ExitCode};
+
+use steps::Scope;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  setup           install what the tests need and is missing (Debian packages, cargo-deny)
+  test            set up, then run every check and test
+  test --quick    format, lints and tests only; no installation, no browser
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let scope = match arguments.as_slice() {
+        ["setup"] => Scope::Setup,
+        ["test"] => Scope::Everything,
+        ["test", "--quick"] => Scope::Quick,
+        _ => {
+            print!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match steps::run(scope) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            println!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

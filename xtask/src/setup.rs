@@ -1,0 +1,80 @@
+//! Installs what the tests need, and only what is missing.
+
+use std::{
+    io::{self, IsTerminal},
+    process::{Command, Stdio},
+    thread,
+};
+
+use crate::{counts::Outcome, deny, process, workspace::Workspace};
+
+/// The browser's names; the first is Debian's.
+const BROWSERS: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
+
+/// Programs (any one of them is enough) and the Debian packages that bring them. Without a font a
+/// page has no visible text.
+const PROGRAMS: &[(&[&str], &[&str])] = &[
+    (BROWSERS, &["chromium", "fonts-liberation"]),
+    (&["chromedriver"], &["chromium-driver"]),
+    (&["curl"], &["curl"]),
+];
+
+/// Installs everything. What cannot be installed is noted; whether that is a failure is for the
+/// step that needs it to say.
+pub(crate) fn run(workspace: &Workspace) -> Outcome {
+    let mut outcome = Outcome::default();
+    let (packages, tools) = thread::scope(|scope| {
+        let packages = scope.spawn(debian_packages);
+        let tools = deny::install(workspace).and_then(|()| components());
+        (packages.join().unwrap_or_else(|_| Err(io::Error::other("interrupted"))), tools)
+    });
+    let errors = [packages, tools].into_iter().filter_map(Result::err);
+    outcome.notes.extend(errors.map(|error| error.to_string()));
+    outcome
+}
+
+fn debian_packages() -> io::Result<()> {
+    let missing: Vec<&str> = PROGRAMS
+        .iter()
+        .filter(|(programs, _)| !programs.iter().any(|program| process::find(program).is_some()))
+        .flat_map(|(_, packages)| packages.iter().copied())
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let list = missing.join(" ");
+    println!("installing {list}");
+    let by_hand = || io::Error::other(format!("not installed; as root: apt-get install {list}"));
+    let mut command =
+        as_root().filter(|_| process::find("apt-get").is_some()).ok_or_else(by_hand)?;
+    command.args(["sh", "-c", include_str!("install.sh"), "install"]).args(&missing);
+    if process::run(&mut command)?.success { Ok(()) } else { Err(by_hand()) }
+}
+
+/// A command that runs its arguments as root, without asking for a password when nobody is there.
+fn as_root() -> Option<Command> {
+    let id = Command::new("id").arg("-u").output().ok()?;
+    if id.stdout.starts_with(b"0\n") {
+        return Some(Command::new("env"));
+    }
+    let mut sudo = Command::new(process::find("sudo")?);
+    if process::unattended() || !io::stdin().is_terminal() {
+        sudo.arg("-n");
+    }
+    Some(sudo)
+}
+
+/// Adds rustfmt and clippy where rustup left them out.
+fn components() -> io::Result<()> {
+    let there = |name: &str| {
+        let mut command = Command::new(process::cargo());
+        command.args([name, "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    if there("fmt") && there("clippy") {
+        return Ok(());
+    }
+    let added =
+        process::run(process::command("rustup").args(["component", "add", "rustfmt", "clippy"]))?;
+    if added.success { Ok(()) } else { Err(io::Error::other("rustfmt and clippy are missing")) }
+}

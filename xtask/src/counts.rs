@@ -87,7 +87,7 @@ fn summary(line: &str) -> Option<Counts> {
     })
 }
 
-/// Reads `test name ... ignored, reason` and `test name ... FAILED`.
+/// Reads `test name ... ignored, reason` or `.. ignored (reason)`, and `test name ... FAILED`.
 fn remark(line: &str) -> Option<String> {
     let (name, outcome) = line.strip_prefix("test ")?.rsplit_once(" ... ")?;
     let name = name.trim();
@@ -95,6 +95,7 @@ fn remark(line: &str) -> Option<String> {
         return Some(format!("failed: {name}"));
     }
     let reason = outcome.strip_prefix("ignored")?.trim_start_matches([',', ' ']);
+    let reason = reason.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).unwrap_or(reason);
     let reason = if reason.is_empty() { "no reason given" } else { reason };
     Some(format!("ignored: {name}: {reason}"))
 }
@@ -108,21 +109,23 @@ running 3 tests
 test cases::c01 ... ok
 test cases::c02 ... ignored, the server is not there
 test cases::c03 ... FAILED
+test page        ... ignored (no browser)
 test doc.md - example (line 3) ... ignored
 
-test result: FAILED. 1 passed; 1 failed; 2 ignored; 0 measured; 5 filtered out; finished in 0.1s
+test result: FAILED. 1 passed; 1 failed; 3 ignored; 0 measured; 5 filtered out; finished in 0.1s
 test result: ok. 40 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.1s
 ";
 
     #[test]
     fn sums_and_reasons_are_read() {
         let outcome = Outcome::of_tests(OUTPUT, false);
-        assert_eq!(outcome.counts, Counts { passed: 41, failed: 1, skipped: 2 });
+        assert_eq!(outcome.counts, Counts { passed: 41, failed: 1, skipped: 3 });
         assert_eq!(
             outcome.notes,
             [
                 "ignored: cases::c02: the server is not there",
                 "failed: cases::c03",
+                "ignored: page: no browser",
                 "ignored: doc.md - example (line 3): no reason given",
             ]
         );

@@ -1,0 +1,96 @@
+//! Two instances of an example on one store.
+
+use std::{fs, net::SocketAddr, path::PathBuf};
+
+use tokio::process::Command;
+
+use crate::{Example, Result, program::Program};
+
+/// Two instances on one fresh directory of session files.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    example: Example,
+    folder: PathBuf,
+    /// The instance named `a`.
+    pub(crate) a: Instance,
+    /// The instance named `b`.
+    pub(crate) b: Instance,
+}
+
+/// One running instance.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    program: Program,
+}
+
+impl Fleet {
+    /// Starts both instances. Files and logs go to `target/e2e/EXAMPLE/SCENARIO`, and stay.
+    pub(crate) async fn start(example: &Example, scenario: &str) -> Result<Self> {
+        let folder = example.folder().join(scenario);
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        fs::create_dir_all(&folder)?;
+        let a = Instance::start(example, &folder, "a").await?;
+        let b = Instance::start(example, &folder, "b").await?;
+        Ok(Self { example: example.clone(), folder, a, b })
+    }
+
+    /// The address for the request of this number: the instances take turns.
+    pub(crate) fn balance(&self, number: usize) -> SocketAddr {
+        if number.is_multiple_of(2) { self.a.address() } else { self.b.address() }
+    }
+
+    /// Kills both instances and starts them again.
+    pub(crate) async fn restart(&mut self) -> Result {
+        self.a.program.kill().await?;
+        self.b.program.kill().await?;
+        self.a = Instance::start(&self.example, &self.folder, "a").await?;
+        self.b = Instance::start(&self.example, &self.folder, "b").await?;
+        Ok(())
+    }
+
+    /// The scenario's own folder.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        &self.folder
+    }
+}
+
+impl Instance {
+    async fn start(
+        example: &Example,
+        folder: &std::path::Path,
+        name: &'static str,
+    ) -> Result<Self> {
+        let mut command = Command::new(example.program());
+        command
+            .env("PORT", "0")
+            .env("SESSION_STORE", format!("files://{}", folder.join("store").display()))
+            .env("INSTANCE", name);
+        let log = folder.join(format!("{name}.log"));
+        let program = Program::start(&mut command, &log, port).await;
+        let program =
+            program.map_err(|error| format!("instance {name}: {error}; see {}", log.display()))?;
+        Ok(Self { program })
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.program.address
+    }
+}
+
+/// Reads `listening on http://127.0.0.1:8080`.
+fn port(line: &str) -> Option<u16> {
+    let (_, address) = line.split_once("listening on http://")?;
+    address.trim_end_matches('/').rsplit(':').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_port_is_read_from_the_line() {
+        assert_eq!(super::port("listening on http://127.0.0.1:8080"), Some(8080));
+        assert_eq!(super::port("starting"), None);
+    }
+}

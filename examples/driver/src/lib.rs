@@ -1,0 +1,50 @@
+//! Drives the example programs from outside.
+//!
+//! Every example answers the same plain HTTP and shows the same page, so one driver tests them
+//! all. It starts two instances on one store, as behind a load balancer that knows no stickiness,
+//! and plays its scenarios over plain HTTP and, on the page, in headless Chromium.
+//!
+//! What an example answers:
+//!
+//! | request | answer |
+//! | --- | --- |
+//! | `GET /` | the page |
+//! | `POST /login`, form `user` | logs in under a new id |
+//! | `POST /logout` | ends the session |
+//! | `GET /me` | JSON `{user, count, cart, instance, store}`, read only |
+//! | `POST /cart`, form `item` | puts the item under its own key (merge mode) |
+//! | `POST /count` | JSON `{count}`, one more than before (`update`) |
+//! | `POST /exclusive?ms=N` | JSON `{count}`, likewise, holding the lock for N ms |
+//! | `GET /healthz` | 200 |
+//!
+//! Its environment is `PORT` (0 for any free one), `SESSION_STORE` (a URL) and `INSTANCE`; it
+//! prints `listening on http://HOST:PORT`.
+//!
+//! An example has the driver as the `main` of a test without a harness:
+//!
+//! ```no_run
+//! # let program = "target/debug/example-axum";
+//! # let target = "target";
+//! example_driver::Example::new("axum", program, target).test();
+//! ```
+
+mod client;
+mod fleet;
+mod page;
+mod program;
+mod scenario;
+mod trials;
+mod webdriver;
+
+pub use trials::Example;
+
+/// Anything that went wrong, in words.
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// A result in words.
+type Result<T = ()> = std::result::Result<T, Error>;
+
+/// Fails with `otherwise` unless `holds`.
+fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Result {
+    if holds { Ok(()) } else { Err(otherwise().into()) }
+}

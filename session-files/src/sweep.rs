@@ -1,0 +1,257 @@
+//! The walk over all keys: the sweep and the enumeration.
+//!
+//! Directories and names are visited in the order of their digests, so a single digest says where
+//! a walk goes on, in any process. Records are looked at by their status; none is opened.
+
+use std::{
+    collections::BTreeMap,
+    ops::ControlFlow,
+    time::{Duration, Instant},
+};
+
+use session_core::{Cursor, Key, KeyDigest, SweepReport};
+
+use crate::{
+    fault::Outcome,
+    layout::{FileKind, Place, deadline_of, fan_out, leaf_path, parse_name, top_path},
+    section::{Section, Vault},
+    tree::Tree,
+};
+
+/// The last key that a walk looked at; `None` before the first.
+pub(crate) type Position = Option<KeyDigest>;
+
+pub(crate) fn cursor_of(position: Position) -> Option<Cursor> {
+    position.map(|digest| Cursor::new(digest.as_bytes().to_vec()))
+}
+
+/// The position that a cursor names; the beginning for a cursor of another store.
+pub(crate) fn position_of(cursor: Option<&Cursor>) -> Position {
+    let bytes = cursor.and_then(|cursor| <[u8; 32]>::try_from(cursor.as_bytes()).ok());
+    bytes.map(KeyDigest::from_bytes)
+}
+
+/// What bounds one piece of a walk: a count, and a time after which nothing more is begun.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) count: usize,
+    pub(crate) time: Duration,
+}
+
+/// A key with something to remove.
+#[derive(Debug, Clone)]
+pub(crate) struct Leftovers {
+    pub(crate) digest: KeyDigest,
+    expired: bool,
+    lease: bool,
+    temps: Vec<String>,
+}
+
+/// One piece of a sweep.
+#[derive(Debug, Default)]
+pub(crate) struct SweepPiece {
+    pub(crate) report: SweepReport,
+    /// Keys that were in use just now, to be cleaned later.
+    pub(crate) busy: Vec<Leftovers>,
+    /// Where to go on; `None` at the end.
+    pub(crate) next: Position,
+}
+
+/// Sweeps on from `after`. `locked` does its argument while a key is locked, or answers `None`
+/// when the key is in use.
+pub(crate) fn sweep_piece(
+    vault: &Vault,
+    after: Position,
+    bounds: Bounds,
+    locked: impl Fn(&Leftovers) -> Option<Outcome<Cleaned>>,
+) -> Outcome<SweepPiece> {
+    let mut piece = SweepPiece::default();
+    let started = Instant::now();
+    piece.next = walk(&vault.tree, after, |step| {
+        let report = &mut piece.report;
+        match step {
+            Step::LeafEnd => {}
+            Step::Unreadable => report.skipped += 1,
+            Step::Key(digest, files) => {
+                report.scanned += usize::from(files.record || files.lease);
+                match leftovers(vault, digest, files) {
+                    Err(_) => report.skipped += 1,
+                    Ok(None) => {}
+                    Ok(Some(found)) => match locked(&found) {
+                        Some(outcome) => count(report, outcome),
+                        None => piece.busy.push(found),
+                    },
+                }
+            }
+        }
+        stop_if(report.scanned >= bounds.count || started.elapsed() >= bounds.time)
+    })?;
+    Ok(piece)
+}
+
+/// What became of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cleaned {
+    /// Its record is gone; it had expired so long ago.
+    Removed(Duration),
+    /// Its record had expired when it was looked at, and is live or gone by now.
+    Spared,
+    /// There was no expired record, only something beside it.
+    Tidied,
+}
+
+/// Adds what a piece did to the report of the whole.
+pub(crate) fn add(report: &mut SweepReport, piece: &SweepReport) {
+    report.scanned += piece.scanned;
+    report.deleted += piece.deleted;
+    report.skipped += piece.skipped;
+    report.oldest_lag = report.oldest_lag.max(piece.oldest_lag);
+}
+
+/// Adds what became of one key to a report.
+pub(crate) fn count<E>(report: &mut SweepReport, outcome: Result<Cleaned, E>) {
+    match outcome {
+        Ok(Cleaned::Removed(lag)) => {
+            report.deleted += 1;
+            report.oldest_lag = report.oldest_lag.max(Some(lag));
+        }
+        Ok(Cleaned::Tidied) => {}
+        Ok(Cleaned::Spared) | Err(_) => report.skipped += 1,
+    }
+}
+
+impl Leftovers {
+    /// Removes what is still to be removed. The caller holds the key's locks.
+    pub(crate) fn clean(&self, section: &Section<'_>) -> Outcome<Cleaned> {
+        for temp in &self.temps {
+            section.remove_stray_temp(temp)?;
+        }
+        let cleaned = match self.expired {
+            true => section.remove_expired_record()?.map_or(Cleaned::Spared, Cleaned::Removed),
+            false => Cleaned::Tidied,
+        };
+        if self.lease {
+            section.remove_stray_lease()?;
+        }
+        Ok(cleaned)
+    }
+}
+
+fn leftovers(vault: &Vault, digest: KeyDigest, files: Files) -> Outcome<Option<Leftovers>> {
+    let expired = files.record && !is_live(vault, &digest)?;
+    // A lease beside a live record is its holder's affair.
+    let lease = files.lease && (expired || !files.record);
+    let found = Leftovers { digest, expired, lease, temps: files.temps };
+    Ok((expired || lease || !found.temps.is_empty()).then_some(found))
+}
+
+fn is_live(vault: &Vault, digest: &KeyDigest) -> Outcome<bool> {
+    let Some(status) = vault.tree.status(&Place::of(digest).record())? else { return Ok(false) };
+    let now = vault.time.now(&vault.tree)?;
+    // What is not a file was not put there by us, and stays.
+    Ok(!status.is_file || !deadline_of(status.mtime).has_passed(now))
+}
+
+/// One page of the keys of live sessions.
+pub(crate) fn page(
+    vault: &Vault,
+    after: Position,
+    bounds: Bounds,
+) -> Outcome<(Vec<Key>, Position)> {
+    let mut keys = Vec::new();
+    let started = Instant::now();
+    let next = walk(&vault.tree, after, |step| {
+        if let Step::Key(digest, Files { record: true, .. }) = step
+            && is_live(vault, &digest).unwrap_or(false)
+        {
+            keys.push(Key::from_digest(digest));
+        }
+        stop_if(keys.len() >= bounds.count || started.elapsed() >= bounds.time)
+    })?;
+    Ok((keys, next))
+}
+
+fn stop_if(stop: bool) -> ControlFlow<()> {
+    if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}
+
+/// What a walk comes to.
+enum Step {
+    Key(KeyDigest, Files),
+    /// A directory that cannot be read.
+    Unreadable,
+    /// All of a directory was visited, or there was nothing in it.
+    LeafEnd,
+}
+
+/// The files of one key in its directory.
+#[derive(Debug, Default)]
+struct Files {
+    record: bool,
+    lease: bool,
+    temps: Vec<String>,
+}
+
+/// Visits all keys after `after` in the order of their digests until `visit` stops it; returns
+/// where it was stopped, `None` at the end.
+fn walk(
+    tree: &Tree,
+    after: Position,
+    mut visit: impl FnMut(Step) -> ControlFlow<()>,
+) -> Outcome<Position> {
+    let from = after.map(|digest| {
+        let [top, leaf, ..] = *digest.as_bytes();
+        (top, leaf)
+    });
+    for top in children(tree, ".")?.into_iter().filter(|top| Some((*top, u8::MAX)) >= from) {
+        for leaf in children(tree, &top_path(top))? {
+            if Some((top, leaf)) < from {
+                continue;
+            }
+            let files = match keys_of(tree, &leaf_path(top, leaf)) {
+                Ok(files) => files,
+                Err(_) if visit(Step::Unreadable).is_break() => return Ok(end_of(top, leaf)),
+                Err(_) => continue,
+            };
+            for (digest, files) in files.into_iter().filter(|(digest, _)| Some(*digest) > after) {
+                if visit(Step::Key(digest, files)).is_break() {
+                    return Ok(Some(digest));
+                }
+            }
+            if visit(Step::LeafEnd).is_break() {
+                return Ok(end_of(top, leaf));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The fan-out directories below a directory, in order.
+fn children(tree: &Tree, path: &str) -> Outcome<Vec<u8>> {
+    let names = tree.names(path)?.unwrap_or_default();
+    let mut children: Vec<u8> = names.iter().filter_map(|name| fan_out(name)).collect();
+    children.sort_unstable();
+    Ok(children)
+}
+
+fn keys_of(tree: &Tree, path: &str) -> Outcome<BTreeMap<KeyDigest, Files>> {
+    let mut keys = BTreeMap::<KeyDigest, Files>::new();
+    for name in tree.names(path)?.unwrap_or_default() {
+        let Some((digest, kind)) = parse_name(&name) else { continue };
+        let files = keys.entry(digest).or_default();
+        match kind {
+            FileKind::Record => files.record = true,
+            FileKind::Lease => files.lease = true,
+            FileKind::Temp => files.temps.extend(String::from_utf8(name)),
+        }
+    }
+    Ok(keys)
+}
+
+/// The position behind every key of a directory.
+fn end_of(top: u8, leaf: u8) -> Position {
+    let mut bytes = [u8::MAX; 32];
+    let [first, second, ..] = &mut bytes;
+    (*first, *second) = (top, leaf);
+    Some(KeyDigest::from_bytes(bytes))
+}

@@ -1,0 +1,261 @@
+//! The directory tree of a store: the calls into the file system.
+//!
+//! Everything goes through one descriptor of the root directory, opened once. So what this store
+//! locks and what it writes are always in the same tree, even when the path is renamed, mounted
+//! over or replaced by a link meanwhile.
+
+use std::{
+    fs::File,
+    io::{ErrorKind, Read, Write},
+    os::fd::OwnedFd,
+};
+
+use nix::{
+    dir::Dir,
+    errno::Errno,
+    fcntl::{AtFlags, OFlag, openat, renameat},
+    sys::{
+        stat::{
+            FileStat, Mode, SFlag, UtimensatFlags, fstat, fstatat, futimens, mkdirat, utimensat,
+        },
+        time::TimeSpec,
+    },
+    unistd::{UnlinkatFlags, close, fsync, unlinkat},
+};
+use session_core::Timestamp;
+
+use crate::{
+    config::Durability,
+    fault::{Fault, Outcome},
+    layout::{CLOCK, Place, timestamp_of},
+};
+
+/// How often a read is tried when the file was replaced under it on a network mount.
+const ATTEMPTS: usize = 3;
+
+/// An opened root directory.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    root: OwnedFd,
+    clock: File,
+    durability: Durability,
+    /// Milliseconds that a file's time is exact to: 1, or 1,000.
+    pub(crate) granularity: u64,
+}
+
+/// What a file's status tells.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Status {
+    pub(crate) is_file: bool,
+    pub(crate) mtime: TimeSpec,
+}
+
+impl From<&FileStat> for Status {
+    fn from(stat: &FileStat) -> Self {
+        let kind = SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits());
+        Self {
+            is_file: kind == SFlag::S_IFREG,
+            mtime: TimeSpec::new(stat.st_mtime, stat.st_mtime_nsec),
+        }
+    }
+}
+
+impl Tree {
+    /// A tree below `root`, whose checks have been made.
+    pub(crate) fn new(root: OwnedFd, durability: Durability, granularity: u64) -> Outcome<Self> {
+        let clock = open_private(&root, CLOCK)?;
+        Ok(Self { root, clock, durability, granularity })
+    }
+
+    /// All of a file, and its modification time; `None` without a file.
+    ///
+    /// Never follows a link at the file's name, and never waits for the other end of a pipe.
+    pub(crate) fn read(&self, path: &str) -> Outcome<Option<(Vec<u8>, TimeSpec)>> {
+        let mut attempt = 1;
+        loop {
+            match self.read_once(path) {
+                Err(Fault::Io(error)) if attempt < ATTEMPTS && was_replaced(&error) => attempt += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn read_once(&self, path: &str) -> Outcome<Option<(Vec<u8>, TimeSpec)>> {
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let mut file = match openat(&self.root, path, flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(Errno::ENOENT) => return Ok(None),
+            // A link, a socket.
+            Err(Errno::ELOOP | Errno::ENXIO) => return Err(Fault::Damage(NOT_A_FILE)),
+            Err(errno) => return Err(errno.into()),
+        };
+        let stat = fstat(&file)?;
+        let status = Status::from(&stat);
+        if !status.is_file {
+            return Err(Fault::Damage(NOT_A_FILE));
+        }
+        let mut bytes = vec![0; usize::try_from(stat.st_size).unwrap_or_default()];
+        file.read_exact(&mut bytes)?;
+        Ok(Some((bytes, status.mtime)))
+    }
+
+    /// The status of a name, of the link itself if it is one.
+    pub(crate) fn status(&self, path: &str) -> Outcome<Option<Status>> {
+        match fstatat(&self.root, path, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(Status::from(&stat))),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// The names in a directory in no order, without `.` and `..`; `None` without the directory.
+    pub(crate) fn names(&self, path: &str) -> Outcome<Option<Vec<Vec<u8>>>> {
+        let mut directory = match Dir::openat(&self.root, path, directory_flags(), Mode::empty()) {
+            Ok(directory) => directory,
+            Err(Errno::ENOENT) => return Ok(None),
+            Err(errno) => return Err(errno.into()),
+        };
+        let mut names = Vec::new();
+        for entry in directory.iter() {
+            let name = entry?.file_name().to_bytes().to_vec();
+            if name != b"." && name != b".." {
+                names.push(name);
+            }
+        }
+        Ok(Some(names))
+    }
+
+    /// Puts a file in the place of the key's record in one step: whatever happens, the name shows
+    /// the whole old file or the whole new one.
+    pub(crate) fn replace_record(
+        &self,
+        place: &Place,
+        bytes: &[u8],
+        mtime: TimeSpec,
+    ) -> Outcome<()> {
+        let temp = place.temp(fastrand::u64(..));
+        let written = self
+            .create_new(place, &temp)
+            .and_then(|file| fill(file, bytes, mtime, self.durability))
+            .and_then(|()| Ok(renameat(&self.root, &*temp, &self.root, &*place.record())?));
+        if let Err(fault) = written {
+            // The sweep removes what cannot be removed now.
+            self.remove(&temp).ok();
+            return Err(fault);
+        }
+        Ok(())
+    }
+
+    /// Makes changes to a directory survive a power failure, where that is asked for.
+    pub(crate) fn settle(&self, directory: &str) -> Outcome<()> {
+        if self.durability == Durability::DataAndDirectory {
+            fsync(openat(&self.root, directory, directory_flags(), Mode::empty())?)?;
+        }
+        Ok(())
+    }
+
+    /// Creates a file that must not exist, with the directories above it.
+    pub(crate) fn create_new(&self, place: &Place, path: &str) -> Outcome<File> {
+        match self.try_create(path) {
+            Err(Errno::ENOENT) => {
+                self.make_directories(place)?;
+                Ok(self.try_create(path)?)
+            }
+            created => Ok(created?),
+        }
+    }
+
+    fn try_create(&self, path: &str) -> Result<File, Errno> {
+        let flags =
+            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        openat(&self.root, path, flags, private()).map(File::from)
+    }
+
+    /// Opens a file that exists, to overwrite it.
+    pub(crate) fn open_existing(&self, path: &str) -> Outcome<File> {
+        let flags = OFlag::O_WRONLY | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        Ok(openat(&self.root, path, flags, Mode::empty())?.into())
+    }
+
+    /// Opens a file for locking, and creates it if need be.
+    pub(crate) fn open_lock(&self, path: &str) -> Outcome<File> {
+        open_private(&self.root, path)
+    }
+
+    fn make_directories(&self, place: &Place) -> Outcome<()> {
+        let top = place.directory().get(..2).unwrap_or_default();
+        self.make_directory(top)?;
+        self.make_directory(place.directory())?;
+        self.settle(top)?;
+        self.settle(".")
+    }
+
+    pub(crate) fn make_directory(&self, path: &str) -> Outcome<()> {
+        match mkdirat(&self.root, path, Mode::S_IRWXU) {
+            Ok(()) | Err(Errno::EEXIST) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Removes a name; whether it was there.
+    pub(crate) fn remove(&self, path: &str) -> Outcome<bool> {
+        match unlinkat(&self.root, path, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) => Ok(true),
+            Err(Errno::ENOENT) => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Sets the modification time of a name, of the link itself if it is one.
+    pub(crate) fn set_mtime(&self, path: &str, mtime: TimeSpec) -> Outcome<()> {
+        let flag = UtimensatFlags::NoFollowSymlink;
+        Ok(utimensat(&self.root, path, &TimeSpec::UTIME_OMIT, &mtime, flag)?)
+    }
+
+    /// The time by the clock of the file server, which for a local disk is this machine's. Fails
+    /// when nothing can be written.
+    pub(crate) fn server_time(&self) -> Outcome<Timestamp> {
+        futimens(&self.clock, &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW)?;
+        Ok(timestamp_of(Status::from(&fstat(&self.clock)?).mtime))
+    }
+}
+
+const NOT_A_FILE: &str = "what is stored under its name is not a regular file";
+
+/// Mode 0600.
+fn private() -> Mode {
+    Mode::S_IRUSR | Mode::S_IWUSR
+}
+
+pub(crate) fn directory_flags() -> OFlag {
+    OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC
+}
+
+/// Opens a file of the store's own, and creates it if need be.
+fn open_private(root: &OwnedFd, path: &str) -> Outcome<File> {
+    let flags =
+        OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    Ok(openat(root, path, flags, private())?.into())
+}
+
+/// Writes a new file. Errors of `close` count: network mounts and quotas report there.
+pub(crate) fn fill(
+    mut file: File,
+    bytes: &[u8],
+    mtime: TimeSpec,
+    durability: Durability,
+) -> Outcome<()> {
+    file.write_all(bytes)?;
+    if mtime != TimeSpec::UTIME_NOW {
+        futimens(&file, &TimeSpec::UTIME_OMIT, &mtime)?;
+    }
+    if durability != Durability::None {
+        file.sync_all()?;
+    }
+    Ok(close(file)?)
+}
+
+/// Whether another client of a network mount replaced or removed the file that was being read.
+fn was_replaced(error: &std::io::Error) -> bool {
+    error.kind() == ErrorKind::UnexpectedEof || error.kind() == ErrorKind::StaleNetworkFileHandle
+}

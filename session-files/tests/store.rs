@@ -1,5 +1,7 @@
 //! What the conformance suite does not ask: this store's own ways, on the file server's clock.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 use std::{sync::Arc, time::Duration};
 
 use session_core::{

@@ -13,12 +13,17 @@
 //! synchronisation.
 
 mod capabilities;
+mod codec;
+mod envelope;
 mod error;
+mod format;
 mod forward;
 mod id;
 mod memory;
+mod merge;
 mod queue;
 mod record;
+mod session;
 mod slot;
 mod store;
 mod time;
@@ -26,11 +31,20 @@ mod time;
 pub use capabilities::{
     Capabilities, Fencing, Idempotency, LeaseCheck, LockAbsent, RevisionKind, Support, Sweeping,
 };
+pub use codec::{Codec, decode_as};
 pub use error::{Error, ErrorKind, Operation, Result};
+pub use format::{
+    Alias, Document, DocumentState, Entries, Format, FormatCapabilities, Header, NativeFormat,
+};
 pub use id::{Key, KeyDigest, KeyHasher, LogId, PrincipalDigest, SessionId};
 pub use memory::{MemoryStore, MemoryStoreBuilder};
+pub use merge::{MergeRule, merge_entry};
 pub use queue::{LockQueue, QueueError, Turn};
 pub use record::{Incarnation, Lease, Lineage, Meta, OpToken, Record, Revision, Write};
+pub use session::{
+    CookieChange, EpochCheck, Lifetime, LockedSession, Login, ReadOnlySession, Session,
+    SessionData, SessionFacts, SessionManager, SessionManagerBuilder,
+};
 pub use slot::{Holder, LockOutcome, REMEMBERED_OPS, Slot, StoredRecord};
 pub use store::{
     Cursor, Enumeration, Expected, KeyPage, LockRequest, Locked, PrincipalIndex, ReadOptions,

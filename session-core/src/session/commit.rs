@@ -1,0 +1,311 @@
+//! Saving: conditional commits, merged and retried.
+
+use tokio::time::Instant;
+
+use super::{
+    Session,
+    data::SessionData,
+    events,
+    load::gone,
+    lock::Hold,
+    manager::SessionManager,
+    resend::Resend,
+    state::{CookieChange, Phase, Place, State},
+};
+use crate::{
+    Entries, Error, ErrorKind, Expected, Key, KeyDigest, Lineage, OpToken, Operation, QueueError,
+    Result, Revision, SessionId, Then, Ttl, Turn, Under, Write,
+};
+
+/// After so many conflicts a committer takes the store's lock, so that it is its turn for sure.
+/// Conflicts within the process are avoided by the line, so these come from other servers.
+const MAX_CONFLICTS: u32 = 4;
+
+/// How often a fresh id may turn out to be taken. Once would be a miracle.
+const MAX_COLLISIONS: u32 = 3;
+
+/// What a commit makes of the data: nothing more (a save), or a closure's changes (an update).
+pub(super) type Step<'a, R> = &'a mut (dyn FnMut(&mut SessionData) -> Result<R> + Send);
+
+impl Session {
+    /// Applies `step` to the session and saves it, again and again until nobody was in between.
+    pub(super) async fn transact<R: Send>(
+        &self,
+        state: &mut State,
+        step: Step<'_, R>,
+        deadline: Instant,
+        mut turn: Option<Turn>,
+    ) -> Result<R> {
+        let mut conflicts = 0;
+        loop {
+            let Phase::Stored(place) = &state.phase else {
+                return self.create(state, step).await;
+            };
+            let place = place.clone();
+            let mut data = state.data.clone();
+            let outcome = step(&mut data)?;
+            if !data.is_changed() {
+                return Ok(outcome);
+            }
+            let expected = Expected::Revision(place.revision);
+            let Err(error) = self.save_at(state, &place, data, expected).await else {
+                return Ok(outcome);
+            };
+            conflicts += 1;
+            let in_time = Instant::now() < deadline && !error.maybe_applied();
+            match error.kind() {
+                ErrorKind::LockHeld if in_time => {
+                    return self.transact_locked(state, step, deadline).await;
+                }
+                ErrorKind::Conflict if in_time && conflicts > MAX_CONFLICTS && self.can_lock() => {
+                    return self.transact_locked(state, step, deadline).await;
+                }
+                ErrorKind::Conflict if in_time => {
+                    self.catch_up(state, &place.key, &mut turn, error, deadline).await?;
+                }
+                _ => return Err(self.note(state, &place.key, error)),
+            }
+        }
+    }
+
+    /// Takes the store's lock for one commit.
+    async fn transact_locked<R: Send>(
+        &self,
+        state: &mut State,
+        step: Step<'_, R>,
+        deadline: Instant,
+    ) -> Result<R> {
+        let wait = deadline.saturating_duration_since(Instant::now());
+        let Some(hold) = self.acquire(state, wait).await? else {
+            return self.create(state, step).await;
+        };
+        let mut data = state.data.clone();
+        let outcome = step(&mut data)?;
+        self.commit_held(state, data, hold).await?;
+        Ok(outcome)
+    }
+
+    /// Saves under a lock and frees it, in one step; frees it also when nothing is to be saved.
+    pub(super) async fn commit_held(
+        &self,
+        state: &mut State,
+        data: SessionData,
+        hold: Hold,
+    ) -> Result<()> {
+        let Phase::Stored(place) = &state.phase else { return Err(gone(Operation::Save)) };
+        let place = place.clone();
+        if !data.is_changed() {
+            return hold.release().await;
+        }
+        let (lease, then) = (hold.lease().clone(), Then::Release);
+        let expected = Expected::Lease { lease: &lease, revision: place.revision, then };
+        match self.save_at(state, &place, data, expected).await {
+            Ok(()) => {
+                hold.disarm();
+                Ok(())
+            }
+            // The guard goes out of scope and frees the lock, if it is still ours.
+            Err(error) => Err(self.note(state, &place.key, error)),
+        }
+    }
+
+    /// Writes `data` where the record is and takes over what was written.
+    async fn save_at(
+        &self,
+        state: &mut State,
+        place: &Place,
+        data: SessionData,
+        expected: Expected<'_>,
+    ) -> Result<()> {
+        let entries = data.current();
+        let write = self.write(state, entries.clone())?;
+        let ttl = write.ttl;
+        let revision = self.manager().save(&place.key, write, expected).await?;
+        let remaining = self.remaining(state, ttl);
+        let place = Place::new(place.key.clone(), revision, remaining, place.aliased);
+        self.extend_cookie(&place, remaining);
+        state.saved(place, entries);
+        Ok(())
+    }
+
+    /// After a conflict: stands in line with the process' other committers, and reads again.
+    async fn catch_up(
+        &self,
+        state: &mut State,
+        key: &Key,
+        turn: &mut Option<Turn>,
+        mut error: Error,
+        deadline: Instant,
+    ) -> Result<()> {
+        if turn.is_none() {
+            *turn = Some(self.manager().stand_in_line(key.digest(), deadline).await?);
+            return self.read_again(state).await;
+        }
+        let Some(current) = error.take_current() else { return self.read_again(state).await };
+        let found = self.manager().resolve(key, Some(current), Default::default()).await?;
+        self.take_over(state, key, found)
+    }
+
+    /// Makes the first record of a session, under an id of its own.
+    async fn create<R: Send>(&self, state: &mut State, step: Step<'_, R>) -> Result<R> {
+        match state.phase {
+            Phase::New => {}
+            Phase::JustRetired => {
+                return Err(Error::new(ErrorKind::Conflict, "session", Operation::Create)
+                    .with_detail("the session's id was replaced a moment ago"));
+            }
+            _ => return Err(gone(Operation::Save)),
+        }
+        let mut data = state.data.clone();
+        let outcome = step(&mut data)?;
+        let entries = data.current();
+        if !state.is_worth_storing(&entries) {
+            return Ok(outcome);
+        }
+        let write = self.write(state, entries.clone())?;
+        let remaining = self.remaining(state, write.ttl);
+        let (id, revision) = self.manager().create_fresh(write, None).await?;
+        let key = self.manager().key(&id);
+        events::created(&key);
+        state.saved(Place::new(key, revision, remaining, false), entries);
+        self.set_cookie(CookieChange::Set { id, remaining });
+        Ok(outcome)
+    }
+
+    /// Extends a session that was used and not changed, if enough of its life has passed.
+    pub(super) async fn touch_if_due(&self, state: &mut State) -> Result<()> {
+        let ttl = self.idle(state);
+        let full = self.remaining(state, ttl);
+        let Phase::Stored(place) = &mut state.phase else { return Ok(()) };
+        let due = match (full.duration(), place.remaining().duration()) {
+            (Some(full), Some(left)) => left + self.manager().settings().touch_after <= full,
+            (None, Some(_)) => true,
+            (_, None) => false,
+        };
+        if !due {
+            return Ok(());
+        }
+        let op = OpToken::generate()?;
+        let incarnation = place.revision.incarnation();
+        match self.manager().store().touch(&place.key, ttl, incarnation, op).await {
+            Ok(()) => {
+                place.extended(full);
+                let place = place.clone();
+                self.extend_cookie(&place, full);
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                events::gone(&place.key);
+                state.phase = Phase::Gone;
+                Ok(())
+            }
+            // The id was rotated by a parallel request, which counts as activity.
+            Err(error) if error.kind() == ErrorKind::Conflict => Ok(()),
+            // A layout without a touch keeps its sessions alive by saves only, and says so.
+            Err(error) if error.kind() == ErrorKind::Unsupported => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn write(&self, state: &State, entries: Entries) -> Result<Write> {
+        let payload = self.manager().format().encode(&state.document(entries))?;
+        Ok(Write::new(payload, self.idle(state)).with_meta(state.meta))
+    }
+
+    pub(super) fn idle(&self, state: &State) -> Ttl {
+        let own = state.own_idle.or(state.header.idle);
+        own.unwrap_or_else(|| self.manager().settings().lifetime.idle.into())
+    }
+
+    /// What is left of the session's life after a write that lasts for `ttl`.
+    pub(super) fn remaining(&self, state: &State, ttl: Ttl) -> Ttl {
+        let now = self.manager().now();
+        crate::Deadline::after(now, ttl, state.meta.absolute_deadline).remaining(now)
+    }
+
+    fn can_lock(&self) -> bool {
+        self.manager().store().capabilities().locking.is_yes()
+    }
+
+    /// Remembers what an error says about the session, and passes it on.
+    fn note(&self, state: &mut State, key: &Key, error: Error) -> Error {
+        match error.kind() {
+            ErrorKind::NotFound => {
+                events::gone(key);
+                state.phase = Phase::Gone;
+            }
+            ErrorKind::LockLost => events::lock_lost(key),
+            _ => {}
+        }
+        error
+    }
+}
+
+impl SessionManager {
+    /// Stands in the line of this process' committers of one session.
+    pub(super) async fn stand_in_line(&self, key: &KeyDigest, deadline: Instant) -> Result<Turn> {
+        let kind = match self.line().enter(key, deadline).await {
+            Ok(turn) => return Ok(turn),
+            Err(QueueError::Full) => ErrorKind::TooManyWaiters,
+            Err(QueueError::Timeout) => ErrorKind::LockTimeout,
+        };
+        Err(Error::new(kind, "session", Operation::Save)
+            .with_detail("others kept changing the session"))
+    }
+
+    /// One save; sent again if its reply was lost.
+    pub(super) async fn save(
+        &self,
+        key: &Key,
+        write: Write,
+        expected: Expected<'_>,
+    ) -> Result<Revision> {
+        let op = OpToken::generate()?;
+        let mut resend = Resend::new(self.store().capabilities());
+        loop {
+            let outcome = self.store().save(key, write.clone(), expected, op).await;
+            if !resend.is_due(&outcome).await {
+                return resend.settle(outcome);
+            }
+        }
+    }
+
+    /// Creates a record under a new id; sent again if its reply was lost.
+    pub(super) async fn create_fresh(
+        &self,
+        write: Write,
+        under: Option<Under<'_>>,
+    ) -> Result<(SessionId, Revision)> {
+        let mut collisions = 0;
+        loop {
+            let id = SessionId::generate()?;
+            match self.create_at(&self.key(&id), write.clone(), under).await {
+                Err(error)
+                    if error.kind() == ErrorKind::AlreadyExists
+                        && !error.maybe_applied()
+                        && collisions < MAX_COLLISIONS =>
+                {
+                    collisions += 1;
+                }
+                outcome => return outcome.map(|revision| (id, revision)),
+            }
+        }
+    }
+
+    pub(super) async fn create_at(
+        &self,
+        key: &Key,
+        write: Write,
+        under: Option<Under<'_>>,
+    ) -> Result<Revision> {
+        let write = write.with_lineage(Lineage::Continue);
+        let op = OpToken::generate()?;
+        let mut resend = Resend::new(self.store().capabilities());
+        loop {
+            let outcome = self.store().create(key, write.clone(), op, under).await;
+            if !resend.is_due(&outcome).await {
+                return resend.settle(outcome);
+            }
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! The session handle.
+
+mod commit;
+mod config;
+mod data;
+mod end;
+mod events;
+mod load;
+mod lock;
+mod manager;
+mod read_only;
+mod resend;
+mod rotate;
+mod state;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex as SyncMutex, MutexGuard as SyncGuard, PoisonError},
+    time::Duration,
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::{
+    sync::{Mutex, MutexGuard},
+    time::Instant,
+};
+
+pub use config::{EpochCheck, Lifetime, SessionManagerBuilder};
+pub use data::SessionData;
+pub use lock::LockedSession;
+pub use manager::SessionManager;
+pub use read_only::ReadOnlySession;
+pub use rotate::Login;
+pub use state::CookieChange;
+use state::{Phase, Place, State};
+
+use crate::{LogId, ReadOptions, Result, SessionId, Timestamp, Ttl};
+
+#[doc = include_str!("session.md")]
+#[derive(Clone)]
+pub struct Session(Arc<Inner>);
+
+struct Inner {
+    manager: SessionManager,
+    presented: Option<SessionId>,
+    state: Mutex<State>,
+    outside: SyncMutex<Outside>,
+}
+
+/// What the web layer asks for without waiting.
+#[derive(Default)]
+struct Outside {
+    used: bool,
+    cookie: CookieChange,
+}
+
+impl Session {
+    fn open(manager: SessionManager, presented: Option<SessionId>) -> Self {
+        let state = Mutex::new(State::unread(&manager));
+        Self(Arc::new(Inner { manager, presented, state, outside: SyncMutex::default() }))
+    }
+
+    /// The value of an entry, or `None` when there is none of this name.
+    ///
+    /// The first use of a handle reads the session, in one round trip; further uses cost nothing.
+    ///
+    /// # Errors
+    /// [`Corrupt`](crate::ErrorKind::Corrupt) when the stored value is not a `T`, and those of the
+    /// transport.
+    pub async fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        self.ready().await?.data.get(name)
+    }
+
+    /// Sets an entry. It is saved with the session, at the end of the request.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) when the value cannot be encoded, and those of
+    /// the transport.
+    pub async fn insert<T: Serialize + Send>(&self, name: &str, value: T) -> Result<()> {
+        self.ready().await?.data.insert(name, value)
+    }
+
+    /// Removes an entry and returns the value that it had.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn remove<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        self.ready().await?.data.remove(name)
+    }
+
+    /// Removes all entries. The session stays; [`delete`](Self::delete) ends it.
+    ///
+    /// # Errors
+    /// Those of the transport.
+    pub async fn clear(&self) -> Result<()> {
+        self.ready().await?.data.clear();
+        Ok(())
+    }
+
+    /// Whether there is an entry of this name.
+    ///
+    /// # Errors
+    /// Those of the transport.
+    pub async fn contains(&self, name: &str) -> Result<bool> {
+        Ok(self.ready().await?.data.contains(name))
+    }
+
+    /// The names of all entries, in order.
+    ///
+    /// # Errors
+    /// Those of the transport.
+    pub async fn names(&self) -> Result<Vec<String>> {
+        Ok(self.ready().await?.data.names())
+    }
+
+    /// Whether there are no entries.
+    ///
+    /// # Errors
+    /// Those of the transport.
+    pub async fn is_empty(&self) -> Result<bool> {
+        Ok(self.ready().await?.data.is_empty())
+    }
+
+    /// Reads, changes and saves the session as one atomic step: `change` sees the latest data,
+    /// and nobody else commits between its view and its result.
+    ///
+    /// It runs again when somebody did, so it must have no side effects but on the data. What it
+    /// returns is returned of the run that was saved, which was saved exactly once. When it fails,
+    /// nothing is saved. Changes made through this handle before are saved along.
+    ///
+    /// The committers of one process take turns, so that they do not disturb each other. There is
+    /// no lock in the store unless other servers get in the way again and again.
+    ///
+    /// ```
+    /// # use session_core::{MemoryStore, Result, SessionManager};
+    /// # async fn example() -> Result<()> {
+    /// let sessions = SessionManager::new(MemoryStore::new())?;
+    /// let session = sessions.open(None);
+    /// let count = session
+    ///     .update(|data| {
+    ///         let count = data.get::<u64>("count")?.unwrap_or_default() + 1;
+    ///         data.insert("count", count)?;
+    ///         Ok(count)
+    ///     })
+    ///     .await?;
+    /// assert_eq!(count, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// - What `change` returns.
+    /// - [`NotFound`](crate::ErrorKind::NotFound): the session was ended; it is not brought back.
+    /// - [`LockTimeout`](crate::ErrorKind::LockTimeout): it was not its turn within the commit timeout.
+    /// - [`Conflict`](crate::ErrorKind::Conflict): a merge rule refuses, or others kept committing
+    ///   until the commit timeout. With [`maybe_applied`](crate::Error::maybe_applied), replies were
+    ///   lost and the outcome is unknown.
+    pub async fn update<R: Send>(
+        &self,
+        mut change: impl FnMut(&mut SessionData) -> Result<R> + Send,
+    ) -> Result<R> {
+        let mut state = self.state().await;
+        state.engaged = true;
+        let deadline = self.commit_deadline();
+        let turn = match self.line_key(&state) {
+            Some(key) => Some(self.manager().stand_in_line(key.digest(), deadline).await?),
+            None => None,
+        };
+        self.read_again(&mut state).await?;
+        self.transact(&mut state, &mut change, deadline, turn).await
+    }
+
+    /// Saves the changes now, in one round trip; the web layers do it at the end of each request.
+    ///
+    /// If somebody else saved in between, the changed entries are merged onto the newer record,
+    /// entry by entry, and the save is repeated. Without changes nothing is written; if enough of
+    /// the session's idle lifetime has passed, its life is extended. A new session without entries
+    /// is not stored.
+    ///
+    /// Cancel safe: dropping the future saves all or nothing, and the changes can be saved again.
+    ///
+    /// # Errors
+    /// As [`update`](Self::update).
+    pub async fn save(&self) -> Result<()> {
+        let mut state = self.state().await;
+        if state.data.is_changed() || matches!(state.phase, Phase::New) {
+            let deadline = self.commit_deadline();
+            return self.transact(&mut state, &mut |_| Ok(()), deadline, None).await;
+        }
+        if state.engaged { self.touch_if_due(&mut state).await } else { Ok(()) }
+    }
+
+    /// When the session began, and how long it lives; `None` when it has not been saved yet.
+    ///
+    /// # Errors
+    /// Those of the transport.
+    pub async fn facts(&self) -> Result<Option<SessionFacts>> {
+        Ok(self.facts_of(&*self.ready().await?))
+    }
+
+    /// Sets how long this session lives without activity ("remember me"), instead of the
+    /// manager's idle lifetime. It is stored with the session and holds for later requests. The
+    /// absolute deadline stays.
+    ///
+    /// # Errors
+    /// Those of the transport.
+    pub async fn set_idle_lifetime(&self, idle: Duration) -> Result<()> {
+        let mut state = self.ready().await?;
+        state.own_idle = Some(idle.into());
+        state.data.force();
+        Ok(())
+    }
+
+    /// Whether the session was used in any way: then the response depends on the cookie.
+    #[must_use]
+    pub fn was_used(&self) -> bool {
+        self.outside().used
+    }
+
+    /// What the response has to do about the cookie. Ask after [`save`](Self::save).
+    #[must_use]
+    pub fn cookie_change(&self) -> CookieChange {
+        self.outside().cookie.clone()
+    }
+
+    /// The state, read from the store.
+    async fn ready(&self) -> Result<MutexGuard<'_, State>> {
+        let mut state = self.state().await;
+        state.engaged = true;
+        self.read(&mut state, ReadOptions::latest()).await?;
+        Ok(state)
+    }
+
+    async fn state(&self) -> MutexGuard<'_, State> {
+        self.mark_used();
+        self.0.state.lock().await
+    }
+
+    fn manager(&self) -> &SessionManager {
+        &self.0.manager
+    }
+
+    fn presented(&self) -> Option<&SessionId> {
+        self.0.presented.as_ref()
+    }
+
+    fn commit_deadline(&self) -> Instant {
+        Instant::now() + self.manager().settings().commit_timeout
+    }
+
+    /// The key whose committers take turns; none for a session that only this handle knows.
+    fn line_key(&self, state: &State) -> Option<crate::Key> {
+        match &state.phase {
+            Phase::Stored(place) => Some(place.key.clone()),
+            Phase::Unread => self.presented().map(|id| self.presented_key(id)),
+            _ => None,
+        }
+    }
+
+    fn facts_of(&self, state: &State) -> Option<SessionFacts> {
+        let Phase::Stored(place) = &state.phase else { return None };
+        Some(SessionFacts {
+            log_id: place.key.log_id(),
+            created_at: state.header.created_at,
+            authenticated_at: state.header.authenticated_at,
+            absolute_deadline: state.meta.absolute_deadline,
+            remaining: place.remaining(),
+        })
+    }
+
+    fn outside(&self) -> SyncGuard<'_, Outside> {
+        self.0.outside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn mark_used(&self) {
+        self.outside().used = true;
+    }
+
+    fn set_cookie(&self, change: CookieChange) {
+        self.outside().cookie = change;
+    }
+
+    fn has_set_cookie(&self) -> bool {
+        matches!(self.outside().cookie, CookieChange::Set { .. })
+    }
+
+    /// The session lives longer. An id that was just set goes with the new lifetime; an alias is
+    /// not worth sending again.
+    fn extend_cookie(&self, place: &Place, remaining: Ttl) {
+        let mut outside = self.outside();
+        match (&mut outside.cookie, &self.0.presented) {
+            (CookieChange::Set { remaining: shown, .. }, _) => *shown = remaining,
+            (change, Some(id)) if !place.aliased => {
+                *change = CookieChange::Extend { id: id.clone(), remaining };
+            }
+            _ => {}
+        }
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("presented", &self.presented().is_some())
+            .field("used", &self.was_used())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is known of a session besides its entries; safe to show to its user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SessionFacts {
+    /// The log-safe name of the session.
+    pub log_id: LogId,
+    /// When the session began.
+    pub created_at: Timestamp,
+    /// When its user last logged in.
+    pub authenticated_at: Option<Timestamp>,
+    /// When it ends at the latest, whatever the activity.
+    pub absolute_deadline: Option<Timestamp>,
+    /// How long it lives without further activity.
+    pub remaining: Ttl,
+}

@@ -1,0 +1,336 @@
+//! Changing a session's id while it goes on.
+//!
+//! Two steps, each atomic: a copy of the session is created under a new id, which nobody knows
+//! yet; then the old record becomes an alias of it, provided that it is still as it was copied. A
+//! crash before the second step leaves the old session as it was, and a copy that nobody can
+//! reach and that expires; a crash after it leaves the new session, which the alias leads to. At no
+//! instant can two copies be reached, or none.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{
+    LockedSession, Session, events,
+    load::gone,
+    lock::{Hold, LockedParts, Renewed},
+    state::{CookieChange, Phase, Place, State},
+};
+use crate::{
+    Alias, Document, DocumentState, Entries, Error, ErrorKind, Expected, Key, Lease, Lineage,
+    LockRequest, Meta, OpToken, Operation, PrincipalDigest, ReadOptions, Result, SessionId, Then,
+    Under, Write,
+};
+
+/// What a rotation changes besides the id.
+#[derive(Clone, Copy)]
+pub(super) struct Change {
+    grace: Duration,
+    login: Option<(PrincipalDigest, u64)>,
+}
+
+/// A copy of the session under a new id.
+struct Copy {
+    id: SessionId,
+    place: Place,
+    entries: Entries,
+}
+
+impl Session {
+    /// Changes the session's id now and keeps everything else, the absolute deadline included.
+    ///
+    /// For a grace ([`SessionManagerBuilder::grace`](crate::SessionManagerBuilder::grace)) the old
+    /// id still leads to the session, so that the other requests of a page do not lose it; it
+    /// cannot be rotated again, and the new id is not shown to who presents it. After the grace its
+    /// use is reported as an event. Changes made so far are saved with the rotation.
+    ///
+    /// A session that has not been saved yet has no id to change: nothing happens.
+    ///
+    /// When a parallel request rotates the same id, one of the two wins; this call then returns
+    /// without an error, and the handle goes on with the session under the winner's id.
+    ///
+    /// # Errors
+    /// - [`Conflict`](ErrorKind::Conflict): the id that was presented was rotated away earlier.
+    /// - [`NotFound`](ErrorKind::NotFound): the session was ended meanwhile.
+    /// - [`Unsupported`](ErrorKind::Unsupported): the format has no room for an alias.
+    pub async fn cycle_id(&self) -> Result<()> {
+        let mut state = self.state().await;
+        state.engaged = true;
+        self.read(&mut state, ReadOptions::latest()).await?;
+        let change = Change { grace: self.manager().settings().grace, login: None };
+        self.rotate(&mut state, change).await
+    }
+
+    /// Makes the session one of `principal`, from now on authenticated, under a new id.
+    ///
+    /// The old id ends at once, without a grace: whoever planted or saw it before the log-in
+    /// holds nothing (session fixation). Data and the absolute deadline stay.
+    ///
+    /// The principal's epoch is read by this call. If sessions are revoked by epoch, use
+    /// [`begin_login`](Self::begin_login) before checking the password instead.
+    ///
+    /// # Errors
+    /// As [`cycle_id`](Self::cycle_id). Losing against a parallel rotation is a
+    /// [`Conflict`](ErrorKind::Conflict) here.
+    pub async fn login(&self, principal: &str) -> Result<()> {
+        self.begin_login(principal).await?.complete().await
+    }
+
+    /// Starts a log-in: reads the principal's epoch, so that a revocation that comes while the
+    /// password is being checked ends the new session too.
+    ///
+    /// # Errors
+    /// Those of the transport.
+    pub async fn begin_login(&self, principal: &str) -> Result<Login> {
+        let principal = self.manager().key_hasher().principal(principal);
+        let epoch = match self.manager().store().principal_index() {
+            Some(index) => index.epoch(&principal).await?,
+            None => 0,
+        };
+        Ok(Login { session: self.clone(), principal, epoch })
+    }
+
+    async fn rotate(&self, state: &mut State, change: Change) -> Result<()> {
+        let deadline = self.commit_deadline();
+        loop {
+            let place = match &state.phase {
+                Phase::Stored(place) if place.aliased => return Err(rotated_before()),
+                Phase::Stored(place) => place.clone(),
+                Phase::New => {
+                    self.mark_login(state, change);
+                    return Ok(());
+                }
+                Phase::JustRetired => return Err(rotated_before()),
+                Phase::Gone | Phase::Unread => return Err(gone(Operation::Rotate)),
+            };
+            let copy = self.copy(state, state.data.current(), change, None).await?;
+            let expected = Expected::Revision(place.revision);
+            let Err(error) = self.retire(state, &place.key, &copy, change, expected).await else {
+                return self.move_to(state, &place.key, copy, change);
+            };
+            if error.maybe_applied() {
+                // The old id may lead to the copy already: it must stay.
+                return Err(error);
+            }
+            self.discard(&copy).await?;
+            match error.kind() {
+                ErrorKind::LockHeld if Instant::now() < deadline => {
+                    return self.rotate_in_turn(state, change, deadline).await;
+                }
+                ErrorKind::Conflict if Instant::now() < deadline => {
+                    self.read_again(state).await?;
+                    if matches!(&state.phase, Phase::Stored(now) if now.key != place.key) {
+                        return if change.login.is_some() { Err(error) } else { Ok(()) };
+                    }
+                }
+                ErrorKind::NotFound => {
+                    state.phase = Phase::Gone;
+                    return Err(error);
+                }
+                _ => return Err(error),
+            }
+        }
+    }
+
+    /// Waits for the holder of the lock, and rotates under a lock of its own.
+    async fn rotate_in_turn(
+        &self,
+        state: &mut State,
+        change: Change,
+        deadline: Instant,
+    ) -> Result<()> {
+        let wait = deadline.saturating_duration_since(Instant::now());
+        let hold = self.acquire(state, wait).await?.ok_or_else(|| gone(Operation::Rotate))?;
+        let Phase::Stored(place) = &state.phase else { return Err(gone(Operation::Rotate)) };
+        if place.aliased {
+            hold.release().await?;
+            return if change.login.is_some() { Err(rotated_before()) } else { Ok(()) };
+        }
+        let place = place.clone();
+        let copy = self.copy(state, state.data.current(), change, None).await?;
+        self.retire_held(state, &place, &copy, change, hold.lease()).await?;
+        hold.disarm();
+        self.move_to(state, &place.key, copy, change)
+    }
+
+    /// Creates the copy, under a lease of the new key if there is one.
+    async fn copy(
+        &self,
+        state: &State,
+        entries: Entries,
+        change: Change,
+        under: Option<(SessionId, Under<'_>)>,
+    ) -> Result<Copy> {
+        let mut document = state.document(entries.clone());
+        let mut meta = state.meta;
+        if let Some((principal, epoch)) = change.login {
+            document.header.authenticated_at = Some(self.manager().now());
+            meta = meta.with_principal(Some(principal), epoch);
+        }
+        let payload = self.manager().format().encode(&document)?;
+        let ttl = self.idle(state);
+        let write = Write::new(payload, ttl).with_meta(meta);
+        let (id, revision) = match under {
+            None => self.manager().create_fresh(write, None).await?,
+            Some((id, under)) => {
+                let key = self.manager().key(&id);
+                let revision = self.manager().create_at(&key, write, Some(under)).await?;
+                (id, revision)
+            }
+        };
+        let place =
+            Place::new(self.manager().key(&id), revision, self.remaining(state, ttl), false);
+        Ok(Copy { id, place, entries })
+    }
+
+    /// Turns the old record into an alias of the copy.
+    async fn retire(
+        &self,
+        state: &State,
+        old: &Key,
+        copy: &Copy,
+        change: Change,
+        expected: Expected<'_>,
+    ) -> Result<()> {
+        let now = self.manager().now();
+        let successor = *copy.place.key.digest();
+        let mut document = Document::from_parts(state.header.clone(), Entries::new());
+        document.header.state =
+            DocumentState::Alias(Alias::new(successor, now.after(change.grace), now));
+        let payload = self.manager().format().encode(&document)?;
+        // It belongs to nobody, so that no index lists it, and it dies no later than the session.
+        let meta = Meta::new().with_absolute_deadline(state.meta.absolute_deadline);
+        let write = Write::new(payload, self.idle(state)).with_meta(meta);
+        let write = write.with_lineage(Lineage::Restart);
+        self.manager().save(old, write, expected).await.map(drop)
+    }
+
+    /// The same under the lease of the old key, which ends with it.
+    async fn retire_held(
+        &self,
+        state: &State,
+        place: &Place,
+        copy: &Copy,
+        change: Change,
+        lease: &Lease,
+    ) -> Result<()> {
+        let then = Then::Release;
+        let expected = Expected::Lease { lease, revision: place.revision, then };
+        let outcome = self.retire(state, &place.key, copy, change, expected).await;
+        if outcome.as_ref().is_err_and(|error| !error.maybe_applied()) {
+            self.discard(copy).await?;
+        }
+        outcome
+    }
+
+    /// Removes a copy that nobody knows of.
+    async fn discard(&self, copy: &Copy) -> Result<()> {
+        let op = OpToken::generate()?;
+        self.manager().store().delete(&copy.place.key, Expected::Any, op).await
+    }
+
+    fn move_to(&self, state: &mut State, old: &Key, copy: Copy, change: Change) -> Result<()> {
+        events::rotated(old, &copy.place.key);
+        self.mark_login(state, change);
+        let remaining = copy.place.remaining();
+        state.saved(copy.place, copy.entries);
+        self.set_cookie(CookieChange::Set { id: copy.id, remaining });
+        Ok(())
+    }
+
+    fn mark_login(&self, state: &mut State, change: Change) {
+        if let Some((principal, epoch)) = change.login {
+            state.header.authenticated_at = Some(self.manager().now());
+            state.meta = state.meta.with_principal(Some(principal), epoch);
+            if let Phase::Stored(place) = &state.phase {
+                events::authenticated(&place.key);
+            }
+        }
+    }
+}
+
+/// A log-in that was begun: the credentials are to be checked now.
+#[derive(Debug)]
+#[must_use = "a log-in must be completed"]
+pub struct Login {
+    session: Session,
+    principal: PrincipalDigest,
+    epoch: u64,
+}
+
+impl Login {
+    /// The credentials were right: the session becomes the principal's, under a new id.
+    ///
+    /// # Errors
+    /// As [`Session::login`].
+    pub async fn complete(self) -> Result<()> {
+        let mut state = self.session.state().await;
+        state.engaged = true;
+        self.session.read(&mut state, ReadOptions::latest()).await?;
+        let login = Some((self.principal, self.epoch));
+        self.session.rotate(&mut state, Change { grace: Duration::ZERO, login }).await
+    }
+}
+
+impl LockedSession {
+    /// Changes the session's id and goes on holding the lock, under the new id; the changes made
+    /// so far are saved. The old id becomes an alias as with [`Session::cycle_id`], and its lock
+    /// is free.
+    ///
+    /// # Errors
+    /// - [`LockLost`](ErrorKind::LockLost): somebody else took the lock; nothing was changed.
+    /// - [`Conflict`](ErrorKind::Conflict): the id that was presented was rotated away earlier.
+    /// - [`NotFound`](ErrorKind::NotFound): the session was ended meanwhile.
+    pub async fn cycle_id(&mut self) -> Result<()> {
+        let session = self.session();
+        let mut state = session.state().await;
+        let LockedParts { data, carried, held } = self.parts();
+        let Some(lease) = held.as_ref().map(|held| held.hold().lease().clone()) else {
+            return Ok(());
+        };
+        let place = match &state.phase {
+            Phase::Stored(place) if place.aliased => return Err(rotated_before()),
+            Phase::Stored(place) => place.clone(),
+            _ => return Err(gone(Operation::Rotate)),
+        };
+        let later = state.data.changed_since(carried);
+        let change = Change { grace: session.manager().settings().grace, login: None };
+        let id = SessionId::generate()?;
+        let next = session.lock_new(&id, lease.duration()).await?;
+        let under = next.as_ref().map(|next| (id, Under::new(next.lease(), Then::Keep)));
+        let copy = session.copy(&state, data.current(), change, under).await?;
+        session.retire_held(&state, &place, &copy, change, &lease).await?;
+        if let Some(former) = held.take() {
+            former.stop().disarm();
+        }
+        let next = match next {
+            Some(next) => next,
+            None => session.lock_copy(&copy).await?,
+        };
+        *held = Some(Renewed::start(next, session.manager()));
+        session.move_to(&mut state, &place.key, copy, change)?;
+        (*data, *carried) = (state.data.clone(), state.data.clone());
+        session.put_on_top(&mut state, &later)
+    }
+}
+
+impl Session {
+    /// Locks the key of an id that has no record yet, where the store can.
+    async fn lock_new(&self, id: &SessionId, lease: Duration) -> Result<Option<Hold>> {
+        let key = self.manager().key(id);
+        let request = LockRequest::new(OpToken::generate()?, lease, Duration::ZERO);
+        let locked = self.manager().store().lock(&key, request).await?;
+        Ok(locked.lease.map(|lease| Hold::new(self.manager().store(), &key, lease)))
+    }
+
+    /// Locks the copy, whose id is known to this request only.
+    async fn lock_copy(&self, copy: &Copy) -> Result<Hold> {
+        let next = self.lock_new(&copy.id, self.manager().settings().lock_lease).await?;
+        next.ok_or_else(|| gone(Operation::Rotate))
+    }
+}
+
+fn rotated_before() -> Error {
+    Error::new(ErrorKind::Conflict, "session", Operation::Rotate)
+        .with_detail("the id that was presented was rotated away before")
+}

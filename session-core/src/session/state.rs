@@ -1,0 +1,154 @@
+//! What a handle knows of its session.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{config::MergeRules, data::SessionData, manager::SessionManager};
+use crate::{Document, Entries, Header, Key, Meta, Result, Revision, SessionId, Ttl};
+
+/// The state behind a handle, which its clones share.
+pub(super) struct State {
+    pub(super) phase: Phase,
+    pub(super) header: Header,
+    pub(super) meta: Meta,
+    pub(super) data: SessionData,
+    /// An idle lifetime of the session's own, to be saved with it.
+    pub(super) own_idle: Option<Ttl>,
+    /// Whether the session was used by more than a read-only handle: only then is it touched.
+    pub(super) engaged: bool,
+}
+
+pub(super) enum Phase {
+    /// The store has not been asked yet.
+    Unread,
+    /// There is no record; a save makes one, under a new id.
+    New,
+    /// There is no record, and the id was rotated away a moment ago: a parallel request got a new
+    /// one, which a cookie set here would overwrite. Nothing can be saved.
+    JustRetired,
+    /// There is a record.
+    Stored(Place),
+    /// There was a record, and somebody deleted it while the handle was in use. Nothing can be
+    /// saved.
+    Gone,
+}
+
+/// Where the record is, and in which state it was read or written last.
+#[derive(Clone)]
+pub(super) struct Place {
+    pub(super) key: Key,
+    pub(super) revision: Revision,
+    /// Reached through an id that was rotated away.
+    pub(super) aliased: bool,
+    remaining: Ttl,
+    as_of: Instant,
+}
+
+impl Place {
+    pub(super) fn new(key: Key, revision: Revision, remaining: Ttl, aliased: bool) -> Self {
+        Self { key, revision, aliased, remaining, as_of: Instant::now() }
+    }
+
+    /// The rest of the record's life, as far as the handle can tell.
+    pub(super) fn remaining(&self) -> Ttl {
+        let rest = |left: Duration| Ttl::from(left.saturating_sub(self.as_of.elapsed()));
+        self.remaining.duration().map_or(Ttl::NEVER, rest)
+    }
+
+    pub(super) fn extended(&mut self, remaining: Ttl) {
+        self.remaining = remaining;
+        self.as_of = Instant::now();
+    }
+}
+
+/// A live session as it was read.
+pub(super) struct Snapshot {
+    pub(super) place: Place,
+    pub(super) header: Header,
+    pub(super) meta: Meta,
+    pub(super) entries: Entries,
+}
+
+impl State {
+    pub(super) fn unread(manager: &SessionManager) -> Self {
+        let (header, meta, data) = blank(manager);
+        Self { phase: Phase::Unread, header, meta, data, own_idle: None, engaged: false }
+    }
+
+    /// Forgets the session that ended: what is inserted from now on belongs to a new one.
+    pub(super) fn start_over(&mut self, manager: &SessionManager) {
+        (self.header, self.meta, self.data) = blank(manager);
+        self.own_idle = None;
+        self.phase = Phase::New;
+    }
+
+    /// Takes over what was read, and puts the changes made so far on top of it.
+    pub(super) fn adopt(&mut self, snapshot: Snapshot, rules: &MergeRules) -> Result<()> {
+        self.data = if snapshot.header.codec == self.data.codec() {
+            self.data.rebased(snapshot.entries, rules)?
+        } else {
+            self.data.recoded(snapshot.header.codec, snapshot.entries)?
+        };
+        self.header = snapshot.header;
+        self.meta = snapshot.meta;
+        self.phase = Phase::Stored(snapshot.place);
+        Ok(())
+    }
+
+    /// Takes over that `entries` were saved.
+    pub(super) fn saved(&mut self, place: Place, entries: Entries) {
+        self.data = self.data.saved(entries);
+        self.header.idle = self.own_idle.take().or(self.header.idle);
+        self.phase = Phase::Stored(place);
+    }
+
+    pub(super) fn document(&self, entries: Entries) -> Document {
+        let mut header = self.header.clone();
+        header.idle = self.own_idle.or(header.idle);
+        Document::from_parts(header, entries)
+    }
+
+    /// A session without entries that belongs to nobody is not worth a record.
+    pub(super) fn is_worth_storing(&self, entries: &Entries) -> bool {
+        !entries.is_empty() || self.meta.principal.is_some()
+    }
+}
+
+fn blank(manager: &SessionManager) -> (Header, Meta, SessionData) {
+    let now = manager.now();
+    let document = manager.format().new_document(now);
+    let absolute = manager.settings().lifetime.absolute.map(|limit| now.after(limit));
+    let data = SessionData::new(
+        std::sync::Arc::clone(manager.format()),
+        document.header.codec,
+        document.entries,
+    );
+    (document.header, Meta::new().with_absolute_deadline(absolute), data)
+}
+
+/// What the response has to do about the session's cookie, once the session was saved.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum CookieChange {
+    /// Nothing.
+    #[default]
+    None,
+    /// The session has this id from now on: send it.
+    Set {
+        /// The new id.
+        id: SessionId,
+        /// How long the session lives without further activity.
+        remaining: Ttl,
+    },
+    /// The id stays and the session lives longer: a cookie with an expiry of its own is to be
+    /// sent again.
+    Extend {
+        /// The id that was presented.
+        id: SessionId,
+        /// How long the session lives without further activity.
+        remaining: Ttl,
+    },
+    /// The session was ended: remove the cookie.
+    Clear,
+}

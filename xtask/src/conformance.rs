@@ -1,45 +1,62 @@
 //! Reads what the conformance suite wrote about each store.
 
-use std::{fs, path::PathBuf};
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use serde_json::Value;
 
 use crate::workspace::Workspace;
+
+/// What the suite found out about one store.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Store {
+    pub(crate) name: String,
+    /// One line with the sums, then one for each reason to ignore or to fail.
+    pub(crate) lines: Vec<String>,
+}
 
 /// Where the suite writes one file for each store.
 pub(crate) fn folder(workspace: &Workspace) -> PathBuf {
     workspace.target.join("conformance")
 }
 
-/// One line for each store, followed by its cases that were ignored or failed.
-pub(crate) fn summary(workspace: &Workspace) -> Vec<String> {
+/// All stores of the last run.
+pub(crate) fn stores(workspace: &Workspace) -> Vec<Store> {
     let Ok(entries) = fs::read_dir(folder(workspace)) else { return Vec::new() };
     let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     files.sort();
-    files.iter().flat_map(of_file).collect()
+    files.iter().map(of_file).collect()
 }
 
-fn of_file(file: &PathBuf) -> Vec<String> {
-    let name = file.file_stem().unwrap_or_default().to_string_lossy();
+fn of_file(file: &PathBuf) -> Store {
     let report = fs::read(file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    report
-        .and_then(|report| of_report(&name, &report))
-        .unwrap_or_else(|| vec![format!("{name}: results cannot be read")])
+    report.as_ref().and_then(of_report).unwrap_or_else(|| Store {
+        name: String::new(),
+        lines: vec![format!("{}: cannot be read", file.display())],
+    })
 }
 
-fn of_report(name: &str, report: &Value) -> Option<Vec<String>> {
+fn of_report(report: &Value) -> Option<Store> {
+    let name = report.get("store")?.as_str()?.to_owned();
     let cases = report.get("cases")?.as_array()?;
-    let outcome =
-        |case: &Value| case.get("outcome").and_then(Value::as_str).unwrap_or("").to_owned();
-    let count = |wanted: &str| cases.iter().filter(|case| outcome(case) == wanted).count();
-    let (passed, ignored, failed) = (count("passed"), count("ignored"), count("failed"));
-    let mut lines =
-        vec![format!("{name}: {} run, {ignored} ignored, {failed} failed", passed + failed)];
-    lines.extend(cases.iter().filter(|case| outcome(case) != "passed").map(|case| {
-        let text = |key| case.get(key).and_then(Value::as_str).unwrap_or("");
-        format!("  {} {}: {}", text("case"), outcome(case), text("reason"))
+    let mut sums: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut reasons: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    for case in cases {
+        let text = |key| case.get(key).and_then(Value::as_str).unwrap_or_default();
+        *sums.entry(text("outcome")).or_default() += 1;
+        if text("outcome") != "passed" {
+            reasons.entry((text("outcome"), text("reason"))).or_default().push(text("number"));
+        }
+    }
+    let sum = |outcome| sums.get(outcome).copied().unwrap_or_default();
+    let (ignored, failed) = (sum("ignored"), sum("failed"));
+    let version = report.get("server_version").and_then(Value::as_str);
+    let title = version.map_or_else(|| name.clone(), |version| format!("{name} {version}"));
+    let run = sum("passed") + failed;
+    let mut lines = vec![format!("{title}: {run} run, {ignored} ignored, {failed} failed")];
+    lines.extend(reasons.iter().map(|((outcome, reason), numbers)| {
+        format!("  {outcome}: {reason}: {}", numbers.join(" "))
     }));
-    Some(lines)
+    Some(Store { name, lines })
 }
 
 #[cfg(test)]
@@ -50,14 +67,21 @@ mod tests {
 
     #[test]
     fn ignored_cases_are_listed_with_their_reason() {
-        let report = json!({"store": "files", "cases": [
-            {"case": "C01", "outcome": "passed"},
-            {"case": "L20", "outcome": "ignored", "reason": "no locks"},
-            {"case": "E01", "outcome": "failed", "reason": "found"},
+        let report = json!({"store": "files", "server_version": null, "cases": [
+            {"number": "C01", "outcome": "passed", "reason": null},
+            {"number": "L20", "outcome": "ignored", "reason": "no locks"},
+            {"number": "L21", "outcome": "ignored", "reason": "no locks"},
+            {"number": "E01", "outcome": "failed", "reason": "found"},
         ]});
+        let store = of_report(&report).unwrap();
+        assert_eq!(store.name, "files");
         assert_eq!(
-            of_report("files", &report).unwrap(),
-            ["files: 2 run, 1 ignored, 1 failed", "  L20 ignored: no locks", "  E01 failed: found"]
+            store.lines,
+            [
+                "files: 2 run, 2 ignored, 1 failed",
+                "  failed: found: E01",
+                "  ignored: no locks: L20 L21"
+            ]
         );
     }
 }

@@ -1,7 +1,7 @@
 //! The project's own commands.
 //!
 //! `cargo xtask test` installs what the tests need and is missing, runs every check, and ends with
-//! one line: `N passed, N failed, N skipped`. [`steps::ALL`] lists what it does, in order.
+//! one line: `N passed, N failed, N skipped`. [`steps`] lists what it does, in order.
 #![expect(clippy::print_stdout, reason = "a command line program talks through its output")]
 
 mod conformance;

@@ -97,14 +97,13 @@ fn format() -> io::Result<Outcome> {
 }
 
 fn lints() -> io::Result<Outcome> {
-    let arguments =
-        ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
-    let checked = process::run(&mut cargo(&arguments))?;
+    let mut command = cargo(&["clippy", "--workspace", "--all-targets", "--all-features"]);
+    let checked = process::run(command.args(["--keep-going", "--", "-D", "warnings"]))?;
     Ok(Outcome::of(checked.success, "cargo clippy"))
 }
 
 fn docs() -> io::Result<Outcome> {
-    let mut command = cargo(&["doc", "--workspace", "--all-features", "--no-deps"]);
+    let mut command = cargo(&["doc", "--workspace", "--all-features", "--no-deps", "--keep-going"]);
     let built = process::run(command.env("RUSTDOCFLAGS", "-D warnings"))?;
     Ok(Outcome::of(built.success, "cargo doc"))
 }

@@ -33,6 +33,7 @@ mod fleet;
 mod page;
 mod program;
 mod scenario;
+mod transcript;
 mod trials;
 mod webdriver;
 

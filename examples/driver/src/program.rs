@@ -1,6 +1,12 @@
 //! Starts programs that listen on a port of their choice and say which.
 
-use std::{net::SocketAddr, path::Path, process::Stdio, time::Duration};
+use std::{
+    env,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -49,4 +55,10 @@ impl Program {
     pub(crate) async fn kill(&mut self) -> Result {
         Ok(self.child.kill().await?)
     }
+}
+
+/// Where a program is, if it can be run by its name.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }

@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use crate::{
     Result,
     fleet::Fleet,
-    page, scenario,
+    page, program, scenario, transcript,
     webdriver::{Browser, Missing},
 };
 
@@ -22,6 +22,7 @@ pub struct Example {
     name: String,
     program: PathBuf,
     target: PathBuf,
+    document: Option<PathBuf>,
 }
 
 impl Example {
@@ -32,7 +33,18 @@ impl Example {
         program: impl Into<PathBuf>,
         target: impl Into<PathBuf>,
     ) -> Self {
-        Self { name: name.into(), program: program.into(), target: target.into() }
+        Self { name: name.into(), program: program.into(), target: target.into(), document: None }
+    }
+
+    /// Holds the transcripts in a Markdown document against what the example answers.
+    ///
+    /// Each `$ curl` line in a fence marked `console` is run, with the example in the place of
+    /// `127.0.0.1:3000`; what follows is what it must print. An ellipsis (`…`) stands for anything
+    /// in a line, and alone on a line for any lines.
+    #[must_use]
+    pub fn document(mut self, document: impl Into<PathBuf>) -> Self {
+        self.document = Some(document.into());
+        self
     }
 
     /// Plays every scenario, as the `main` of a test.
@@ -71,6 +83,7 @@ impl Example {
             parallel_edits_of_the_cart_are_all_kept
         ];
         trials.push(self.in_browser());
+        trials.extend(self.document.as_deref().map(|document| self.by_the_book(document)));
         trials
     }
 
@@ -85,15 +98,37 @@ impl Example {
     }
 
     fn in_browser(&self) -> Trial {
-        let name = "a_person_uses_the_page";
+        let missing = || Browser::find().err().map(|Missing { program }| program);
+        self.with_tool("a_person_uses_the_page", "browser", missing, page::a_person_uses_the_page)
+    }
+
+    fn by_the_book(&self, document: &Path) -> Trial {
+        let document = document.to_owned();
+        let missing = || program::find("curl").is_none().then_some("curl");
+        self.with_tool("the_transcript_is_true", "curl", missing, |_, fleet| async move {
+            transcript::is_true(&document, &fleet).await
+        })
+    }
+
+    /// A trial that needs a `tool`, and is ignored without it unless `SESSION_REQUIRE` has it.
+    fn with_tool<F>(
+        &self,
+        name: &'static str,
+        tool: &'static str,
+        missing: fn() -> Option<&'static str>,
+        scenario: impl FnOnce(Self, Fleet) -> F + Send + 'static,
+    ) -> Trial
+    where
+        F: Future<Output = Result>,
+    {
         let example = self.clone();
         Trial::ignorable_test(name, move || {
-            if let Some(reason) = reason_to_ignore()? {
+            if let Some(reason) = reason_to_ignore(tool, missing())? {
                 return Ok(Completion::ignored_with(reason));
             }
             play(async {
                 let fleet = Fleet::start(&example, name).await?;
-                page::a_person_uses_the_page(example, fleet).await
+                scenario(example, fleet).await
             })?;
             Ok(Completion::Completed)
         })
@@ -104,14 +139,17 @@ fn play(scenario: impl Future<Output = Result>) -> std::result::Result<(), Faile
     Ok(Runtime::new()?.block_on(scenario)?)
 }
 
-/// Why the browser is left out, or an error if it must not be.
-fn reason_to_ignore() -> std::result::Result<Option<String>, Failed> {
-    if lists("SESSION_SKIP", "browser") {
-        return Ok(Some("SESSION_SKIP names the browser".to_owned()));
+/// Why a trial is left out whose `tool` has a `missing` program, or an error if it must not be.
+fn reason_to_ignore(
+    tool: &str,
+    missing: Option<&str>,
+) -> std::result::Result<Option<String>, Failed> {
+    if lists("SESSION_SKIP", tool) {
+        return Ok(Some(format!("SESSION_SKIP names {tool}")));
     }
-    let Err(Missing { program }) = Browser::find() else { return Ok(None) };
+    let Some(program) = missing else { return Ok(None) };
     let reason = format!("{program} is not installed; `cargo xtask setup` installs it");
-    if lists("SESSION_REQUIRE", "browser") || lists("SESSION_REQUIRE", "all") {
+    if lists("SESSION_REQUIRE", tool) || lists("SESSION_REQUIRE", "all") {
         return Err(format!("{reason}, and SESSION_REQUIRE asks for it").into());
     }
     Ok(Some(reason))

@@ -1,7 +1,7 @@
 //! As much of the WebDriver protocol as the page needs.
 
 use std::{
-    env, fs,
+    fs,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -23,7 +23,7 @@ use crate::{
     Result,
     client::exchange,
     ensure,
-    program::{PATIENCE, Program},
+    program::{PATIENCE, Program, find},
 };
 
 /// The key under which the protocol returns an element.
@@ -173,11 +173,6 @@ async fn call(to: SocketAddr, method: Method, path: &str, body: &Value) -> Resul
     let message = || format!("{path}: {}", value.get("message").unwrap_or(&value));
     ensure(reply.status.is_success(), message)?;
     Ok(value)
-}
-
-fn find(program: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
 /// Reads `ChromeDriver was started successfully on port 9515.`

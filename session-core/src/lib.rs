@@ -6,6 +6,8 @@
 //!   implementation;
 //! - the types it speaks of: [`SessionId`] and [`Key`], [`Record`] and [`Revision`], [`Lease`],
 //!   [`Capabilities`], [`Error`] with its [`ErrorKind`];
+//! - how a session becomes a payload: [`Format`] and [`NativeFormat`], [`Document`], [`Codec`],
+//!   [`MergeRule`];
 //! - what stores share: [`Slot`] (the commit rule as plain data), [`LockQueue`] (the in-process
 //!   line of waiters), [`Clock`].
 //!
@@ -31,10 +33,12 @@ mod time;
 pub use capabilities::{
     Capabilities, Fencing, Idempotency, LeaseCheck, LockAbsent, RevisionKind, Support, Sweeping,
 };
-pub use codec::{Codec, decode_as};
+pub use codec::{Codec, ValueVisitor};
+pub use envelope::Compression;
 pub use error::{Error, ErrorKind, Operation, Result};
 pub use format::{
     Alias, Document, DocumentState, Entries, Format, FormatCapabilities, Header, NativeFormat,
+    decode_as,
 };
 pub use id::{Key, KeyDigest, KeyHasher, LogId, PrincipalDigest, SessionId};
 pub use memory::{MemoryStore, MemoryStoreBuilder};

@@ -1,37 +1,48 @@
-//! What becomes of an entry that two requests changed at once.
+//! What becomes of an entry that two requests changed at the same time.
+
+mod value;
+
+use std::cmp::Ordering;
 
 use bytes::Bytes;
-use serde_json::{Number, Value};
+use serde::de::DeserializeOwned;
 
+use self::value::{Number, Value};
 use crate::{Codec, Error, ErrorKind, Format, Operation, Result, decode_as};
 
-/// How an entry is merged that was changed by two requests, each from the same former value.
+/// How an entry is merged when two requests changed it.
 ///
-/// A request that removed the entry wins over one that changed it only by saving last, under every
-/// rule.
+/// A rule is asked only about an entry that both changed. It applies my change as if it had been
+/// made after theirs, so my removal removes, and what they removed I start anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum MergeRule {
-    /// The one that is saved last wins. The default.
+    /// My value stands.
     #[default]
     LastWins,
-    /// The one that is saved last is refused with a [`Conflict`](ErrorKind::Conflict).
+    /// Two different changes are a [`Conflict`](ErrorKind::Conflict).
     Fail,
-    /// The entry is an integer; what each request added to it is added up.
+    /// A whole number that is added to: my difference is added to their number. Two requests that
+    /// both count from 5 to 6 make it 7. A missing entry counts as 0.
+    ///
+    /// Numbers from `i64::MIN` to `u64::MAX`; a sum outside is a [`Conflict`](ErrorKind::Conflict).
     Counter,
-    /// The entry is a number; the greater one wins.
+    /// The greater of two numbers. A whole number and a float are compared as floats.
     Max,
-    /// The entry is a list that is a set: what either added is in it, what either removed is not.
-    /// Its elements must have a form in JSON.
+    /// A list that is a set: what I added is appended to theirs, and what I removed is taken from
+    /// it. No element stays twice. Elements are equal when their values are; the order of a map's
+    /// keys does not count, and `1` differs from `1.0`.
     Union,
 }
 
-/// Merges one entry: `base` is what `mine` was made from, `theirs` is what was saved meanwhile. `None`
-/// stands for no entry.
+/// Merges one entry of a document whose codec is `codec`. `base` is what `mine` was derived from;
+/// `None` is an entry that is absent.
 ///
 /// # Errors
-/// [`Conflict`](ErrorKind::Conflict) when the rule is [`Fail`](MergeRule::Fail), the values are not of
-/// the rule's kind, or a counter overflows.
+/// - [`Conflict`](ErrorKind::Conflict): both changed it and the rule is [`MergeRule::Fail`], or the
+///   values are not such as the rule can merge.
+/// - [`Unsupported`](ErrorKind::Unsupported): the rule needs to know the type of the values, and
+///   the codec does not store it.
 pub fn merge_entry(
     rule: MergeRule,
     format: &dyn Format,
@@ -40,76 +51,95 @@ pub fn merge_entry(
     mine: Option<&Bytes>,
     theirs: Option<&Bytes>,
 ) -> Result<Option<Bytes>> {
-    // Two that added the same to a counter still added twice.
-    let agreed = mine == theirs && rule != MergeRule::Counter;
-    if theirs == base || agreed || rule == MergeRule::LastWins {
+    if mine == base {
+        return Ok(theirs.cloned());
+    }
+    // Two equal changes are one change, but for a counter.
+    if theirs == base || (mine == theirs && rule != MergeRule::Counter) {
         return Ok(mine.cloned());
     }
-    let (Some(mine), false) = (mine, rule == MergeRule::Fail) else {
-        return if rule == MergeRule::Fail { Err(conflict()) } else { Ok(None) };
+    let Some(mine) = mine else {
+        return if rule == MergeRule::Fail { Err(both_changed()) } else { Ok(None) };
     };
-    let values = Values { format, codec };
-    let (base, mine, theirs) = (values.of(base)?, values.of(Some(mine))?, values.of(theirs)?);
-    let merged = match rule {
-        MergeRule::Counter => sum(&base, &mine, &theirs)?,
-        MergeRule::Max => greater(mine, theirs)?,
-        _ => union(&list(base)?, list(mine)?, list(theirs)?),
-    };
-    format.encode_value(codec, &merged).map(Some)
+    let merge = Merge { format, codec, base, mine, theirs };
+    match rule {
+        MergeRule::LastWins => Ok(mine.clone()),
+        MergeRule::Fail => Err(both_changed()),
+        MergeRule::Counter => merge.counter(),
+        MergeRule::Max => merge.max(),
+        MergeRule::Union => merge.union(),
+    }
+    .map(Some)
 }
 
-struct Values<'a> {
+/// An entry that both changed and I did not remove.
+struct Merge<'a> {
     format: &'a dyn Format,
     codec: Codec,
+    base: Option<&'a Bytes>,
+    mine: &'a Bytes,
+    theirs: Option<&'a Bytes>,
 }
 
-impl Values<'_> {
-    fn of(&self, bytes: Option<&Bytes>) -> Result<Value> {
-        let Some(bytes) = bytes else { return Ok(Value::Null) };
-        decode_as(self.format, self.codec, bytes).map_err(|_unfit| conflict())
-    }
-}
-
-fn sum(base: &Value, mine: &Value, theirs: &Value) -> Result<Value> {
-    let (base, mine, theirs) = (integer(base)?, integer(mine)?, integer(theirs)?);
-    let sum = mine.checked_sub(base).and_then(|added| theirs.checked_add(added));
-    let number = sum.and_then(Number::from_i128).ok_or_else(conflict)?;
-    Ok(Value::Number(number))
-}
-
-fn integer(value: &Value) -> Result<i128> {
-    match value {
-        Value::Null => Ok(0),
-        Value::Number(number) => number.as_i128().ok_or_else(conflict),
-        _ => Err(conflict()),
-    }
-}
-
-fn greater(mine: Value, theirs: Value) -> Result<Value> {
-    let number = |value: &Value| value.as_f64().ok_or_else(conflict);
-    if theirs.is_null() || number(&mine)? >= number(&theirs)? { Ok(mine) } else { Ok(theirs) }
-}
-
-fn list(value: Value) -> Result<Vec<Value>> {
-    match value {
-        Value::Null => Ok(Vec::new()),
-        Value::Array(list) => Ok(list),
-        _ => Err(conflict()),
-    }
-}
-
-fn union(base: &[Value], mine: Vec<Value>, theirs: Vec<Value>) -> Value {
-    let removed = |value: &Value| base.contains(value) && !mine.contains(value);
-    let mut merged: Vec<Value> = theirs.iter().filter(|value| !removed(value)).cloned().collect();
-    for value in mine {
-        if !base.contains(&value) && !merged.contains(&value) {
-            merged.push(value);
+impl Merge<'_> {
+    fn counter(&self) -> Result<Bytes> {
+        let [base, mine, theirs] = [self.base, Some(self.mine), self.theirs].map(|n| self.whole(n));
+        // Each is within 65 bits, so their sum is within 128.
+        let sum = theirs? + (mine? - base?);
+        match (u64::try_from(sum), i64::try_from(sum)) {
+            (Ok(sum), _) => self.encode(&sum),
+            (_, Ok(sum)) => self.encode(&sum),
+            _ => Err(conflict("the sum is beyond 64 bits")),
         }
     }
-    Value::Array(merged)
+
+    /// A missing number is 0.
+    fn whole(&self, bytes: Option<&Bytes>) -> Result<i128> {
+        match bytes.map_or(Ok(Number::Whole(0)), |bytes| self.decode(bytes))? {
+            Number::Whole(n) => Ok(n),
+            Number::Float(_) => Err(unmergeable()),
+        }
+    }
+
+    fn max(&self) -> Result<Bytes> {
+        let mine: Number = self.decode(self.mine)?;
+        let Some(theirs) = self.theirs else { return Ok(self.mine.clone()) };
+        match self.decode::<Number>(theirs)?.partial_cmp(&mine) {
+            Some(Ordering::Greater) => Ok(theirs.clone()),
+            Some(_) => Ok(self.mine.clone()),
+            None => Err(unmergeable()),
+        }
+    }
+
+    fn union(&self) -> Result<Bytes> {
+        let list = |bytes: Option<&Bytes>| bytes.map_or(Ok(Vec::new()), |bytes| self.decode(bytes));
+        let (base, mine) = (list(self.base)?, list(Some(self.mine))?);
+        let theirs: Vec<Value> = list(self.theirs)?;
+        self.encode(&value::union(&base, &mine, &theirs))
+    }
+
+    fn decode<T: DeserializeOwned>(&self, bytes: &Bytes) -> Result<T> {
+        if !self.codec.is_self_describing() {
+            return Err(Error::new(ErrorKind::Unsupported, "session", Operation::Save)
+                .with_detail("the codec does not store what this merge rule must know"));
+        }
+        decode_as(self.format, self.codec, bytes)
+            .map_err(|source| unmergeable().with_source(source))
+    }
+
+    fn encode(&self, value: &dyn erased_serde::Serialize) -> Result<Bytes> {
+        self.format.encode_value(self.codec, value)
+    }
 }
 
-fn conflict() -> Error {
-    Error::new(ErrorKind::Conflict, "session", Operation::Save)
-        .with_detail("the entry's merge rule cannot merge it")
+fn both_changed() -> Error {
+    conflict("another request changed the same entry")
+}
+
+fn unmergeable() -> Error {
+    conflict("the values are not such as the merge rule is for")
+}
+
+fn conflict(detail: &'static str) -> Error {
+    Error::new(ErrorKind::Conflict, "session", Operation::Save).with_detail(detail)
 }

@@ -1,0 +1,211 @@
+//! Version 1.
+
+use std::{str, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use super::{
+    Compression, MAGIC, compression,
+    input::{Input, corrupt, unsupported},
+};
+use crate::{
+    Alias, Codec, Document, DocumentState, Entries, Error, ErrorKind, Header, KeyDigest, Operation,
+    Result, Timestamp, Ttl,
+};
+
+pub(super) const VERSION: u8 = 1;
+
+/// Where the byte that names the compression lies.
+const COMPRESSION_AT: usize = 6;
+/// What an entry without a name and a value takes: the lengths of both.
+const SMALLEST_ENTRY: usize = 5;
+
+const AUTHENTICATED: u8 = 1;
+const IDLE: u8 = 2;
+
+const LIVE: u8 = 0;
+const ALIAS: u8 = 1;
+
+/// Reads what follows the version byte.
+pub(super) fn decode(mut input: Input, max_decompressed: usize) -> Result<Document> {
+    let codec = codec_from(input.byte()?)?;
+    let compression = input.byte()?;
+    if input.byte()? != 0 {
+        return Err(unsupported("the payload is encrypted"));
+    }
+    let header = decode_header(codec, &mut input)?;
+    let body = compression::unfold(compression, input.rest(), max_decompressed)?;
+    Ok(Document { header, entries: decode_entries(Input::new(body))? })
+}
+
+fn decode_header(codec: Codec, input: &mut Input) -> Result<Header> {
+    let flags = input.byte()?;
+    if flags & !(AUTHENTICATED | IDLE) != 0 {
+        return Err(corrupt("unknown flags"));
+    }
+    let state = input.byte()?;
+    let created_at = timestamp(input)?;
+    let authenticated_at = (flags & AUTHENTICATED != 0).then(|| timestamp(input)).transpose()?;
+    let idle = (flags & IDLE != 0).then(|| ttl(input)).transpose()?;
+    let state = match state {
+        LIVE => DocumentState::Live,
+        ALIAS => DocumentState::Alias(Alias {
+            successor: KeyDigest::from_bytes(input.array()?),
+            redirect_until: timestamp(input)?,
+            rotated_at: timestamp(input)?,
+        }),
+        _ => return Err(corrupt("unknown state")),
+    };
+    Ok(Header { codec, created_at, authenticated_at, idle, state })
+}
+
+fn decode_entries(mut input: Input) -> Result<Entries> {
+    let count = input.size()?;
+    if count > Entries::MAX_LEN || count > input.len() / SMALLEST_ENTRY {
+        return Err(corrupt("more entries than there is room for"));
+    }
+    let mut last: Option<Arc<str>> = None;
+    let mut entry = || {
+        let (name, value) = decode_entry(&mut input)?;
+        // One order and no duplicates: a document has one form only.
+        if last.replace(Arc::clone(&name)).is_some_and(|last| last >= name) {
+            return Err(corrupt("entries out of order"));
+        }
+        Ok((name, value))
+    };
+    let entries = (0..count).map(|_| entry()).collect::<Result<Entries>>()?;
+    input.end()?;
+    Ok(entries)
+}
+
+fn decode_entry(input: &mut Input) -> Result<(Arc<str>, Bytes)> {
+    let len = input.byte()?;
+    let name = input.take(len.into())?;
+    let name = str::from_utf8(&name).map_err(|_shows_bytes| corrupt("a name is not UTF-8"))?;
+    let len = input.size()?;
+    Ok((name.into(), input.take(len)?))
+}
+
+/// Writes a whole payload.
+pub(super) fn encode(
+    document: &Document,
+    compression: Compression,
+    max_decompressed: usize,
+) -> Result<Bytes> {
+    let mut out = Vec::with_capacity(size_limit(document));
+    encode_header(&document.header, &mut out);
+    let body_at = out.len();
+    encode_entries(&document.entries, &mut out)?;
+    let (head, body) = out.split_at(body_at);
+    if let Some(folded) = compression::fold(compression, body, max_decompressed) {
+        out = [head, &folded].concat();
+        out.splice(COMPRESSION_AT..=COMPRESSION_AT, [compression::LZ4]);
+    }
+    Ok(out.into())
+}
+
+/// No less than the payload takes without compression.
+fn size_limit(document: &Document) -> usize {
+    let entries = document.entries.iter();
+    96 + entries.map(|(name, value)| SMALLEST_ENTRY + name.len() + value.len()).sum::<usize>()
+}
+
+fn encode_header(header: &Header, out: &mut Vec<u8>) {
+    let flag = |present: bool, flag| if present { flag } else { 0 };
+    let flags =
+        flag(header.authenticated_at.is_some(), AUTHENTICATED) | flag(header.idle.is_some(), IDLE);
+    let state = if header.state == DocumentState::Live { LIVE } else { ALIAS };
+    out.extend(MAGIC);
+    out.extend([VERSION, codec_to(header.codec), compression::NONE, 0, flags, state]);
+    out.extend(header.created_at.as_millis().to_le_bytes());
+    if let Some(at) = header.authenticated_at {
+        out.extend(at.as_millis().to_le_bytes());
+    }
+    if let Some(idle) = header.idle {
+        out.extend(ttl_millis(idle).to_le_bytes());
+    }
+    if let DocumentState::Alias(alias) = &header.state {
+        out.extend(alias.successor.as_bytes());
+        out.extend(alias.redirect_until.as_millis().to_le_bytes());
+        out.extend(alias.rotated_at.as_millis().to_le_bytes());
+    }
+}
+
+fn encode_entries(entries: &Entries, out: &mut Vec<u8>) -> Result<()> {
+    if entries.len() > Entries::MAX_LEN {
+        return Err(too_large("too many entries"));
+    }
+    out.extend(size(entries.len(), "too many entries")?);
+    for (name, value) in entries.iter() {
+        let len = u8::try_from(name.len()).map_err(|_bound| too_large("a name is too long"))?;
+        out.push(len);
+        out.extend(name.as_bytes());
+        out.extend(size(value.len(), "a value is too long")?);
+        out.extend_from_slice(value);
+    }
+    Ok(())
+}
+
+fn size(size: usize, detail: &'static str) -> Result<[u8; 4]> {
+    u32::try_from(size).map(u32::to_le_bytes).map_err(|_bound| too_large(detail))
+}
+
+fn too_large(detail: &'static str) -> Error {
+    Error::new(ErrorKind::TooLarge, "session", Operation::Encode).with_detail(detail)
+}
+
+const fn codec_to(codec: Codec) -> u8 {
+    match codec {
+        Codec::MessagePack => 1,
+        Codec::Json => 2,
+        #[cfg(feature = "bincode")]
+        Codec::Bincode => 3,
+    }
+}
+
+fn codec_from(tag: u8) -> Result<Codec> {
+    match tag {
+        1 => Ok(Codec::MessagePack),
+        2 => Ok(Codec::Json),
+        #[cfg(feature = "bincode")]
+        3 => Ok(Codec::Bincode),
+        #[cfg(not(feature = "bincode"))]
+        3 => Err(unsupported("the program was built without the feature `bincode`")),
+        _ => Err(corrupt("unknown codec")),
+    }
+}
+
+fn timestamp(input: &mut Input) -> Result<Timestamp> {
+    input.u64().map(Timestamp::from_millis)
+}
+
+/// A lifetime that never ends is all ones.
+fn ttl(input: &mut Input) -> Result<Ttl> {
+    let millis = input.u64()?;
+    Ok(if millis == u64::MAX { Ttl::NEVER } else { Duration::from_millis(millis).into() })
+}
+
+fn ttl_millis(ttl: Ttl) -> u64 {
+    ttl.duration().map_or(u64::MAX, |ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_comes_back_as_it_was_written() {
+        let mut document = Document::new(Codec::Json, Timestamp::from_millis(1_700_000_000_000));
+        document.header.authenticated_at = Some(Timestamp::from_millis(1_700_000_000_001));
+        document.header.idle = Some(Ttl::NEVER);
+        document.header.state = DocumentState::Alias(Alias::new(
+            KeyDigest::from_bytes([7; 32]),
+            Timestamp::from_millis(3),
+            Timestamp::from_millis(2),
+        ));
+        document.entries.insert("user", "\"anna\"");
+        document.entries.insert("", "1");
+        let payload = encode(&document, Compression::None, 0).unwrap();
+        assert_eq!(super::super::decode(&payload, 0).unwrap(), document);
+    }
+}

@@ -87,6 +87,11 @@ impl SessionCookie {
         self.secure
     }
 
+    /// Whether the browser keeps the cookie by an expiry that must be renewed.
+    pub(crate) const fn is_persistent(&self) -> bool {
+        self.max_age.is_some()
+    }
+
     /// The `Set-Cookie` value that hands out `id`, whose session lives for `remaining` at most.
     pub(crate) fn set(&self, id: &SessionId, remaining: Ttl) -> Result<HeaderValue> {
         let id = match self.ids {

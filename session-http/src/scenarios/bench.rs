@@ -1,0 +1,71 @@
+//! What a scenario works with: a store, a clock, and browsers in front of servers.
+
+use std::{rc::Rc, sync::Arc, time::Duration};
+
+use session_core::{Lifetime, MemoryStore, OffsetClock, SessionManager, SteadyClock};
+
+use super::{Adapter, Browser, Counts, ProbedStore, TestApp};
+use crate::{WebSessions, WebSessionsBuilder};
+
+/// A store of its own for each scenario, and the applications that use it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Bench {
+    /// The store.
+    pub store: ProbedStore,
+    /// The clock of the store and of the servers.
+    pub clock: Arc<OffsetClock>,
+    /// The application.
+    pub app: TestApp,
+}
+
+/// How long sessions live in the scenarios: 10 minutes idle, 60 in all.
+const LIFETIME: Lifetime = Lifetime::new(Duration::from_secs(600), Some(Duration::from_secs(3600)));
+
+impl Bench {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        let clock = Arc::new(OffsetClock::new(SteadyClock::start()));
+        let store = MemoryStore::builder().clock(Arc::clone(&clock)).build();
+        Self { store: ProbedStore::new(store), clock, app: TestApp::default() }
+    }
+
+    /// A browser in front of a server with the default settings.
+    pub async fn browser(&self, adapter: &dyn Adapter) -> Browser {
+        self.browser_with(adapter, |settings| settings).await
+    }
+
+    /// A browser in front of a server with other settings.
+    pub async fn browser_with(
+        &self,
+        adapter: &dyn Adapter,
+        change: impl FnOnce(WebSessionsBuilder) -> WebSessionsBuilder,
+    ) -> Browser {
+        let manager = SessionManager::builder(self.store.clone())
+            .clock(Arc::clone(&self.clock))
+            .lifetime(LIFETIME)
+            .build()
+            .expect("the settings are right");
+        let sessions = change(WebSessions::builder(manager)).build();
+        let server = adapter.serve(sessions, self.app.clone()).await;
+        Browser::new(Rc::<dyn super::Server>::from(server))
+    }
+
+    /// The calls of the store since the last time this was asked.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.store.take_counts()
+    }
+
+    /// Leaves the calls so far out of the next [`counts`](Self::counts).
+    pub fn forget_counts(&self) {
+        let Counts { .. } = self.counts();
+    }
+}
+
+impl Default for Bench {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,103 @@
+//! What every adapter must do, as a list of scenarios: one list, and each adapter is driven by it.
+//!
+//! Implement [`Adapter`] for the framework: serve [`TestApp`] through the adapter's own middleware
+//! and extractors. Then one line makes a test of each scenario:
+//!
+//! ```ignore
+//! session_http::scenario_tests!(#[tokio::test], MyAdapter);
+//! ```
+//!
+//! Scenarios that prove a statement of the security checklist carry its number (`sec_03_…`).
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    clippy::future_not_send,
+    reason = "this module is a test suite: its functions panic when a scenario fails"
+)]
+
+mod app;
+mod bench;
+mod browser;
+pub mod cases;
+mod probe;
+
+pub use app::TestApp;
+pub use bench::Bench;
+pub use browser::{Browser, Reply};
+pub use probe::{Counts, ProbedStore};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Request, Response};
+
+use crate::WebSessions;
+
+/// A framework with its adapter.
+#[async_trait(?Send)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be driven by the scenarios",
+    note = "implement `session_http::scenarios::Adapter` for it"
+)]
+pub trait Adapter {
+    /// Serves `app` on every path, with sessions from `sessions`.
+    ///
+    /// The handler takes the session by the adapter's extractor, calls [`TestApp::handle`] with it
+    /// and the path, and turns an error into a response in the adapter's usual way.
+    async fn serve(&self, sessions: WebSessions, app: TestApp) -> Box<dyn Server>;
+}
+
+/// A running application.
+#[async_trait(?Send)]
+pub trait Server {
+    /// Sends a request through the middleware to the handler.
+    async fn call(&self, request: Request<Bytes>) -> Response<Bytes>;
+}
+
+/// One test for each scenario: `scenario_tests!(#[tokio::test], MyAdapter)`.
+#[macro_export]
+macro_rules! scenario_tests {
+    (#[$test:meta], $adapter:expr) => {
+        $crate::scenario_tests! { @each #[$test] $adapter =>
+            a_handler_that_does_not_touch_its_session_costs_nothing
+            reading_costs_one_load_and_writing_one_save
+            the_session_is_saved_before_the_response_is_sent
+            parallel_requests_keep_all_their_entries
+            counting_in_parallel_counts_each_request
+            a_server_error_gives_up_the_changes
+            a_server_error_does_not_lose_a_rotation
+            other_errors_keep_the_changes
+            errors_tell_visitors_nothing
+            the_error_page_is_yours
+            sec_03_an_unknown_id_is_never_adopted
+            sec_04_hostile_cookies_cost_nothing
+            sec_06_a_key_presented_as_an_id_finds_nothing
+            sec_09_ids_come_from_the_cookie_only
+            sec_11_a_log_in_changes_the_id_and_ends_the_old_one
+            sec_14_requests_with_a_rotated_id_go_on_for_a_grace
+            sec_15_a_session_ends_by_the_stores_clock
+            sec_16_activity_does_not_pass_the_absolute_deadline
+            sec_18_a_log_out_is_done_before_the_response
+            sec_19_a_request_in_flight_does_not_bring_a_session_back
+            sec_24_unknown_ids_and_empty_log_outs_write_nothing
+            sec_25_without_data_nothing_is_stored_and_no_cookie_is_set
+            sec_30_the_cookie_goes_out_with_every_protection
+            sec_35_a_persistent_cookie_is_renewed_with_the_session
+            sec_36_what_depends_on_the_session_is_not_cached
+            sec_37_a_log_out_clears_the_cookie_and_the_site_data
+            sec_38_several_session_cookies_are_none
+            sec_39_a_secure_cookie_keeps_off_plain_http
+            z02_a_store_that_is_down_refuses_and_loses_nothing
+            z03_no_cookie_is_issued_when_the_store_is_down
+        }
+    };
+    (@each #[$test:meta] $adapter:expr => $($name:ident)*) => {
+        $(
+            #[$test]
+            async fn $name() {
+                $crate::scenarios::cases::$name(&$adapter).await;
+            }
+        )*
+    };
+}

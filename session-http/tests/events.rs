@@ -1,5 +1,11 @@
 //! SEC-44 and SEC-45: what the log says, and what it must not say.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::future_not_send,
+    reason = "a test may panic, and runs on one thread"
+)]
+
 mod direct;
 
 use std::{

@@ -1,5 +1,7 @@
 //! What is particular to axum and tower.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use axum::{
     Json, Router,
     body::Body,

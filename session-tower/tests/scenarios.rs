@@ -1,5 +1,7 @@
 //! The scenarios of `session-http`, through axum.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use async_trait::async_trait;
 use axum::{
     Router,

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use session_core::{Result, Session};
+use session_core::{Error, ErrorKind, Operation, Result, Session};
 use tokio::sync::Notify;
 
 /// An application that uses its session as the path says:
@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 /// | `/login/USER`, `/cycle`, `/logout` | logs in, rotates the id, ends the session |
 /// | `/status/CODE/…` | does the rest, then answers with that status |
 /// | `/swallow/…` | does the rest, and answers `swallowed` if the session fails |
+/// | `/failing/…` | does the rest, then fails with a session error |
 /// | `/wait/…` | does the rest after it was told to go on |
 #[derive(Debug, Clone, Default)]
 pub struct TestApp {
@@ -37,7 +38,7 @@ impl TestApp {
     /// # Errors
     /// Those of the session, which the adapter must turn into a response.
     pub async fn handle(&self, session: Session, path: &str) -> Result<Response<Bytes>> {
-        let (mut status, mut swallows) = (StatusCode::OK, false);
+        let (mut status, mut swallows, mut fails) = (StatusCode::OK, false, false);
         let mut words: Vec<&str> = path.trim_matches('/').split('/').collect();
         loop {
             match *words.as_slice() {
@@ -47,6 +48,10 @@ impl TestApp {
                 }
                 ["swallow", ..] => {
                     swallows = true;
+                    words.remove(0);
+                }
+                ["failing", ..] => {
+                    fails = true;
                     words.remove(0);
                 }
                 ["wait", ..] => {
@@ -63,6 +68,9 @@ impl TestApp {
             Err(_) if swallows => "swallowed".to_owned(),
             outcome => outcome?,
         };
+        if fails {
+            return Err(Error::new(ErrorKind::Backend, "session", Operation::Load));
+        }
         let mut response = Response::new(Bytes::from(text));
         *response.status_mut() = status;
         Ok(response)

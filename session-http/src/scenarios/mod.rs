@@ -9,8 +9,7 @@
 //!
 //! Scenarios that prove a statement of the security checklist carry its number (`sec_03_…`).
 
-#![allow(
-    clippy::unwrap_used,
+#![expect(
     clippy::expect_used,
     clippy::missing_panics_doc,
     clippy::future_not_send,

@@ -103,6 +103,8 @@ pub async fn a_server_error_gives_up_the_changes(adapter: &dyn Adapter) {
     assert_eq!((reply.status(), reply.text()), (500, "done"), "the handler's own response");
     assert_eq!(reply.set_cookie(), None);
     assert_eq!(bench.counts(), Counts::new(0, 0));
+    assert_eq!(browser.get("/failing/set/a/1").await.set_cookie(), None);
+    assert_eq!(bench.counts(), Counts::new(0, 0));
 
     browser.get("/set/a/1").await;
     browser.get("/status/503/set/a/2").await;
@@ -118,12 +120,15 @@ pub async fn a_server_error_gives_up_the_changes(adapter: &dyn Adapter) {
 
 /// The id was changed in the store before the handler failed; the browser must learn it.
 pub async fn a_server_error_does_not_lose_a_rotation(adapter: &dyn Adapter) {
-    for path in ["/status/500/cycle", "/status/500/login/alice"] {
+    let paths =
+        ["/status/500/cycle", "/status/500/login/alice", "/failing/cycle", "/failing/login/alice"];
+    for path in paths {
         let bench = Bench::new();
         let browser = bench.browser(adapter).await;
         browser.get("/set/a/1").await;
         let before = browser.id();
-        assert_eq!(browser.get(path).await.status(), 500);
+        let reply = browser.get(path).await;
+        assert_eq!((reply.status(), reply.header("cache-control")), (500, Some("no-store")));
         assert_ne!(browser.id(), before, "{path}");
         assert_eq!(browser.get("/get/a").await.text(), "1", "{path}");
     }

@@ -2,16 +2,24 @@
 
 use std::{env, fmt, sync::Arc};
 
-use session_core::{MemoryStore, SessionStore};
+use session_core::{MemoryStore, Result as SessionResult, SessionStore};
+use session_files::{FilesConfig, FilesStore, FilesStoreBuilder};
 
-/// The schemes of `SESSION_STORE`.
-const SCHEMES: &str = "files:DIRECTORY, memory:";
+/// Where sessions are kept when `SESSION_STORE` is not set, relative to the working directory.
+const DEFAULT_DIRECTORY: &str = ".sessions";
 
 pub(crate) struct Config {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) instance: String,
-    store: String,
+    pub(crate) store: Location,
+}
+
+/// Where the sessions are kept.
+pub(crate) enum Location {
+    Default,
+    Files(String),
+    Memory,
 }
 
 /// A variable that makes no sense.
@@ -34,14 +42,29 @@ impl Config {
             host: or("HOST", "127.0.0.1"),
             port: port.parse().map_err(|error| ConfigError(format!("PORT={port}: {error}")))?,
             instance: or("INSTANCE", "one"),
-            store: or("SESSION_STORE", "files:.sessions"),
+            store: Location::parse(env::var("SESSION_STORE").ok())?,
         })
     }
+}
 
-    pub(crate) fn open_store(&self) -> Result<Arc<dyn SessionStore>, Box<dyn std::error::Error>> {
-        match self.store.split_once(':') {
-            Some(("memory", "")) => Ok(Arc::new(MemoryStore::new())),
-            _ => Err(ConfigError(format!("SESSION_STORE must be one of {SCHEMES}")).into()),
+impl Location {
+    fn parse(url: Option<String>) -> Result<Self, ConfigError> {
+        let Some(url) = url else { return Ok(Self::Default) };
+        match url.split_once(':') {
+            Some(("memory", "")) => Ok(Self::Memory),
+            Some(("files", _)) => Ok(Self::Files(url)),
+            _ => Err(ConfigError("SESSION_STORE must be files:///DIRECTORY or memory:".to_owned())),
         }
+    }
+
+    pub(crate) async fn open(&self) -> SessionResult<Arc<dyn SessionStore>> {
+        Ok(match self {
+            Self::Default => Arc::new(FilesStore::open(DEFAULT_DIRECTORY).await?),
+            Self::Files(url) => {
+                let config = FilesConfig::from_url(url)?;
+                Arc::new(FilesStoreBuilder::from(config).open().await?)
+            }
+            Self::Memory => Arc::new(MemoryStore::new()),
+        })
     }
 }

@@ -36,7 +36,7 @@ async fn main() -> ExitCode {
 
 async fn serve() -> Result<(), Box<dyn Error>> {
     let config = Config::from_env()?;
-    let store = config.open_store()?;
+    let store = config.store.open().await?;
     sweep::start(&store);
 
     // This program speaks plain HTTP, so that `curl` and every browser can try it at once. Behind

@@ -1,0 +1,9 @@
+//! The scenarios that every example is driven by, over plain HTTP and in a browser.
+
+use std::{path::Path, process::ExitCode};
+
+fn main() -> ExitCode {
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let target = scratch.parent().unwrap_or(scratch);
+    example_driver::Example::new("axum", env!("CARGO_BIN_EXE_example-axum"), target).test()
+}

@@ -1,6 +1,6 @@
 //! What a session adds to a request, on the memory store: headers in, headers out.
 
-#![expect(clippy::unwrap_used, missing_docs, reason = "a benchmark may panic, and is no interface")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark may panic")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, StatusCode, header::COOKIE};

@@ -3,7 +3,7 @@
 //! Implement [`Adapter`] for the framework: serve [`TestApp`] through the adapter's own middleware
 //! and extractors. Then one line makes a test of each scenario:
 //!
-//! ```ignore
+//! ```text
 //! session_http::scenario_tests!(#[tokio::test], MyAdapter);
 //! ```
 //!

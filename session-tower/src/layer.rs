@@ -33,9 +33,9 @@ use crate::{Session, SessionBody, SessionError};
 /// # }
 /// ```
 ///
-/// The layer covers what is inside of it. Responses that it must not keep out of (compression,
-/// tracing) may be on either side; whatever changes the status or the body after the session was
-/// saved belongs inside.
+/// The layer serves what is inside of it. What changes the status of a response (a timeout, a
+/// handler of panics) belongs inside, so that the session is saved or not by what the visitor
+/// gets to see.
 #[derive(Debug, Clone)]
 pub struct SessionLayer {
     sessions: WebSessions,

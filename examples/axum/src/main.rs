@@ -11,7 +11,11 @@ mod page;
 mod shop;
 mod sweep;
 
-use std::{error::Error, io::Write, process::ExitCode};
+use std::{
+    error::Error,
+    io::{IsTerminal, Write, stderr, stdout},
+    process::ExitCode,
+};
 
 use config::Config;
 use session_core::SessionManager;
@@ -24,7 +28,11 @@ use tracing_subscriber::EnvFilter;
 async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env();
     let filter = filter.unwrap_or_else(|_| EnvFilter::new("warn,session=info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(stderr().is_terminal())
+        .with_writer(stderr)
+        .init();
     match serve().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -48,7 +56,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let app = app.layer(SessionLayer::new(sessions)).merge(page::router());
 
     let listener = TcpListener::bind((config.host.as_str(), config.port)).await?;
-    writeln!(std::io::stdout(), "listening on http://{}", listener.local_addr()?)?;
+    writeln!(stdout(), "listening on http://{}", listener.local_addr()?)?;
     axum::serve(listener, app).with_graceful_shutdown(stop_signal()).await?;
     Ok(())
 }

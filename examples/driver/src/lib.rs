@@ -49,3 +49,8 @@ type Result<T = ()> = std::result::Result<T, Error>;
 fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Result {
     if holds { Ok(()) } else { Err(otherwise().into()) }
 }
+
+/// The program in the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

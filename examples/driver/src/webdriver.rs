@@ -43,7 +43,8 @@ const FLAGS: &[&str] = &[
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
-    "--window-size=1100,900",
+    "--hide-scrollbars",
+    "--window-size=1100,1000",
 ];
 
 /// A program that is not installed.

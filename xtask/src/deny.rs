@@ -49,7 +49,7 @@ pub(crate) fn advisories(workspace: &Workspace) -> io::Result<Outcome> {
         return Ok(Outcome::skipped(format!("no advisory database: {reason}")));
     }
     let Some(mut command) = checker(workspace) else { return Ok(missing()) };
-    let checked = process::run(command.args(["check", "--disable-fetch", "advisories"]))?;
+    let checked = process::run(command.args(["check", "advisories"]))?;
     Ok(Outcome::of(checked.success, "cargo deny check advisories"))
 }
 

@@ -167,3 +167,114 @@ fn mark(state: &mut State, number: usize, since: Option<Instant>) {
 fn take(claim: &AtomicBool) -> bool {
     !claim.swap(true, Ordering::AcqRel)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use tokio::time::Instant as Deadline;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+    const SHORT: Duration = Duration::from_millis(30);
+
+    fn pool(threads: usize, max_queue: usize) -> Arc<Pool> {
+        Arc::new(Pool::start(threads, max_queue, SHORT).unwrap())
+    }
+
+    /// Makes a thread block until the sender is dropped.
+    async fn block(pool: &Arc<Pool>) -> mpsc::Sender<()> {
+        let (release, blocked) = mpsc::channel::<()>();
+        let (started, running) = oneshot::channel();
+        let theirs = Arc::clone(pool);
+        tokio::spawn(async move {
+            theirs
+                .run(Deadline::now() + LONG, move || {
+                    started.send(()).unwrap();
+                    blocked.recv().unwrap_err();
+                })
+                .await
+        });
+        running.await.unwrap();
+        release
+    }
+
+    #[tokio::test]
+    async fn a_stuck_pool_times_out_then_refuses_at_once_then_recovers() {
+        let pool = pool(2, 16);
+        let blocked = [block(&pool).await, block(&pool).await];
+        let late = pool.run(Deadline::now() + SHORT, || ()).await;
+        assert_eq!(late, Err(PoolError::TimedOut { started: false }));
+        let deadline = Instant::now() + LONG;
+        while pool.run(Deadline::now() + SHORT, || ()).await != Err(PoolError::Stuck) {
+            assert!(Instant::now() < deadline);
+        }
+        drop(blocked);
+        while pool.run(Deadline::now() + LONG, || ()).await.is_err() {
+            assert!(Instant::now() < deadline);
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn one_stuck_thread_leaves_the_others_at_work() {
+        let pool = pool(2, 16);
+        let _blocked = block(&pool).await;
+        tokio::time::sleep(SHORT * 2).await;
+        assert_eq!(pool.run(Deadline::now() + LONG, || 7).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn a_job_that_timed_out_in_the_queue_is_never_run() {
+        let pool = pool(1, 16);
+        let blocked = block(&pool).await;
+        let (ran, runs) = mpsc::channel();
+        let late = pool.run(Deadline::now() + SHORT / 3, move || ran.send(())).await;
+        assert_eq!(late.err(), Some(PoolError::TimedOut { started: false }));
+        drop(blocked);
+        // The job is gone without having sent anything.
+        assert!(runs.recv_timeout(LONG).is_err_and(|e| e == mpsc::RecvTimeoutError::Disconnected));
+    }
+
+    #[tokio::test]
+    async fn a_job_that_was_started_says_so_when_it_is_late() {
+        let pool = pool(1, 16);
+        let (release, blocked) = mpsc::channel::<()>();
+        let late = pool.run(Deadline::now() + SHORT, move || blocked.recv().is_err()).await;
+        assert_eq!(late, Err(PoolError::TimedOut { started: true }));
+        drop(release);
+    }
+
+    #[tokio::test]
+    async fn the_queue_is_bounded() {
+        let pool = pool(1, 1);
+        let _blocked = block(&pool).await;
+        let (first, second) = tokio::join!(
+            pool.run(Deadline::now() + SHORT / 3, || ()),
+            pool.run(Deadline::now() + SHORT / 3, || ()),
+        );
+        assert_eq!(first, Err(PoolError::TimedOut { started: false }));
+        assert_eq!(second, Err(PoolError::Full));
+    }
+
+    #[tokio::test]
+    async fn a_panic_costs_neither_the_thread_nor_the_pool() {
+        let pool = Pool::start(1, 16, LONG).unwrap();
+        let lost = pool.run(Deadline::now() + LONG, || panic!("for the test")).await;
+        assert_eq!(lost, Err::<(), _>(PoolError::Lost));
+        assert_eq!(pool.run(Deadline::now() + LONG, || 7).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn threads_end_with_the_pool() {
+        let pool = pool(2, 16);
+        let shared = Arc::downgrade(&pool.shared);
+        drop(pool);
+        let deadline = Instant::now() + LONG;
+        while shared.upgrade().is_some() {
+            assert!(Instant::now() < deadline);
+            tokio::task::yield_now().await;
+        }
+    }
+}

@@ -142,20 +142,15 @@ impl<'a> Section<'a> {
         Ok(deadline.timestamp().map(|ended| now.since(ended)))
     }
 
-    /// Removes a lease that nobody was granted, or that has lapsed and whose key has no record.
-    /// Beside a record the holder of a lapsed lease may still commit.
+    /// Removes a lease whose key has no record, unless it is live. Beside a record a lapsed lease
+    /// still has a meaning: its holder may commit as long as nobody took it.
     pub(crate) fn remove_stray_lease(&self) -> Outcome<()> {
-        let stray = match self.read_lease()? {
-            Found::Nothing => false,
-            Found::Torn => true,
-            lease @ Found::Lease { .. } => {
-                let now = self.vault.time.now(&self.vault.tree)?;
-                let holder = self.holder(&lease, None, now)?;
-                let live = holder.is_some_and(|holder| holder.is_live(now));
-                !live && self.vault.tree.status(&self.place.record())?.is_none()
-            }
-        };
-        if stray {
+        if self.vault.tree.status(&self.place.record())?.is_some() {
+            return Ok(());
+        }
+        let now = self.vault.time.now(&self.vault.tree)?;
+        let holder = self.holder(&self.read_lease()?, None, now)?;
+        if !holder.is_some_and(|holder| holder.is_live(now)) {
             self.vault.tree.remove(&self.place.lease())?;
         }
         Ok(())

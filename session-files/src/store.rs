@@ -63,7 +63,8 @@ impl FilesStore {
         Ok(())
     }
 
-    async fn try_lock(&self, key: &Key, request: LockRequest) -> Result<Result<Locked, Duration>> {
+    /// Tries once; without a grant it says how long the present lease still lasts.
+    async fn try_lock(&self, key: &Key, request: LockRequest) -> Result<Result<Grant, Duration>> {
         let (digest, own) = (*key.digest(), Some(request.op));
         let (store, runtime) = (self.clone(), Handle::current());
         let lease = Lease::new(request.op, request.lease);
@@ -78,8 +79,7 @@ impl FilesStore {
                 _ => Err(WAKE_STEP),
             })
         };
-        let tried = self.engine.change(Operation::Lock, digest, Needs::Both, own, change).await?;
-        Ok(tried.map(Grant::accept))
+        self.engine.change(Operation::Lock, digest, Needs::Both, own, change).await
     }
 }
 
@@ -188,7 +188,7 @@ impl SessionStore for FilesStore {
         let mut pause = Jitter::new(POLLS.0, POLLS.1);
         loop {
             let held = match self.try_lock(key, request).await? {
-                Ok(locked) => return Ok(locked),
+                Ok(grant) => return Ok(grant.accept()),
                 Err(held) => held,
             };
             let left = deadline.saturating_duration_since(Instant::now());
@@ -327,5 +327,27 @@ impl Expectation {
             Self::Lease { lease, .. } => Some(lease.token()),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use session_core::KeyDigest;
+
+    use super::*;
+
+    /// Cases L07 and L08 at the one point that no test from outside can aim at.
+    #[tokio::test]
+    async fn a_grant_that_reaches_nobody_is_given_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = FilesStore::open(directory.path()).await.unwrap();
+        let key = Key::from_digest(KeyDigest::from_bytes([7; 32]));
+        let hour = Duration::from_secs(3_600);
+        let request = || LockRequest::new(OpToken::generate().unwrap(), hour, hour);
+        let grant = store.try_lock(&key, request()).await.unwrap().ok().unwrap();
+        assert!(store.try_lock(&key, request()).await.unwrap().is_err());
+        drop(grant);
+        let soon = Duration::from_secs(60);
+        tokio::time::timeout(soon, store.lock(&key, request())).await.unwrap().unwrap();
     }
 }

@@ -37,7 +37,7 @@ pub(crate) struct Vault {
 impl Vault {
     /// Reads a key's record; no lock is needed, since a record's file is replaced in one step.
     pub(crate) fn load(&self, digest: &KeyDigest) -> Outcome<Option<session_core::Record>> {
-        let now = self.time.now(&self.tree)?;
+        let now = self.time.now(&self.tree);
         let record = self.read_record(&Place::of(digest), digest, now)?;
         Ok(Slot::new(record, None).load(now))
     }
@@ -134,7 +134,7 @@ impl<'a> Section<'a> {
     /// Removes the record if its deadline has passed, without reading it; returns how long ago.
     pub(crate) fn remove_expired_record(&self) -> Outcome<Option<Duration>> {
         let Some(status) = self.vault.tree.status(&self.place.record())? else { return Ok(None) };
-        let (now, deadline) = (self.vault.time.now(&self.vault.tree)?, deadline_of(status.mtime));
+        let (now, deadline) = (self.vault.time.now(&self.vault.tree), deadline_of(status.mtime));
         if !status.is_file || !deadline.has_passed(now) {
             return Ok(None);
         }
@@ -148,7 +148,7 @@ impl<'a> Section<'a> {
         if self.vault.tree.status(&self.place.record())?.is_some() {
             return Ok(());
         }
-        let now = self.vault.time.now(&self.vault.tree)?;
+        let now = self.vault.time.now(&self.vault.tree);
         let holder = self.holder(&self.read_lease()?, None, now)?;
         if !holder.is_some_and(|holder| holder.is_live(now)) {
             self.vault.tree.remove(&self.place.lease())?;
@@ -163,7 +163,7 @@ impl<'a> Section<'a> {
     }
 
     fn read(&self, needs: Needs, own: Option<OpToken>) -> Outcome<Before> {
-        let now = self.vault.time.now(&self.vault.tree)?;
+        let now = self.vault.time.now(&self.vault.tree);
         let record = match needs {
             Needs::Lease => None,
             _ => self.vault.read_record(&self.place, self.digest, now)?,

@@ -44,15 +44,19 @@ impl Time {
     }
 
     /// The present time, right to within a network round trip and the tick of the clocks.
-    pub(crate) fn now(&self, tree: &Tree) -> Outcome<Timestamp> {
+    ///
+    /// Where the server's clock cannot be read (a disk that has become read-only), reading goes
+    /// on by what was known of it.
+    pub(crate) fn now(&self, tree: &Tree) -> Timestamp {
         let (local, measured) = match self {
-            Self::Given(clock) => return Ok(clock.now()),
+            Self::Given(clock) => return clock.now(),
             Self::Server { local, measured } => (local.now(), measured),
         };
         let last = *measured.lock().unwrap_or_else(PoisonError::into_inner);
-        match last.filter(|last| last.still_holds(local)) {
-            Some(last) => Ok(last.correct(local)),
-            None => self.exactly(tree),
+        let known = last.map_or(local, |last| last.correct(local));
+        match last {
+            Some(last) if last.still_holds(local) => known,
+            _ => self.exactly(tree).unwrap_or(known),
         }
     }
 

@@ -325,16 +325,19 @@ impl PrincipalIndex for MemoryStore {
 
     async fn revoke(&self, principal: &PrincipalDigest, except: Option<&Key>) -> Result<usize> {
         let (mut slots, now) = (self.slots(), self.now());
-        let mut revoked = 0;
+        let mut revoked = Vec::new();
         slots.retain(|digest, slot| {
             let spared = except.is_some_and(|key| key.digest() == digest);
             let theirs =
                 slot.load(now).is_some_and(|record| record.meta.principal == Some(*principal));
             let ends = theirs && !spared;
-            revoked += usize::from(ends);
+            revoked.extend(ends.then_some(*digest));
             !ends
         });
-        Ok(revoked)
+        drop(slots);
+        // Their locks went with them.
+        revoked.iter().for_each(|digest| self.queue.wake(digest));
+        Ok(revoked.len())
     }
 }
 

@@ -3,7 +3,7 @@
 //! A [`Slot`] is everything that belongs to one key. Stores that decide in their own process load
 //! a slot, apply one of its methods while nobody else can, and write back what changed.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, fmt, time::Duration};
 
 use bytes::Bytes;
 
@@ -16,7 +16,7 @@ use crate::{
 pub const REMEMBERED_OPS: u32 = 4;
 
 /// A record as it is stored: what a [`Record`] shows, and what the commit rule needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoredRecord {
     /// The payload.
@@ -82,6 +82,17 @@ impl StoredRecord {
         let newer = self.ops.iter().rev().position(|known| *known == op)?;
         let version = self.version.checked_sub(u64::try_from(newer).ok()?)?;
         Some(Revision::counted(self.incarnation, version))
+    }
+}
+
+impl fmt::Debug for StoredRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredRecord")
+            .field("payload_len", &self.payload.len())
+            .field("meta", &self.meta)
+            .field("revision", &self.revision())
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,0 +1,67 @@
+//! One case on one store.
+
+use std::{sync::Arc, time::Duration};
+
+use session_core::Result;
+
+use crate::{
+    Backend, Case, Namespace,
+    client::Client,
+    context::{Context, Cx},
+    outcome::{Failure, Outcome, Verdict, chain, panic_text},
+};
+
+/// The time after which a case counts as hung.
+pub const HANG_BOUND: Duration = Duration::from_secs(60);
+
+/// Runs one case in a fresh namespace. The namespace is removed if the case passes, and named in
+/// the reason if it fails.
+///
+/// Needs a multi-threaded tokio runtime: cases are about concurrency.
+pub async fn run_case(backend: Arc<dyn Backend>, case: &'static Case) -> Verdict {
+    let context = match open(&backend).await {
+        Ok(context) => Arc::new(context),
+        Err(error) => return Verdict::Failed(format!("cannot open the store: {}", chain(&error))),
+    };
+    if let Some(reason) = case.unmet(&*backend, &*context.a) {
+        return Verdict::Ignored(reason);
+    }
+    match bounded(case, &context).await {
+        Ok(()) => match clean(&context).await {
+            Ok(()) => Verdict::Passed(context.take_note()),
+            Err(error) => Verdict::Failed(format!("cannot clean up: {}", chain(&error))),
+        },
+        Err(failure) => {
+            let kept: Vec<_> = context.namespaces().iter().map(ToString::to_string).collect();
+            Verdict::Failed(format!("{failure}; kept for inspection: {}", kept.join(", ")))
+        }
+    }
+}
+
+async fn open(backend: &Arc<dyn Backend>) -> Result<Context> {
+    let namespace = Namespace::fresh()?;
+    let store = backend.open(&namespace).await?;
+    Ok(Context::new(Arc::clone(backend), namespace, Client::new(store)))
+}
+
+async fn bounded(case: &Case, context: &Cx) -> Outcome {
+    let mut task = tokio::spawn((case.run)(Arc::clone(context)));
+    match tokio::time::timeout(HANG_BOUND, &mut task).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(error)) => {
+            let text = error.try_into_panic().map_or_else(|error| error.to_string(), panic_text);
+            Err(Failure::new(format_args!("panicked: {text}")))
+        }
+        Err(_) => {
+            task.abort();
+            Err(Failure::new(format_args!("hung: not done after {HANG_BOUND:?}")))
+        }
+    }
+}
+
+async fn clean(context: &Context) -> Result<()> {
+    for namespace in context.namespaces() {
+        context.backend().cleanup(&namespace).await?;
+    }
+    Ok(())
+}

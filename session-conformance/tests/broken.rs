@@ -1,0 +1,82 @@
+//! The suite bites: every broken store is caught by the cases that are meant to catch it, and by
+//! nothing but its being broken.
+
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test may")]
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use session_conformance::{
+    Case, MemoryBackend, Verdict,
+    broken::{self, BrokenBackend, BrokenStore},
+    cases, run_case,
+};
+use tokio::sync::Semaphore;
+
+/// Most of them wait, so that many can run at a time.
+const AT_A_TIME: usize = 48;
+
+struct Caught {
+    broken: &'static BrokenStore,
+    case: &'static Case,
+    broken_verdict: Verdict,
+    right_verdict: Verdict,
+}
+
+async fn run_all() -> Vec<Caught> {
+    let slots = Arc::new(Semaphore::new(AT_A_TIME));
+    let mut tasks = tokio::task::JoinSet::new();
+    for broken in broken::all() {
+        for id in broken.caught_by {
+            let case = cases::find(id).expect(id);
+            let slots = Arc::clone(&slots);
+            tasks.spawn(async move {
+                let _slot = slots.acquire().await.unwrap();
+                let right_verdict = run_case(Arc::new(MemoryBackend::new()), case).await;
+                let backend = BrokenBackend::new(MemoryBackend::new(), broken);
+                let broken_verdict = run_case(Arc::new(backend), case).await;
+                Caught { broken, case, broken_verdict, right_verdict }
+            });
+        }
+    }
+    let mut caught = tasks.join_all().await;
+    caught.sort_by_key(|caught| (caught.case.id(), caught.broken.name));
+    caught
+}
+
+#[expect(clippy::print_stdout, reason = "the table is the proof, for people")]
+fn print(caught: &[Caught]) {
+    println!("{:<32} caught by", "broken store");
+    for Caught { broken, case, broken_verdict, .. } in caught {
+        let Verdict::Failed(reason) = broken_verdict else { continue };
+        let reason = reason.split(" (at ").next().unwrap_or(reason);
+        let short: String = reason.chars().take(100).collect();
+        println!("{:<32} {}: {short}", broken.name, case.id());
+    }
+    let proven: BTreeSet<_> = caught.iter().map(|caught| caught.case.id()).collect();
+    let unproven: Vec<_> = cases::all().map(Case::id).filter(|id| !proven.contains(id)).collect();
+    println!("{} broken stores; cases without one: {unproven:?}", broken::all().count());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn every_broken_store_is_caught_by_the_cases_meant_for_it() {
+    let caught = run_all().await;
+    print(&caught);
+    for Caught { broken, case, broken_verdict, right_verdict } in caught {
+        let (name, id) = (broken.name, case.id());
+        assert!(
+            matches!(broken_verdict, Verdict::Failed(_)),
+            "{id} does not catch {name}: {broken_verdict:?}"
+        );
+        // Where a broken store lies about what it declares, the case is not for the right one.
+        assert!(
+            matches!(right_verdict, Verdict::Passed(_) | Verdict::Ignored(_)),
+            "{id} fails on a store that is right: {right_verdict:?}"
+        );
+    }
+}
+
+#[test]
+fn broken_stores_have_different_names() {
+    let names: BTreeSet<_> = broken::all().map(|broken| broken.name).collect();
+    assert_eq!(names.len(), broken::all().count());
+}

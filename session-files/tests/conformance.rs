@@ -1,0 +1,243 @@
+//! The files store keeps the contract: once by a clock that the cases move, and once by the clock
+//! of the file server, in real time.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use session_conformance::{
+    Backend, Damage, MovableClock, Namespace, RawAccess, SingleConnectionOpen, Skew, SkewedOpen,
+    Suite, WriteCounter,
+};
+use session_core::{
+    Error, ErrorKind, Key, OffsetClock, Operation, Result, SessionStore, SystemClock,
+};
+use session_files::{FilesStore, FilesStoreBuilder};
+use tempfile::TempDir;
+
+fn main() -> ExitCode {
+    let (by_hand, by_server) = (TempDir::new(), TempDir::new());
+    let (Ok(by_hand), Ok(by_server)) = (&by_hand, &by_server) else { return ExitCode::FAILURE };
+    Suite::new()
+        .backend(Directory::new("files", by_hand, ClockKind::Movable))
+        .backend(Directory::new("files-server-clock", by_server, ClockKind::Server))
+        .run()
+}
+
+/// A directory with one store for each namespace.
+#[derive(Debug)]
+struct Directory {
+    name: &'static str,
+    path: PathBuf,
+    clock: ClockKind,
+    clocks: Mutex<HashMap<Namespace, Arc<OffsetClock>>>,
+    seen: Mutex<HashMap<Namespace, (u64, Fingerprint)>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ClockKind {
+    Movable,
+    Server,
+}
+
+/// Name, inode and time of the last change of everything in a store's directory.
+type Fingerprint = BTreeMap<PathBuf, (u64, i64, i64)>;
+
+impl Directory {
+    fn new(name: &'static str, directory: &TempDir, clock: ClockKind) -> Self {
+        let path = directory.path().to_owned();
+        Self { name, path, clock, clocks: Mutex::default(), seen: Mutex::default() }
+    }
+
+    fn root(&self, namespace: &Namespace) -> PathBuf {
+        self.path.join(namespace.as_str())
+    }
+
+    fn builder(&self, namespace: &Namespace) -> FilesStoreBuilder {
+        let builder = FilesStore::builder(self.root(namespace));
+        match self.clock {
+            ClockKind::Movable => builder.clock(self.clock_of(namespace)),
+            ClockKind::Server => builder,
+        }
+    }
+
+    fn clock_of(&self, namespace: &Namespace) -> Arc<OffsetClock> {
+        let mut clocks = guard(&self.clocks);
+        let new = || Arc::new(OffsetClock::new(SystemClock::default()));
+        Arc::clone(clocks.entry(namespace.clone()).or_insert_with(new))
+    }
+
+    fn record(&self, namespace: &Namespace, key: &Key) -> PathBuf {
+        let hex: String =
+            key.digest().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let (top, rest) = hex.split_at(2);
+        let (leaf, _) = rest.split_at(2);
+        self.root(namespace).join(top).join(leaf).join(hex)
+    }
+}
+
+fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn failed(error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Backend, "fixture", Operation::Open).with_source(error)
+}
+
+#[async_trait]
+impl Backend for Directory {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    async fn open(&self, namespace: &Namespace) -> Result<Arc<dyn SessionStore>> {
+        Ok(Arc::new(self.builder(namespace).open().await?))
+    }
+
+    async fn cleanup(&self, namespace: &Namespace) -> Result<()> {
+        guard(&self.clocks).remove(namespace);
+        fs::remove_dir_all(self.root(namespace)).map_err(failed)
+    }
+
+    async fn server_version(&self) -> Option<String> {
+        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
+        Some(format!("Linux {}", kernel.trim()))
+    }
+
+    fn clock(&self) -> Option<&dyn MovableClock> {
+        (self.clock == ClockKind::Movable).then_some(self)
+    }
+
+    fn write_counter(&self) -> Option<&dyn WriteCounter> {
+        Some(self)
+    }
+
+    fn raw(&self) -> Option<&dyn RawAccess> {
+        Some(self)
+    }
+
+    fn skewed(&self) -> Option<&dyn SkewedOpen> {
+        (self.clock == ClockKind::Server).then_some(self)
+    }
+
+    fn single_connection(&self) -> Option<&dyn SingleConnectionOpen> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl MovableClock for Directory {
+    async fn advance(&self, namespace: &Namespace, by: Duration) -> Result<()> {
+        self.clock_of(namespace).advance(by);
+        Ok(())
+    }
+
+    async fn step_back(&self, namespace: &Namespace, by: Duration) -> Result<()> {
+        self.clock_of(namespace).step_back(by);
+        Ok(())
+    }
+}
+
+/// Counts how often the directory was found changed: enough to see that it was not.
+#[async_trait]
+impl WriteCounter for Directory {
+    async fn writes(&self, namespace: &Namespace) -> Result<u64> {
+        let mut now = Fingerprint::new();
+        let root = self.root(namespace);
+        walk(&root, &mut |path| {
+            let stat = fs::symlink_metadata(path)?;
+            // Touched to read the time.
+            if !path.ends_with(".clock") {
+                now.insert(path.to_owned(), (stat.ino(), stat.ctime(), stat.ctime_nsec()));
+            }
+            Ok(())
+        })
+        .map_err(failed)?;
+        let mut seen = guard(&self.seen);
+        let (count, before) = seen.entry(namespace.clone()).or_default();
+        *count += u64::from(*before != now);
+        *before = now;
+        Ok(*count)
+    }
+}
+
+#[async_trait]
+impl RawAccess for Directory {
+    async fn damage(&self, namespace: &Namespace, key: &Key, damage: Damage) -> Result<()> {
+        let path = self.record(namespace, key);
+        harm(&path, damage).map_err(failed)
+    }
+
+    async fn dump(&self, namespace: &Namespace) -> Result<Vec<Vec<u8>>> {
+        let mut items = Vec::new();
+        let root = self.root(namespace);
+        walk(&root, &mut |path| {
+            let name = path.strip_prefix(&root).unwrap_or(path);
+            // Directories and lock files stay; there is a fixed number of them.
+            if path.is_file() && !name.starts_with(".locks") {
+                items.push([name.as_os_str().as_encoded_bytes(), &fs::read(path)?].concat());
+            }
+            Ok(())
+        })
+        .map_err(failed)?;
+        Ok(items)
+    }
+}
+
+fn harm(path: &Path, damage: Damage) -> std::io::Result<()> {
+    let deadline = fs::metadata(path)?.modified()?;
+    let mut bytes = fs::read(path)?;
+    let middle = bytes.len() / 2;
+    match damage {
+        Damage::Truncated => bytes.truncate(middle),
+        _ => bytes.iter_mut().skip(middle).take(1).for_each(|byte| *byte ^= 1),
+    }
+    fs::write(path, bytes)?;
+    fs::File::open(path)?.set_modified(deadline)
+}
+
+/// Visits everything below `directory`.
+fn walk(
+    directory: &Path,
+    visit: &mut impl FnMut(&Path) -> std::io::Result<()>,
+) -> std::io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        visit(&path)?;
+        if path.is_dir() {
+            walk(&path, visit)?;
+        }
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl SkewedOpen for Directory {
+    async fn open_skewed(
+        &self,
+        namespace: &Namespace,
+        skew: Skew,
+    ) -> Result<Arc<dyn SessionStore>> {
+        let clock = OffsetClock::new(SystemClock::default());
+        match skew {
+            Skew::Ahead(by) => clock.advance(by),
+            Skew::Behind(by) => clock.step_back(by),
+            _ => return Err(Error::new(ErrorKind::Unsupported, "fixture", Operation::Open)),
+        }
+        Ok(Arc::new(self.builder(namespace).local_clock(clock).open().await?))
+    }
+}
+
+#[async_trait]
+impl SingleConnectionOpen for Directory {
+    async fn open_single(&self, namespace: &Namespace) -> Result<Arc<dyn SessionStore>> {
+        Ok(Arc::new(self.builder(namespace).threads(1).open().await?))
+    }
+}

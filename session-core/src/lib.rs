@@ -56,4 +56,5 @@ pub use store::{
 };
 pub use time::{
     Clock, Deadline, FrozenClock, OffsetClock, SteadyClock, SystemClock, Timestamp, Ttl,
+    instant_after,
 };

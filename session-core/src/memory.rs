@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    ops::Bound,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -14,7 +15,7 @@ use crate::{
     Key, KeyDigest, KeyPage, Lease, LockOutcome, LockQueue, LockRequest, Locked, OpToken,
     Operation, PrincipalDigest, PrincipalIndex, QueueError, REMEMBERED_OPS, ReadOptions, Record,
     Result, Revision, SessionStore, Slot, SteadyClock, SweepBudget, SweepReport, Timestamp, Ttl,
-    Under, Write,
+    Under, Write, instant_after,
 };
 
 const BACKEND: &str = "memory";
@@ -75,21 +76,21 @@ impl MemoryStore {
         guard(&self.shared.slots)
     }
 
-    /// Applies `change` to the slot of a key while nobody else can, and drops what is vacant.
+    /// Applies `change` to the slot of a key while nobody else can, drops what is vacant, and tells
+    /// the waiters if the lock is free sooner than they know.
     fn with_slot<T>(&self, key: &Key, change: impl FnOnce(&mut Slot, Timestamp) -> T) -> T {
         let (mut slots, now) = (self.slots(), self.now());
         let slot = slots.entry(*key.digest()).or_default();
+        let before = slot.holder.map(|holder| holder.until);
         let outcome = change(slot, now);
+        let after = slot.holder.map(|holder| holder.until);
         if slot.is_vacant(now) {
             slots.remove(key.digest());
         }
-        outcome
-    }
-
-    /// Like [`with_slot`](Self::with_slot), and tells the waiters that the lock may be free.
-    fn with_lock_slot<T>(&self, key: &Key, change: impl FnOnce(&mut Slot, Timestamp) -> T) -> T {
-        let outcome = self.with_slot(key, change);
-        self.queue.wake(key.digest());
+        drop(slots);
+        if after < before {
+            self.queue.wake(key.digest());
+        }
         outcome
     }
 
@@ -117,7 +118,7 @@ impl MemoryStore {
         mut wanted: impl FnMut(&Record) -> bool,
     ) -> KeyPage {
         let (slots, now) = (self.slots(), self.now());
-        let mut rest = slots.range((start(cursor), std::ops::Bound::Unbounded));
+        let mut rest = slots.range((start(cursor), Bound::Unbounded));
         let mut keys = Vec::new();
         for (digest, slot) in rest.by_ref() {
             if slot.load(now).is_some_and(|record| wanted(&record)) {
@@ -194,7 +195,7 @@ impl SessionStore for MemoryStore {
         under: Option<Under<'_>>,
     ) -> Result<Revision> {
         self.check_size(&write, Operation::Create)?;
-        self.with_lock_slot(key, |slot, now| slot.create(BACKEND, write, op, under, now))
+        self.with_slot(key, |slot, now| slot.create(BACKEND, write, op, under, now))
     }
 
     async fn load(&self, key: &Key, _options: ReadOptions) -> Result<Option<Record>> {
@@ -210,7 +211,7 @@ impl SessionStore for MemoryStore {
         op: OpToken,
     ) -> Result<Revision> {
         self.check_size(&write, Operation::Save)?;
-        self.with_lock_slot(key, |slot, now| slot.save(BACKEND, write, expected, op, now))
+        self.with_slot(key, |slot, now| slot.save(BACKEND, write, expected, op, now))
     }
 
     async fn touch(
@@ -224,12 +225,12 @@ impl SessionStore for MemoryStore {
     }
 
     async fn delete(&self, key: &Key, expected: Expected<'_>, _op: OpToken) -> Result<()> {
-        self.with_lock_slot(key, |slot, now| slot.delete(BACKEND, expected, now))
+        self.with_slot(key, |slot, now| slot.delete(BACKEND, expected, now))
     }
 
     async fn lock(&self, key: &Key, request: LockRequest) -> Result<Locked> {
         let refuse = |kind| Error::new(kind, BACKEND, Operation::Lock);
-        let deadline = Instant::now() + request.wait;
+        let deadline = instant_after(request.wait);
         let turn = match self.queue.enter(key.digest(), deadline).await {
             Ok(turn) => turn,
             Err(QueueError::Full) => return Err(refuse(ErrorKind::TooManyWaiters)),
@@ -253,35 +254,31 @@ impl SessionStore for MemoryStore {
     }
 
     async fn release(&self, key: &Key, lease: &Lease) -> Result<()> {
-        self.with_lock_slot(key, |slot, _| slot.release(lease));
+        self.with_slot(key, |slot, _| slot.release(lease));
         Ok(())
     }
 
     async fn sweep(&self, cursor: Option<&Cursor>, budget: SweepBudget) -> Result<SweepReport> {
         let (mut slots, now) = (self.slots(), self.now());
-        let started = Instant::now();
-        let mut report = SweepReport::default();
-        let mut at = start(cursor);
-        loop {
-            let Some((digest, slot)) = slots.range((at, std::ops::Bound::Unbounded)).next() else {
-                return Ok(report);
-            };
-            let digest = *digest;
-            if report.scanned >= budget.max_scanned.max(1) || started.elapsed() > budget.max_time {
-                report.next = cursor_before(at);
-                return Ok(report);
+        let until = instant_after(budget.max_time);
+        let (mut report, mut vacant, mut last) = (SweepReport::default(), Vec::new(), None);
+        for (digest, slot) in slots.range_mut((start(cursor), Bound::Unbounded)) {
+            let is_spent = report.scanned >= budget.max_scanned || Instant::now() >= until;
+            if let Some(last) = last.filter(|_| is_spent) {
+                report.next = Some(cursor_at(last));
+                break;
             }
-            report.scanned += 1;
-            let lapsed = slot.record.as_ref().filter(|record| record.deadline.has_passed(now));
-            if let Some(ended) = lapsed.and_then(|record| record.deadline.timestamp()) {
+            (report.scanned, last) = (report.scanned + 1, Some(digest));
+            if let Some(ended) = slot.expire(now) {
                 report.deleted += 1;
                 report.oldest_lag = report.oldest_lag.max(Some(now.since(ended)));
             }
-            if slot.is_vacant(now) {
-                slots.remove(&digest);
-            }
-            at = std::ops::Bound::Excluded(digest);
+            vacant.extend(slot.is_vacant(now).then_some(*digest));
         }
+        for digest in vacant {
+            slots.remove(&digest);
+        }
+        Ok(report)
     }
 
     async fn ping(&self) -> Result<()> {
@@ -349,19 +346,10 @@ impl Enumeration for MemoryStore {
 }
 
 /// The place after the key that the cursor names; the beginning for a cursor of another store.
-fn start(cursor: Option<&Cursor>) -> std::ops::Bound<KeyDigest> {
+fn start(cursor: Option<&Cursor>) -> Bound<KeyDigest> {
     match cursor.and_then(|cursor| <[u8; 32]>::try_from(cursor.as_bytes()).ok()) {
-        Some(bytes) => std::ops::Bound::Excluded(KeyDigest::from_bytes(bytes)),
-        None => std::ops::Bound::Unbounded,
-    }
-}
-
-fn cursor_before(at: std::ops::Bound<KeyDigest>) -> Option<Cursor> {
-    match at {
-        std::ops::Bound::Excluded(digest) | std::ops::Bound::Included(digest) => {
-            Some(cursor_at(&digest))
-        }
-        std::ops::Bound::Unbounded => None,
+        Some(bytes) => Bound::Excluded(KeyDigest::from_bytes(bytes)),
+        None => Bound::Unbounded,
     }
 }
 

@@ -166,6 +166,12 @@ impl Slot {
         self.live(now).map(|record| record.to_record(now))
     }
 
+    /// Forgets the record if it has expired; returns when it did.
+    pub fn expire(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let expired = self.record.take_if(|record| record.deadline.has_passed(now));
+        expired.and_then(|record| record.deadline.timestamp())
+    }
+
     /// Creates the record; see [`SessionStore::create`](crate::SessionStore::create).
     ///
     /// # Errors
@@ -324,24 +330,31 @@ impl Slot {
         refuse: impl Fn(ErrorKind) -> Error,
         now: Timestamp,
     ) -> Result<bool> {
-        let (revision, release) = match (expected, self.holder) {
-            (Expected::Any, _) => return Ok(true),
+        let (matches, release) = match (expected, self.holder) {
+            (Expected::Any, _) => (true, true),
+            (Expected::Incarnation(incarnation), _) => {
+                (self.is_at(|at| at.incarnation() == incarnation), true)
+            }
             (Expected::Revision(_), Some(holder)) if holder.is_live(now) => {
                 return Err(held(refuse, holder, now));
             }
-            (Expected::Revision(revision), _) => (revision, true),
+            (Expected::Revision(revision), _) => (self.is_at(|at| at == revision), true),
             (Expected::Lease { lease, revision, then }, Some(holder))
                 if holder.token == lease.token() =>
             {
-                (revision, then == Then::Release)
+                (self.is_at(|at| at == revision), then == Then::Release)
             }
             (Expected::Lease { .. }, _) => return Err(refuse(ErrorKind::LockLost)),
         };
-        match &self.record {
-            Some(record) if record.revision() == revision => Ok(release),
-            record => Err(refuse(ErrorKind::Conflict)
-                .with_current(record.as_ref().map(|record| record.to_record(now)))),
+        if !matches {
+            let current = self.record.as_ref().map(|record| record.to_record(now));
+            return Err(refuse(ErrorKind::Conflict).with_current(current));
         }
+        Ok(release)
+    }
+
+    fn is_at(&self, expected: impl FnOnce(Revision) -> bool) -> bool {
+        self.record.as_ref().is_some_and(|record| expected(record.revision()))
     }
 
     fn put(&mut self, record: StoredRecord, release: bool, now: Timestamp) {

@@ -72,8 +72,8 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// back (L43).
     ///
     /// # Behavior
-    /// - The checks, in this order: `op` was committed already: the revision of that commit is
-    ///   returned (Z05); no live record: `NotFound`; the lease: `LockLost` or `LockHeld`; the
+    /// - The checks, in this order: no live record: `NotFound`; `op` was committed already: the
+    ///   revision of that commit is returned (Z05); the lease: `LockLost` or `LockHeld`; the
     ///   revision: `Conflict`.
     /// - Replaces payload and meta, and sets the deadline to `ttl` from now, clamped to the
     ///   absolute deadline of the new meta (E10, E11). A `ttl` that is over removes the record
@@ -82,7 +82,8 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     ///   matches. Over a lease that has lapsed it succeeds and breaks that lease.
     /// - [`Expected::Lease`] succeeds also after the lease has lapsed, as long as nobody took or
     ///   broke it (L14 is the contrary). With [`Then::Release`] the lock is free with the write.
-    /// - [`Expected::Any`] compares nothing and breaks any lease. It is for tools.
+    /// - [`Expected::Any`] compares nothing, [`Expected::Incarnation`] only the incarnation; both
+    ///   break any lease.
     /// - Dropping the future: the write happens as a whole or not at all.
     ///
     /// # Errors
@@ -123,13 +124,14 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Behavior
     /// - No live record is success (C17).
-    /// - [`Expected::Any`] wins over every lease and breaks it: a log-out waits for nobody.
+    /// - [`Expected::Any`] and [`Expected::Incarnation`] win over every lease and break it: a
+    ///   log-out waits for nobody.
     /// - [`Expected::Revision`] under somebody else's live lease is refused.
     /// - [`Expected::Lease`] with [`Then::Release`] also frees the lock (L34).
     /// - Dropping the future: the record is removed or not.
     ///
     /// # Errors
-    /// - [`Conflict`](crate::ErrorKind::Conflict): another revision.
+    /// - [`Conflict`](crate::ErrorKind::Conflict): another revision, or another incarnation.
     /// - [`LockHeld`](crate::ErrorKind::LockHeld): somebody else holds the lock.
     /// - [`LockLost`](crate::ErrorKind::LockLost): the lease was taken or broken.
     async fn delete(&self, key: &Key, expected: Expected<'_>, op: OpToken) -> Result<()>;
@@ -262,8 +264,11 @@ impl<'a> Under<'a> {
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Expected<'a> {
-    /// Any state, and whoever holds the lock. For tools, foreign layouts and log-out.
+    /// Any state, and whoever holds the lock. For tools and foreign layouts.
     Any,
+    /// Any state of this incarnation, and whoever holds the lock. For log-out, which waits for
+    /// nobody, and must not take an alias for the session that was rotated away from under it.
+    Incarnation(Incarnation),
     /// This revision, and nobody else holds the lock.
     Revision(Revision),
     /// This revision, and this lease is still the caller's.

@@ -39,6 +39,16 @@ impl Timestamp {
     }
 }
 
+/// The instant `duration` from now; one that never comes, when the runtime's clock cannot tell it.
+#[must_use]
+pub fn instant_after(duration: Duration) -> tokio::time::Instant {
+    let now = tokio::time::Instant::now();
+    now.checked_add(duration).unwrap_or_else(|| now + FAR)
+}
+
+/// Longer than any program runs, and never too long to add.
+const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
 fn millis_up(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
@@ -185,7 +195,15 @@ impl OffsetClock {
     }
 
     fn shift(&self, millis: i64) {
-        self.offset_millis.fetch_add(millis, Ordering::SeqCst);
+        let mut offset = self.offset_millis.load(Ordering::SeqCst);
+        while let Err(other) = self.offset_millis.compare_exchange(
+            offset,
+            offset.saturating_add(millis),
+            Ordering::SeqCst,
+            Ordering::SeqCst,
+        ) {
+            offset = other;
+        }
     }
 }
 

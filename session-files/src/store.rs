@@ -296,6 +296,7 @@ impl Enumeration for FilesStore {
 #[derive(Debug)]
 enum Expectation {
     Any,
+    Incarnation(Incarnation),
     Revision(Revision),
     Lease { lease: Lease, revision: Revision, then: Then },
 }
@@ -304,6 +305,7 @@ impl Expectation {
     fn of(expected: Expected<'_>, operation: Operation) -> Result<Self> {
         Ok(match expected {
             Expected::Any => Self::Any,
+            Expected::Incarnation(incarnation) => Self::Incarnation(incarnation),
             Expected::Revision(revision) => Self::Revision(revision),
             Expected::Lease { lease, revision, then } => {
                 Self::Lease { lease: lease.clone(), revision, then }
@@ -315,6 +317,7 @@ impl Expectation {
     const fn as_expected(&self) -> Expected<'_> {
         match self {
             Self::Any => Expected::Any,
+            Self::Incarnation(incarnation) => Expected::Incarnation(*incarnation),
             Self::Revision(revision) => Expected::Revision(*revision),
             Self::Lease { lease, revision, then } => {
                 Expected::Lease { lease, revision: *revision, then: *then }

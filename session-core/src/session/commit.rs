@@ -19,7 +19,7 @@ use crate::{
 
 /// After so many conflicts a committer takes the store's lock, so that it is its turn for sure.
 /// Conflicts within the process are avoided by the line, so these come from other servers.
-const MAX_CONFLICTS: u32 = 4;
+pub(super) const MAX_CONFLICTS: u32 = 4;
 
 /// How often a fresh id may turn out to be taken. Once would be a miracle.
 const MAX_COLLISIONS: u32 = 3;
@@ -48,24 +48,23 @@ impl Session {
                 return Ok(outcome);
             }
             let expected = Expected::Revision(place.revision);
-            let Err(error) = self.save_at(state, &place, data, expected).await else {
+            let Err(error) = self.save_at(state, &place, &data, expected).await else {
                 return Ok(outcome);
             };
             conflicts += 1;
-            let in_time = Instant::now() < deadline && !error.maybe_applied();
+            if error.maybe_applied() || Instant::now() >= deadline {
+                return Err(self.note(state, &place.key, error));
+            }
             match error.kind() {
-                ErrorKind::LockHeld if in_time => {
-                    return self.transact_locked(state, step, deadline).await;
-                }
-                ErrorKind::Conflict if in_time && conflicts > MAX_CONFLICTS && self.can_lock() => {
-                    return self.transact_locked(state, step, deadline).await;
-                }
-                ErrorKind::Conflict if in_time => {
+                ErrorKind::LockHeld => break self.line_up(&place.key, &mut turn, deadline).await?,
+                ErrorKind::Conflict if conflicts > MAX_CONFLICTS && self.can_lock() => break,
+                ErrorKind::Conflict => {
                     self.catch_up(state, &place.key, &mut turn, error, deadline).await?;
                 }
                 _ => return Err(self.note(state, &place.key, error)),
             }
         }
+        self.transact_locked(state, step, deadline).await
     }
 
     /// Takes the store's lock for one commit.
@@ -75,34 +74,33 @@ impl Session {
         step: Step<'_, R>,
         deadline: Instant,
     ) -> Result<R> {
-        let wait = deadline.saturating_duration_since(Instant::now());
-        let Some(hold) = self.acquire(state, wait).await? else {
+        let Some(hold) = self.acquire(state, deadline).await? else {
             return self.create(state, step).await;
         };
-        let mut data = state.data.clone();
-        let outcome = step(&mut data)?;
-        self.commit_held(state, data, hold).await?;
-        Ok(outcome)
+        self.transact_held(state, step, hold).await
     }
 
-    /// Saves under a lock and frees it, in one step; frees it also when nothing is to be saved.
-    pub(super) async fn commit_held(
+    /// Applies `step` and saves under a lock, which is free with it in any case.
+    pub(super) async fn transact_held<R: Send>(
         &self,
         state: &mut State,
-        data: SessionData,
+        step: Step<'_, R>,
         hold: Hold,
-    ) -> Result<()> {
+    ) -> Result<R> {
         let Phase::Stored(place) = &state.phase else { return Err(gone(Operation::Save)) };
         let place = place.clone();
+        let mut data = state.data.clone();
+        let outcome = step(&mut data)?;
         if !data.is_changed() {
-            return hold.release().await;
+            hold.release().await?;
+            return Ok(outcome);
         }
-        let (lease, then) = (hold.lease().clone(), Then::Release);
-        let expected = Expected::Lease { lease: &lease, revision: place.revision, then };
-        match self.save_at(state, &place, data, expected).await {
+        let (revision, then) = (place.revision, Then::Release);
+        let expected = Expected::Lease { lease: hold.lease(), revision, then };
+        match self.save_at(state, &place, &data, expected).await {
             Ok(()) => {
                 hold.disarm();
-                Ok(())
+                Ok(outcome)
             }
             // The guard goes out of scope and frees the lock, if it is still ours.
             Err(error) => Err(self.note(state, &place.key, error)),
@@ -114,7 +112,7 @@ impl Session {
         &self,
         state: &mut State,
         place: &Place,
-        data: SessionData,
+        data: &SessionData,
         expected: Expected<'_>,
     ) -> Result<()> {
         let entries = data.current();
@@ -128,6 +126,14 @@ impl Session {
         Ok(())
     }
 
+    /// Stands in line with the process' other committers of the session.
+    async fn line_up(&self, key: &Key, turn: &mut Option<Turn>, deadline: Instant) -> Result<()> {
+        if turn.is_none() {
+            *turn = Some(self.manager().stand_in_line(key.digest(), deadline).await?);
+        }
+        Ok(())
+    }
+
     /// After a conflict: stands in line with the process' other committers, and reads again.
     async fn catch_up(
         &self,
@@ -138,7 +144,7 @@ impl Session {
         deadline: Instant,
     ) -> Result<()> {
         if turn.is_none() {
-            *turn = Some(self.manager().stand_in_line(key.digest(), deadline).await?);
+            self.line_up(key, turn, deadline).await?;
             return self.read_again(state).await;
         }
         let Some(current) = error.take_current() else { return self.read_again(state).await };
@@ -178,7 +184,9 @@ impl Session {
         let full = self.remaining(state, ttl);
         let Phase::Stored(place) = &mut state.phase else { return Ok(()) };
         let due = match (full.duration(), place.remaining().duration()) {
-            (Some(full), Some(left)) => left + self.manager().settings().touch_after <= full,
+            (Some(full), Some(left)) => {
+                left.saturating_add(self.manager().settings().touch_after) <= full
+            }
             (None, Some(_)) => true,
             (_, None) => false,
         };
@@ -223,12 +231,12 @@ impl Session {
         crate::Deadline::after(now, ttl, state.meta.absolute_deadline).remaining(now)
     }
 
-    fn can_lock(&self) -> bool {
+    pub(super) fn can_lock(&self) -> bool {
         self.manager().store().capabilities().locking.is_yes()
     }
 
     /// Remembers what an error says about the session, and passes it on.
-    fn note(&self, state: &mut State, key: &Key, error: Error) -> Error {
+    pub(super) fn note(&self, state: &mut State, key: &Key, error: Error) -> Error {
         match error.kind() {
             ErrorKind::NotFound => {
                 events::gone(key);

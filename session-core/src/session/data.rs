@@ -15,7 +15,7 @@ use crate::{Codec, Entries, Error, ErrorKind, Format, Operation, Result, decode_
 pub struct SessionData {
     format: Arc<dyn Format>,
     codec: Codec,
-    base: Entries,
+    base: Arc<Entries>,
     changes: Changes,
 }
 
@@ -31,7 +31,7 @@ struct Changes {
 
 impl SessionData {
     pub(super) fn new(format: Arc<dyn Format>, codec: Codec, base: Entries) -> Self {
-        Self { format, codec, base, changes: Changes::default() }
+        Self { format, codec, base: Arc::new(base), changes: Changes::default() }
     }
 
     /// The value of an entry, or `None` when there is none of this name.
@@ -108,9 +108,14 @@ impl SessionData {
         self.codec
     }
 
+    /// The entries without the changes.
+    pub(super) const fn base(&self) -> &Arc<Entries> {
+        &self.base
+    }
+
     /// The entries with the changes applied.
     pub(super) fn current(&self) -> Entries {
-        let mut entries = if self.changes.cleared { Entries::new() } else { self.base.clone() };
+        let mut entries = if self.changes.cleared { Entries::new() } else { (*self.base).clone() };
         for (name, value) in &self.changes.entries {
             set(&mut entries, name, value.clone());
         }
@@ -118,7 +123,7 @@ impl SessionData {
     }
 
     /// The same changes, made to newer entries: the three-way merge.
-    pub(super) fn rebased(&self, newer: Entries, rules: &MergeRules) -> Result<Self> {
+    pub(super) fn rebased(&self, newer: Arc<Entries>, rules: &MergeRules) -> Result<Self> {
         let (cleared, forced) = (self.changes.cleared, self.changes.forced);
         let mut changes = Changes { cleared, entries: BTreeMap::new(), forced };
         for (name, mine) in &self.changes.entries {
@@ -133,7 +138,7 @@ impl SessionData {
                 changes.entries.insert(name.clone(), merged);
             }
         }
-        Ok(Self { format: Arc::clone(&self.format), codec: self.codec, base: newer, changes })
+        Ok(self.with(newer, changes))
     }
 
     /// Entries of another codec, as long as nothing was changed yet.
@@ -145,19 +150,27 @@ impl SessionData {
         Ok(Self::new(Arc::clone(&self.format), codec, entries))
     }
 
-    /// Only the changes made since `earlier`, a copy of these data.
+    /// Only the changes made since `earlier`, a copy of these data: changes to what it showed.
     pub(super) fn changed_since(&self, earlier: &Self) -> Self {
-        let mut later = self.clone();
-        let known = &earlier.changes;
-        later.changes.entries.retain(|name, value| known.entries.get(name) != Some(value));
-        later.changes.cleared &= !known.cleared;
-        later.changes.forced &= !known.forced;
-        later
+        let (known, mut later) = (&earlier.changes, self.changes.clone());
+        later.forced &= !known.forced;
+        later.cleared &= !known.cleared;
+        if !later.cleared {
+            for name in known.entries.keys() {
+                later.entries.insert(name.clone(), self.raw(name).cloned());
+            }
+            later.entries.retain(|name, value| value.as_ref() != earlier.raw(name));
+        }
+        self.with(Arc::new(earlier.current()), later)
     }
 
     /// The same entries without changes: they were saved, as `entries`.
     pub(super) fn saved(&self, entries: Entries) -> Self {
-        Self::new(Arc::clone(&self.format), self.codec, entries)
+        self.with(Arc::new(entries), Changes::default())
+    }
+
+    fn with(&self, base: Arc<Entries>, changes: Changes) -> Self {
+        Self { format: Arc::clone(&self.format), codec: self.codec, base, changes }
     }
 
     fn raw(&self, name: &str) -> Option<&Bytes> {

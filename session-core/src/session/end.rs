@@ -4,12 +4,15 @@ use super::{
     Session, events,
     load::Found,
     manager::SessionManager,
+    resend::Resend,
     state::{CookieChange, Phase, State},
 };
-use crate::{Error, ErrorKind, Expected, Key, OpToken, Operation, ReadOptions, Result, Revision};
+use crate::{
+    Error, ErrorKind, Expected, Incarnation, Key, OpToken, Operation, ReadOptions, Result,
+};
 
-/// How often a deletion follows a session that others keep changing.
-const MAX_ATTEMPTS: usize = 64;
+/// How many rotations of its id a deletion follows: more than a session has in its life.
+const MAX_ROTATIONS: usize = 256;
 
 impl Session {
     /// Ends the session: when this returns, it is gone from the store for every server, and no
@@ -19,7 +22,9 @@ impl Session {
     /// rotated away it ends the session that the id became, also after the grace.
     ///
     /// # Errors
-    /// Those of the transport. The session may then still be there.
+    /// - [`Corrupt`](ErrorKind::Corrupt): the record cannot be read, and so not be told from one
+    ///   that leads elsewhere. It stays.
+    /// - Those of the transport. The session may then still be there.
     pub async fn delete(&self) -> Result<()> {
         let mut state = self.state().await;
         state.engaged = true;
@@ -40,50 +45,57 @@ impl Session {
         self.delete().await
     }
 
-    /// What there may be to end, and its revision if it was read.
-    fn to_end(&self, state: &State) -> Option<(Key, Option<Revision>)> {
+    /// What there may be to end: the session that was read or made, and failing that, what the
+    /// id that was presented leads to by now.
+    fn to_end(&self, state: &State) -> Option<(Key, Option<Incarnation>)> {
         match &state.phase {
-            Phase::Stored(place) => Some((place.key.clone(), Some(place.revision))),
-            Phase::Unread | Phase::JustRetired => {
-                self.presented().map(|id| (self.presented_key(id), None))
-            }
-            Phase::New | Phase::Gone => None,
+            Phase::Stored(place) => Some((place.key.clone(), Some(place.revision.incarnation()))),
+            _ => self.presented().map(|id| (self.presented_key(id), None)),
         }
     }
 }
 
 impl SessionManager {
-    /// Deletes the session that a key leads to. It does so by revision, so that a rotation in
-    /// between is seen and followed.
-    async fn end(&self, key: Key, known: Option<Revision>) -> Result<()> {
-        let mut next = known.map(|revision| (key.clone(), revision));
-        let mut key = key;
-        let mut locked = false;
-        for _ in 0..MAX_ATTEMPTS {
-            let (at, revision) = match next.take() {
-                Some(known) => known,
+    /// Deletes the session that a key leads to, whoever changes or holds it. Only a rotation in
+    /// between has to be seen and followed: it makes another incarnation of the record.
+    async fn end(&self, mut key: Key, mut known: Option<Incarnation>) -> Result<()> {
+        for _ in 0..MAX_ROTATIONS {
+            let incarnation = match known.take() {
+                Some(incarnation) => incarnation,
                 None => match self.find(&key, ReadOptions::latest()).await? {
                     Found::Absent => return Ok(()),
                     Found::Retired(alias) => {
                         key = Key::from_digest(alias.successor);
                         continue;
                     }
-                    Found::Live(snapshot) => (snapshot.place.key, snapshot.place.revision),
+                    Found::Live(snapshot) => {
+                        key = snapshot.place.key;
+                        snapshot.place.revision.incarnation()
+                    }
                 },
             };
-            let expected = if locked { Expected::Any } else { Expected::Revision(revision) };
-            match self.store().delete(&at, expected, OpToken::generate()?).await {
+            match self.delete(&key, Expected::Incarnation(incarnation)).await {
                 Ok(()) => {
-                    events::destroyed(&at);
+                    events::destroyed(&key);
                     return Ok(());
                 }
                 Err(error) if error.kind() == ErrorKind::Conflict => {}
-                // A log-out waits for no holder.
-                Err(error) if error.kind() == ErrorKind::LockHeld => locked = true,
                 Err(error) => return Err(error),
             }
         }
         Err(Error::new(ErrorKind::Conflict, "session", Operation::Delete)
-            .with_detail("others kept changing the session"))
+            .with_detail("the session's id was rotated too often"))
+    }
+
+    /// One deletion; sent again if its reply was lost.
+    pub(super) async fn delete(&self, key: &Key, expected: Expected<'_>) -> Result<()> {
+        let op = OpToken::generate()?;
+        let mut resend = Resend::of_repeatable();
+        loop {
+            let outcome = self.store().delete(key, expected, op).await;
+            if !resend.is_due(&outcome).await {
+                return outcome;
+            }
+        }
     }
 }

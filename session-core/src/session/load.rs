@@ -17,7 +17,7 @@ const MAX_HOPS: usize = 8;
 pub(super) enum Found {
     Live(Box<Snapshot>),
     Absent,
-    /// The id was rotated away, and its grace is over.
+    /// The id was rotated away, and its grace is over (or it leads through too many others).
     Retired(Alias),
 }
 
@@ -35,12 +35,15 @@ impl SessionManager {
         record: Option<Record>,
         options: ReadOptions,
     ) -> Result<Found> {
-        let (mut key, mut record) = (key.clone(), record);
-        for hop in 0..MAX_HOPS {
+        let (mut key, mut record, mut hops) = (key.clone(), record, 0);
+        loop {
             let Some(found) = record else { return Ok(Found::Absent) };
             let document = self.decode(&key, &found)?;
             match document.header.state {
-                DocumentState::Alias(alias) if self.now() < alias.redirect_until => {
+                DocumentState::Alias(alias)
+                    if hops < MAX_HOPS && self.now() < alias.redirect_until =>
+                {
+                    hops += 1;
                     key = Key::from_digest(alias.successor);
                     record = self.store().load(&key, options).await?;
                 }
@@ -50,7 +53,7 @@ impl SessionManager {
                         events::revoked(&key);
                         return Ok(Found::Absent);
                     }
-                    let place = Place::new(key, found.revision, found.remaining, hop > 0);
+                    let place = Place::new(key, found.revision, found.remaining, hops > 0);
                     return Ok(Found::Live(Box::new(Snapshot {
                         place,
                         header: document.header,
@@ -60,7 +63,6 @@ impl SessionManager {
                 }
             }
         }
-        Ok(Found::Absent)
     }
 
     fn decode(&self, key: &Key, record: &Record) -> Result<crate::Document> {

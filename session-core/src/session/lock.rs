@@ -11,7 +11,7 @@ use tokio::{
     runtime::Handle,
     sync::watch,
     task::JoinHandle,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout, timeout_at},
 };
 
 use super::{
@@ -20,11 +20,12 @@ use super::{
     events,
     load::gone,
     manager::SessionManager,
+    resend::Resend,
     state::{Phase, State},
 };
 use crate::{
-    Error, ErrorKind, Key, Lease, LockRequest, OpToken, Operation, ReadOptions, Result,
-    SessionStore,
+    Error, ErrorKind, Key, Lease, LockRequest, OpToken, Operation, ReadOptions, Record, Result,
+    SessionStore, instant_after,
 };
 
 /// A lease that is given back when the guard is dropped, in the background.
@@ -32,20 +33,20 @@ pub(super) struct Hold {
     store: Arc<dyn SessionStore>,
     key: Key,
     lease: Lease,
+    /// Where it is given back; guards may be dropped outside. Without a runtime the lock becomes
+    /// free at the end of its lease.
+    runtime: Option<Handle>,
     armed: bool,
 }
 
 impl Hold {
-    pub(super) fn new(store: &Arc<dyn SessionStore>, key: &Key, lease: Lease) -> Self {
-        Self { store: Arc::clone(store), key: key.clone(), lease, armed: true }
+    fn new(store: &Arc<dyn SessionStore>, key: &Key, lease: Lease) -> Self {
+        let runtime = Handle::try_current().ok();
+        Self { store: Arc::clone(store), key: key.clone(), lease, runtime, armed: true }
     }
 
-    pub(super) fn lease(&self) -> &Lease {
+    pub(super) const fn lease(&self) -> &Lease {
         &self.lease
-    }
-
-    pub(super) fn key(&self) -> &Key {
-        &self.key
     }
 
     /// Gives the lock back and waits for it.
@@ -63,38 +64,58 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        if !self.armed {
-            return;
+        if let Some(runtime) = self.runtime.take().filter(|_| self.armed) {
+            let (store, key, lease) =
+                (Arc::clone(&self.store), self.key.clone(), self.lease.clone());
+            runtime.spawn(async move { store.release(&key, &lease).await });
         }
-        // Without a runtime the lock becomes free at the end of its lease.
-        let Ok(runtime) = Handle::try_current() else { return };
-        let (store, key, lease) = (Arc::clone(&self.store), self.key.clone(), self.lease.clone());
-        runtime.spawn(async move { store.release(&key, &lease).await });
+    }
+}
+
+impl SessionManager {
+    /// Takes a key's lock, and reads; asked for again if the reply was lost.
+    pub(super) async fn lock(
+        &self,
+        key: &Key,
+        deadline: Instant,
+    ) -> Result<(Option<Hold>, Option<Record>)> {
+        let (op, lease) = (OpToken::generate()?, self.settings().lock_lease);
+        let hold = |lease| Hold::new(self.store(), key, lease);
+        let mut resend = Resend::of_repeatable();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let outcome = self.store().lock(key, LockRequest::new(op, lease, left)).await;
+            if resend.is_due(&outcome).await {
+                continue;
+            }
+            if outcome.is_err() && resend.is_unsure_of(&outcome) {
+                // Perhaps it was granted: give it back, in the background.
+                drop(hold(Lease::new(op, lease)));
+            }
+            return outcome.map(|locked| (locked.lease.map(hold), locked.record));
+        }
     }
 }
 
 impl Session {
     /// Takes the session's lock, and takes over the record that came with it. `None` when there is
     /// no record: nobody else knows a session that was not saved yet.
-    pub(super) async fn acquire(&self, state: &mut State, wait: Duration) -> Result<Option<Hold>> {
-        let deadline = Instant::now() + wait;
+    pub(super) async fn acquire(
+        &self,
+        state: &mut State,
+        deadline: Instant,
+    ) -> Result<Option<Hold>> {
         loop {
             let Some(key) = self.lock_key(state)? else { return Ok(None) };
-            let left = deadline.saturating_duration_since(Instant::now());
-            let lease = self.manager().settings().lock_lease;
-            let request = LockRequest::new(OpToken::generate()?, lease, left);
-            let locked = self.manager().store().lock(&key, request).await?;
-            let hold = locked.lease.map(|lease| Hold::new(self.manager().store(), &key, lease));
-            let found = self.manager().resolve(&key, locked.record, ReadOptions::latest()).await?;
+            let (hold, record) = self.manager().lock(&key, deadline).await?;
+            let found = self.manager().resolve(&key, record, ReadOptions::latest()).await?;
             if matches!(state.phase, Phase::Unread) {
                 self.settle(state, &key, found)?;
             } else {
                 self.take_over(state, &key, found)?;
             }
             match (hold, &state.phase) {
-                (Some(hold), Phase::Stored(place)) if place.key == *hold.key() => {
-                    return Ok(Some(hold));
-                }
+                (Some(hold), Phase::Stored(place)) if place.key == key => return Ok(Some(hold)),
                 // The id leads elsewhere: the lock to take is that of the successor. Or it leads
                 // nowhere, and there is nothing to lock. This lock is given back either way.
                 (Some(hold), _) => hold.release().await?,
@@ -112,6 +133,31 @@ impl Session {
             Phase::Gone => Err(gone(Operation::Lock)),
         }
     }
+
+    /// Waits until no other task commits or locks through this handle. Whoever holds its lock needs
+    /// its state to commit, so nobody may wait for the lock while he has the state to himself.
+    pub(super) async fn alone(&self, deadline: Instant) -> Result<Alone> {
+        let turns = self.turns();
+        let turn = match turns.try_acquire() {
+            Ok(turn) => Some(turn),
+            Err(_taken) => timeout_at(deadline, turns.acquire()).await.ok().and_then(Result::ok),
+        };
+        let turn = turn.ok_or_else(|| {
+            Error::new(ErrorKind::LockTimeout, "session", Operation::Lock)
+                .with_detail("this request holds the session's lock itself")
+        })?;
+        turn.forget();
+        Ok(Alone(self.clone()))
+    }
+}
+
+/// The turn to commit or lock through a handle.
+pub(super) struct Alone(Session);
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        self.0.turns().add_permits(1);
+    }
 }
 
 /// A session that its holder has to itself, as PHP's sessions are during a request.
@@ -125,11 +171,11 @@ impl Session {
 /// nonetheless, [`is_lost`](Self::is_lost) says so before the lease ends, and the commit is refused.
 #[must_use = "dropping a locked session gives up its changes"]
 pub struct LockedSession {
-    session: Session,
-    data: SessionData,
+    pub(super) data: SessionData,
     /// What the handle had changed before, which went along into `data`.
-    carried: SessionData,
-    held: Option<Renewed>,
+    pub(super) carried: SessionData,
+    pub(super) held: Option<Renewed>,
+    alone: Alone,
 }
 
 impl Session {
@@ -140,8 +186,9 @@ impl Session {
     /// is nothing to lock.
     ///
     /// Changes made through this handle before go along into the locked session. While it is
-    /// locked, work on the [`LockedSession`]: a [`save`](Self::save) or [`update`](Self::update) of
-    /// the same session waits for the lock like everybody's.
+    /// locked, work on the [`LockedSession`]: a [`save`](Self::save), [`update`](Self::update) or
+    /// rotation of the same session waits for its end like everybody's, also in the task that holds
+    /// it, and fails with [`LockTimeout`](ErrorKind::LockTimeout) when the commit timeout is over.
     ///
     /// # Errors
     /// - [`LockTimeout`](ErrorKind::LockTimeout), [`TooManyWaiters`](ErrorKind::TooManyWaiters):
@@ -149,12 +196,14 @@ impl Session {
     /// - [`NotFound`](ErrorKind::NotFound): the session was ended meanwhile.
     /// - [`Unsupported`](ErrorKind::Unsupported): the store has no locks.
     pub async fn lock(&self, wait: Duration) -> Result<LockedSession> {
+        let deadline = instant_after(wait);
+        let alone = self.alone(deadline).await?;
         let mut state = self.state().await;
         state.engaged = true;
-        let hold = self.acquire(&mut state, wait).await?;
+        let hold = self.acquire(&mut state, deadline).await?;
         let held = hold.map(|hold| Renewed::start(hold, self.manager()));
         let (data, carried) = (state.data.clone(), state.data.clone());
-        Ok(LockedSession { session: self.clone(), data, carried, held })
+        Ok(LockedSession { data, carried, held, alone })
     }
 }
 
@@ -165,18 +214,33 @@ impl LockedSession {
     /// - [`LockLost`](ErrorKind::LockLost): somebody else took the lock; nothing was written.
     /// - [`NotFound`](ErrorKind::NotFound): the session was ended; it is not brought back.
     /// - [`TooLarge`](ErrorKind::TooLarge): nothing was written.
+    /// - [`Conflict`](ErrorKind::Conflict): an entry was changed through the unlocked handle as
+    ///   well, and its merge rule refuses; nothing was written.
     ///
     /// The session is unlocked in any case.
     pub async fn commit(mut self) -> Result<()> {
-        let session = self.session.clone();
+        let session = self.session().clone();
         let mut state = session.state().await;
         let later = state.data.changed_since(&self.carried);
-        let data = self.data.clone();
+        let rules = &session.manager().settings().rules;
+        let mut over = None;
+        let mut step = |data: &mut SessionData| {
+            *data = self.data.rebased(Arc::clone(data.base()), rules)?;
+            over = Some(later.rebased(Arc::new(data.current()), rules)?);
+            Ok(())
+        };
         match self.held.take() {
-            Some(held) => session.commit_held(&mut state, data, held.stop()).await?,
-            None => session.commit_unheld(&mut state, data).await?,
+            Some(held) => session.transact_held(&mut state, &mut step, held.stop()).await?,
+            // There was no record to lock, so these changes make it.
+            None => {
+                let deadline = session.commit_deadline();
+                session.transact(&mut state, &mut step, deadline, None).await?;
+            }
         }
-        session.put_on_top(&mut state, &later)
+        if let Some(over) = over {
+            state.data = over;
+        }
+        Ok(())
     }
 
     /// Unlocks and gives up the changes made through this value. Unlike a drop, it waits until
@@ -195,52 +259,18 @@ impl LockedSession {
     /// be counted on to be saved.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        self.held.as_ref().is_some_and(|held| *held.lost.borrow())
+        self.held.as_ref().is_some_and(|held| held.renewing.has_changed().is_err())
     }
 
     /// Returns when the lock is lost; never, while all is well. Cancel safe.
     pub async fn lost(&self) {
-        if let Some(held) = &self.held {
-            let mut lost = held.lost.clone();
-            if lost.wait_for(|lost| *lost).await.is_ok() {
-                return;
-            }
-        }
-        std::future::pending().await
+        let Some(held) = &self.held else { return std::future::pending().await };
+        let mut renewing = held.renewing.clone();
+        while renewing.changed().await.is_ok() {}
     }
 
-    pub(super) fn parts(&mut self) -> LockedParts<'_> {
-        LockedParts { data: &mut self.data, carried: &mut self.carried, held: &mut self.held }
-    }
-
-    pub(super) fn session(&self) -> Session {
-        self.session.clone()
-    }
-}
-
-/// The parts of a locked session that a rotation replaces.
-pub(super) struct LockedParts<'a> {
-    pub(super) data: &'a mut SessionData,
-    pub(super) carried: &'a mut SessionData,
-    pub(super) held: &'a mut Option<Renewed>,
-}
-
-impl Session {
-    /// What was changed under no lock, because there was no record, makes the record.
-    async fn commit_unheld(&self, state: &mut State, data: SessionData) -> Result<()> {
-        let deadline = self.commit_deadline();
-        let mut step = |current: &mut SessionData| {
-            *current = data.clone();
-            Ok(())
-        };
-        self.transact(state, &mut step, deadline, None).await
-    }
-
-    /// Puts changes that were made through the handle while it was locked on top of what was saved.
-    pub(super) fn put_on_top(&self, state: &mut State, later: &SessionData) -> Result<()> {
-        let rules = &self.manager().settings().rules;
-        state.data = later.rebased(state.data.current(), rules)?;
-        Ok(())
+    pub(super) const fn session(&self) -> &Session {
+        &self.alone.0
     }
 }
 
@@ -272,7 +302,8 @@ impl fmt::Debug for LockedSession {
 pub(super) struct Renewed {
     hold: Hold,
     renewal: Renewal,
-    lost: watch::Receiver<bool>,
+    /// Closed when the renewal has come to its end, however it did.
+    renewing: watch::Receiver<()>,
 }
 
 struct Renewal(JoinHandle<()>);
@@ -285,15 +316,15 @@ impl Drop for Renewal {
 
 impl Renewed {
     pub(super) fn start(hold: Hold, manager: &SessionManager) -> Self {
-        let (tell, lost) = watch::channel(false);
-        let task = renew(
-            Arc::clone(&hold.store),
-            hold.key.clone(),
-            hold.lease.clone(),
-            manager.settings().max_hold,
-            tell,
-        );
-        Self { hold, renewal: Renewal(tokio::spawn(task)), lost }
+        let (end, renewing) = watch::channel(());
+        let (store, key, lease) = (Arc::clone(&hold.store), hold.key.clone(), hold.lease.clone());
+        let last_call = instant_after(manager.settings().max_hold);
+        let renewal = tokio::spawn(async move {
+            let _end = end;
+            renew(&*store, &key, &lease, last_call).await;
+            events::lock_lost(&key);
+        });
+        Self { hold, renewal: Renewal(renewal), renewing }
     }
 
     /// Ends the renewal and leaves the lease.
@@ -302,42 +333,28 @@ impl Renewed {
         self.hold
     }
 
-    pub(super) fn hold(&self) -> &Hold {
-        &self.hold
+    pub(super) const fn lease(&self) -> &Lease {
+        self.hold.lease()
     }
 }
 
-/// Renews at a third of the lease, more often after a failure, until the lease is lost or `max_hold`
-/// has passed; then tells the holder.
-async fn renew(
-    store: Arc<dyn SessionStore>,
-    key: Key,
-    lease: Lease,
-    max_hold: Duration,
-    lost: watch::Sender<bool>,
-) {
+/// Renews at a third of the lease, more often after a failure, until the lease is lost or the last
+/// call has passed; returns when it cannot be counted on any longer.
+async fn renew(store: &dyn SessionStore, key: &Key, lease: &Lease, last_call: Instant) {
     let whole = lease.duration();
-    let last_call = Instant::now() + max_hold;
-    let mut safe_until = Instant::now() + whole * 9 / 10;
-    let mut next = Instant::now() + whole / 3;
+    let safe = whole - whole / 10;
+    let mut safe_until = instant_after(safe);
+    let mut next = instant_after(whole / 3);
     while next < last_call && next < safe_until {
         sleep_until(next).await;
-        let sent = Instant::now();
-        match timeout(whole / 3, store.renew(&key, &lease, whole)).await {
-            Ok(Ok(())) => {
-                safe_until = sent + whole * 9 / 10;
-                next = sent + whole / 3;
-            }
-            Ok(Err(error)) if is_final(&error) => {
-                safe_until = sent;
-                break;
-            }
-            _ => next = Instant::now() + whole / 10,
+        let (new_safe_until, new_next) = (instant_after(safe), instant_after(whole / 3));
+        match timeout(whole / 3, store.renew(key, lease, whole)).await {
+            Ok(Ok(())) => (safe_until, next) = (new_safe_until, new_next),
+            Ok(Err(error)) if is_final(&error) => return,
+            _ => next = instant_after(whole / 10),
         }
     }
     sleep_until(safe_until).await;
-    events::lock_lost(&key);
-    lost.send_replace(true);
 }
 
 fn is_final(error: &Error) -> bool {

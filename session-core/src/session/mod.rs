@@ -21,7 +21,7 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{
-    sync::{Mutex, MutexGuard},
+    sync::{Mutex, MutexGuard, Semaphore},
     time::Instant,
 };
 
@@ -34,7 +34,7 @@ pub use rotate::Login;
 pub use state::CookieChange;
 use state::{Phase, Place, State};
 
-use crate::{LogId, ReadOptions, Result, SessionId, Timestamp, Ttl};
+use crate::{LogId, ReadOptions, Result, SessionId, Timestamp, Ttl, instant_after};
 
 #[doc = include_str!("session.md")]
 #[derive(Clone)]
@@ -44,6 +44,8 @@ struct Inner {
     manager: SessionManager,
     presented: Option<SessionId>,
     state: Mutex<State>,
+    /// One, for the one commit or lock through this handle at a time.
+    turns: Semaphore,
     outside: SyncMutex<Outside>,
 }
 
@@ -56,8 +58,9 @@ struct Outside {
 
 impl Session {
     fn open(manager: SessionManager, presented: Option<SessionId>) -> Self {
-        let state = Mutex::new(State::unread(&manager));
-        Self(Arc::new(Inner { manager, presented, state, outside: SyncMutex::default() }))
+        let (state, turns) = (Mutex::new(State::unread(&manager)), Semaphore::new(1));
+        let outside = SyncMutex::default();
+        Self(Arc::new(Inner { manager, presented, state, turns, outside }))
     }
 
     /// The value of an entry, or `None` when there is none of this name.
@@ -159,9 +162,10 @@ impl Session {
         &self,
         mut change: impl FnMut(&mut SessionData) -> Result<R> + Send,
     ) -> Result<R> {
+        let deadline = self.commit_deadline();
+        let _alone = self.alone(deadline).await?;
         let mut state = self.state().await;
         state.engaged = true;
-        let deadline = self.commit_deadline();
         let turn = match self.line_key(&state) {
             Some(key) => Some(self.manager().stand_in_line(key.digest(), deadline).await?),
             None => None,
@@ -183,11 +187,13 @@ impl Session {
     /// As [`update`](Self::update).
     pub async fn save(&self) -> Result<()> {
         let mut state = self.state().await;
-        if state.data.is_changed() || matches!(state.phase, Phase::New) {
-            let deadline = self.commit_deadline();
-            return self.transact(&mut state, &mut |_| Ok(()), deadline, None).await;
+        if !state.is_to_be_saved() {
+            return if state.engaged { self.touch_if_due(&mut state).await } else { Ok(()) };
         }
-        if state.engaged { self.touch_if_due(&mut state).await } else { Ok(()) }
+        drop(state);
+        let deadline = self.commit_deadline();
+        let _alone = self.alone(deadline).await?;
+        self.transact(&mut *self.state().await, &mut |_| Ok(()), deadline, None).await
     }
 
     /// When the session began, and how long it lives; `None` when it has not been saved yet.
@@ -244,8 +250,12 @@ impl Session {
         self.0.presented.as_ref()
     }
 
+    fn turns(&self) -> &Semaphore {
+        &self.0.turns
+    }
+
     fn commit_deadline(&self) -> Instant {
-        Instant::now() + self.manager().settings().commit_timeout
+        instant_after(self.manager().settings().commit_timeout)
     }
 
     /// The key whose committers take turns; none for a session that only this handle knows.

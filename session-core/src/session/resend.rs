@@ -20,6 +20,16 @@ impl Resend {
         Self { idempotent, sent_again: 0 }
     }
 
+    /// For operations that have the effect of one however often they are sent.
+    pub(super) const fn of_repeatable() -> Self {
+        Self { idempotent: true, sent_again: 0 }
+    }
+
+    /// Whether an attempt so far may have been applied without our knowing.
+    pub(super) fn is_unsure_of<T>(&self, outcome: &Result<T>) -> bool {
+        self.sent_again > 0 || outcome.as_ref().is_err_and(Error::maybe_applied)
+    }
+
     /// Whether to send again; waits a little, with jitter, if so.
     pub(super) async fn is_due<T: Sync>(&mut self, outcome: &Result<T>) -> bool {
         let unknown = outcome.as_ref().is_err_and(Error::maybe_applied);

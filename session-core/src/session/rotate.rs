@@ -6,20 +6,21 @@
 //! reach and that expires; a crash after it leaves the new session, which the alias leads to. At no
 //! instant can two copies be reached, or none.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{
-    LockedSession, Session, events,
+    LockedSession, Session,
+    commit::MAX_CONFLICTS,
+    events,
     load::gone,
-    lock::{Hold, LockedParts, Renewed},
+    lock::{Hold, Renewed},
     state::{CookieChange, Phase, Place, State},
 };
 use crate::{
-    Alias, Document, DocumentState, Entries, Error, ErrorKind, Expected, Key, Lease, Lineage,
-    LockRequest, Meta, OpToken, Operation, PrincipalDigest, ReadOptions, Result, SessionId, Then,
-    Under, Write,
+    Alias, Document, DocumentState, Entries, Error, ErrorKind, Expected, Key, Lease, Lineage, Meta,
+    Operation, PrincipalDigest, Result, SessionId, Then, Under, Write,
 };
 
 /// What a rotation changes besides the id.
@@ -54,11 +55,7 @@ impl Session {
     /// - [`NotFound`](ErrorKind::NotFound): the session was ended meanwhile.
     /// - [`Unsupported`](ErrorKind::Unsupported): the format has no room for an alias.
     pub async fn cycle_id(&self) -> Result<()> {
-        let mut state = self.state().await;
-        state.engaged = true;
-        self.read(&mut state, ReadOptions::latest()).await?;
-        let change = Change { grace: self.manager().settings().grace, login: None };
-        self.rotate(&mut state, change).await
+        self.rotate(Change { grace: self.manager().settings().grace, login: None }).await
     }
 
     /// Makes the session one of `principal`, from now on authenticated, under a new id.
@@ -90,9 +87,11 @@ impl Session {
         Ok(Login { session: self.clone(), principal, epoch })
     }
 
-    async fn rotate(&self, state: &mut State, change: Change) -> Result<()> {
+    async fn rotate(&self, change: Change) -> Result<()> {
         let deadline = self.commit_deadline();
-        loop {
+        let _alone = self.alone(deadline).await?;
+        let state = &mut *self.ready().await?;
+        for conflicts in 0_u32.. {
             let place = match &state.phase {
                 Phase::Stored(place) if place.aliased => return Err(rotated_before()),
                 Phase::Stored(place) => place.clone(),
@@ -103,6 +102,9 @@ impl Session {
                 Phase::JustRetired => return Err(rotated_before()),
                 Phase::Gone | Phase::Unread => return Err(gone(Operation::Rotate)),
             };
+            if conflicts > MAX_CONFLICTS && self.can_lock() {
+                break;
+            }
             let copy = self.copy(state, state.data.current(), change, None).await?;
             let expected = Expected::Revision(place.revision);
             let Err(error) = self.retire(state, &place.key, &copy, change, expected).await else {
@@ -113,23 +115,19 @@ impl Session {
                 return Err(error);
             }
             self.discard(&copy).await?;
+            let in_time = Instant::now() < deadline;
             match error.kind() {
-                ErrorKind::LockHeld if Instant::now() < deadline => {
-                    return self.rotate_in_turn(state, change, deadline).await;
-                }
-                ErrorKind::Conflict if Instant::now() < deadline => {
+                ErrorKind::LockHeld if in_time => break,
+                ErrorKind::Conflict if in_time => {
                     self.read_again(state).await?;
                     if matches!(&state.phase, Phase::Stored(now) if now.key != place.key) {
                         return if change.login.is_some() { Err(error) } else { Ok(()) };
                     }
                 }
-                ErrorKind::NotFound => {
-                    state.phase = Phase::Gone;
-                    return Err(error);
-                }
-                _ => return Err(error),
+                _ => return Err(self.note(state, &place.key, error)),
             }
         }
+        self.rotate_in_turn(state, change, deadline).await
     }
 
     /// Waits for the holder of the lock, and rotates under a lock of its own.
@@ -139,8 +137,7 @@ impl Session {
         change: Change,
         deadline: Instant,
     ) -> Result<()> {
-        let wait = deadline.saturating_duration_since(Instant::now());
-        let hold = self.acquire(state, wait).await?.ok_or_else(|| gone(Operation::Rotate))?;
+        let hold = self.acquire(state, deadline).await?.ok_or_else(|| gone(Operation::Rotate))?;
         let Phase::Stored(place) = &state.phase else { return Err(gone(Operation::Rotate)) };
         if place.aliased {
             hold.release().await?;
@@ -225,8 +222,7 @@ impl Session {
 
     /// Removes a copy that nobody knows of.
     async fn discard(&self, copy: &Copy) -> Result<()> {
-        let op = OpToken::generate()?;
-        self.manager().store().delete(&copy.place.key, Expected::Any, op).await
+        self.manager().delete(&copy.place.key, Expected::Any).await
     }
 
     fn move_to(&self, state: &mut State, old: &Key, copy: Copy, change: Change) -> Result<()> {
@@ -264,11 +260,8 @@ impl Login {
     /// # Errors
     /// As [`Session::login`].
     pub async fn complete(self) -> Result<()> {
-        let mut state = self.session.state().await;
-        state.engaged = true;
-        self.session.read(&mut state, ReadOptions::latest()).await?;
         let login = Some((self.principal, self.epoch));
-        self.session.rotate(&mut state, Change { grace: Duration::ZERO, login }).await
+        self.session.rotate(Change { grace: Duration::ZERO, login }).await
     }
 }
 
@@ -282,10 +275,9 @@ impl LockedSession {
     /// - [`Conflict`](ErrorKind::Conflict): the id that was presented was rotated away earlier.
     /// - [`NotFound`](ErrorKind::NotFound): the session was ended meanwhile.
     pub async fn cycle_id(&mut self) -> Result<()> {
-        let session = self.session();
+        let session = self.session().clone();
         let mut state = session.state().await;
-        let LockedParts { data, carried, held } = self.parts();
-        let Some(lease) = held.as_ref().map(|held| held.hold().lease().clone()) else {
+        let Some(lease) = self.held.as_ref().map(|held| held.lease().clone()) else {
             return Ok(());
         };
         let place = match &state.phase {
@@ -293,40 +285,37 @@ impl LockedSession {
             Phase::Stored(place) => place.clone(),
             _ => return Err(gone(Operation::Rotate)),
         };
-        let later = state.data.changed_since(carried);
+        let entries = self.data.current();
+        let later = state.data.changed_since(&self.carried);
+        let rules = &session.manager().settings().rules;
+        let over = later.rebased(Arc::new(entries.clone()), rules)?;
         let change = Change { grace: session.manager().settings().grace, login: None };
         let id = SessionId::generate()?;
-        let next = session.lock_new(&id, lease.duration()).await?;
+        let next = session.lock_unused(&id).await?;
         let under = next.as_ref().map(|next| (id, Under::new(next.lease(), Then::Keep)));
-        let copy = session.copy(&state, data.current(), change, under).await?;
+        let copy = session.copy(&state, entries, change, under).await?;
         session.retire_held(&state, &place, &copy, change, &lease).await?;
-        if let Some(former) = held.take() {
+        if let Some(former) = self.held.take() {
             former.stop().disarm();
         }
-        let next = match next {
-            Some(next) => next,
-            None => session.lock_copy(&copy).await?,
-        };
-        *held = Some(Renewed::start(next, session.manager()));
+        let id = copy.id.clone();
         session.move_to(&mut state, &place.key, copy, change)?;
-        (*data, *carried) = (state.data.clone(), state.data.clone());
-        session.put_on_top(&mut state, &later)
+        (self.data, self.carried) = (state.data.clone(), state.data.clone());
+        state.data = over;
+        let next = match next {
+            Some(next) => Some(next),
+            None => session.lock_unused(&id).await?,
+        };
+        self.held = next.map(|next| Renewed::start(next, session.manager()));
+        Ok(())
     }
 }
 
 impl Session {
-    /// Locks the key of an id that has no record yet, where the store can.
-    async fn lock_new(&self, id: &SessionId, lease: Duration) -> Result<Option<Hold>> {
+    /// Locks the key of an id that only this request knows, where the store can.
+    async fn lock_unused(&self, id: &SessionId) -> Result<Option<Hold>> {
         let key = self.manager().key(id);
-        let request = LockRequest::new(OpToken::generate()?, lease, Duration::ZERO);
-        let locked = self.manager().store().lock(&key, request).await?;
-        Ok(locked.lease.map(|lease| Hold::new(self.manager().store(), &key, lease)))
-    }
-
-    /// Locks the copy, whose id is known to this request only.
-    async fn lock_copy(&self, copy: &Copy) -> Result<Hold> {
-        let next = self.lock_new(&copy.id, self.manager().settings().lock_lease).await?;
-        next.ok_or_else(|| gone(Operation::Rotate))
+        Ok(self.manager().lock(&key, Instant::now()).await?.0)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a handle knows of its session.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -86,7 +86,7 @@ impl State {
     /// Takes over what was read, and puts the changes made so far on top of it.
     pub(super) fn adopt(&mut self, snapshot: Snapshot, rules: &MergeRules) -> Result<()> {
         self.data = if snapshot.header.codec == self.data.codec() {
-            self.data.rebased(snapshot.entries, rules)?
+            self.data.rebased(Arc::new(snapshot.entries), rules)?
         } else {
             self.data.recoded(snapshot.header.codec, snapshot.entries)?
         };
@@ -109,6 +109,12 @@ impl State {
         Document::from_parts(header, entries)
     }
 
+    /// Whether there is something to save: changes, or a new session that became somebody's.
+    pub(super) fn is_to_be_saved(&self) -> bool {
+        let is_new = matches!(self.phase, Phase::New);
+        self.data.is_changed() || (is_new && self.meta.principal.is_some())
+    }
+
     /// A session without entries that belongs to nobody is not worth a record.
     pub(super) fn is_worth_storing(&self, entries: &Entries) -> bool {
         !entries.is_empty() || self.meta.principal.is_some()
@@ -119,11 +125,8 @@ fn blank(manager: &SessionManager) -> (Header, Meta, SessionData) {
     let now = manager.now();
     let document = manager.format().new_document(now);
     let absolute = manager.settings().lifetime.absolute.map(|limit| now.after(limit));
-    let data = SessionData::new(
-        std::sync::Arc::clone(manager.format()),
-        document.header.codec,
-        document.entries,
-    );
+    let data =
+        SessionData::new(Arc::clone(manager.format()), document.header.codec, document.entries);
     (document.header, Meta::new().with_absolute_deadline(absolute), data)
 }
 

@@ -16,7 +16,7 @@ use crate::{Error, ErrorKind, Operation, Result};
 /// A document names its codec, so a change of the configured codec applies to new sessions, and
 /// those that live keep theirs.
 ///
-/// Decoding is bounded, whatever the bytes say: lists, maps and enums nest at most 128 levels deep,
+/// Decoding is bounded, whatever the bytes say: lists, maps and enums nest at most 127 levels deep,
 /// nothing is reserved on the word of a length prefix, and bytes left over are an error. A value
 /// that nests deeper is refused when it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -154,7 +154,10 @@ impl<'de> DeserializeSeed<'de> for Skip {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        // Not `deserialize_ignored_any`: codecs take short cuts there, and count no depth.
-        Guard::new(deserializer, self.0).deserialize_any(IgnoredAny).map(drop)
+        let skipped = IgnoredAny::deserialize(Guard::new(deserializer, self.0));
+        skipped.map(drop).map_err(D::Error::custom)
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -38,3 +38,6 @@ pub(crate) fn encode(
 ) -> Result<Bytes> {
     v1::encode(document, compression, max_decompressed)
 }
+
+#[cfg(test)]
+mod tests;

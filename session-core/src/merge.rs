@@ -143,3 +143,6 @@ fn unmergeable() -> Error {
 fn conflict(detail: &'static str) -> Error {
     Error::new(ErrorKind::Conflict, "session", Operation::Save).with_detail(detail)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! The decoded frame of a payload: facts about the session, and its entries, still encoded.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{fmt, mem, sync::Arc};
 
 use bytes::Bytes;
 
@@ -94,7 +94,11 @@ impl Alias {
 /// Values are slices of the payload they were read from, so a clone copies none of them. `Debug`
 /// shows neither names nor values.
 #[derive(Clone, PartialEq, Eq, Default)]
-pub struct Entries(BTreeMap<Arc<str>, Bytes>);
+pub struct Entries(Vec<Entry>);
+
+/// Sessions have few entries, and most are read more often than they gain one: a sorted list is
+/// smaller and faster than a tree.
+type Entry = (Arc<str>, Bytes);
 
 impl Entries {
     /// The longest name that the native envelope has room for, in bytes of UTF-8.
@@ -105,40 +109,64 @@ impl Entries {
     /// No entries.
     #[must_use]
     pub const fn new() -> Self {
-        Self(BTreeMap::new())
+        Self(Vec::new())
+    }
+
+    /// No entries, with room for so many.
+    pub(crate) fn with_capacity(entries: usize) -> Self {
+        Self(Vec::with_capacity(entries))
     }
 
     /// The encoded value of a name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Bytes> {
-        self.0.get(name)
+        let at = self.find(name).ok()?;
+        self.0.get(at).map(|(_, value)| value)
     }
 
     /// Sets the encoded value of a name and returns the former one.
-    pub fn insert(&mut self, name: impl Into<Arc<str>>, value: impl Into<Bytes>) -> Option<Bytes> {
-        self.0.insert(name.into(), value.into())
+    pub fn insert(&mut self, name: &str, value: impl Into<Bytes>) -> Option<Bytes> {
+        match self.find(name) {
+            Ok(at) => self.0.get_mut(at).map(|(_, old)| mem::replace(old, value.into())),
+            Err(at) => {
+                self.0.insert(at, (name.into(), value.into()));
+                None
+            }
+        }
+    }
+
+    /// Adds an entry whose name comes after all others; `false` when it does not.
+    #[must_use]
+    pub(crate) fn push(&mut self, name: &str, value: Bytes) -> bool {
+        let last = self.0.last();
+        let in_order = last.is_none_or(|(last, _)| **last < *name);
+        if in_order {
+            self.0.push((name.into(), value));
+        }
+        in_order
     }
 
     /// Removes a name and returns its encoded value.
     pub fn remove(&mut self, name: &str) -> Option<Bytes> {
-        self.0.remove(name)
+        let at = self.find(name).ok()?;
+        Some(self.0.remove(at).1)
     }
 
     /// Whether the name has a value.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        self.find(name).is_ok()
     }
 
     /// How many entries there are.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub const fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Whether there are none.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
@@ -149,18 +177,17 @@ impl Entries {
 
     /// The names, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(|name| &**name)
+        self.0.iter().map(|(name, _)| &**name)
     }
 
     /// Removes all entries.
     pub fn clear(&mut self) {
         self.0.clear();
     }
-}
 
-impl<N: Into<Arc<str>>> FromIterator<(N, Bytes)> for Entries {
-    fn from_iter<I: IntoIterator<Item = (N, Bytes)>>(entries: I) -> Self {
-        Self(entries.into_iter().map(|(name, value)| (name.into(), value)).collect())
+    /// Where the name is, or belongs.
+    fn find(&self, name: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(at, _)| (**at).cmp(name))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use session_core::{ReadOptions, SessionStore, Write};
+use session_core::{CookieChange, ReadOptions, SessionManager, SessionStore, Write};
 use session_files::{Durability, FilesStore};
 use tempfile::TempDir;
 
@@ -55,6 +55,21 @@ pub(crate) fn increments() {
         store.create(&key(0), numbered(0), op(), None).await.unwrap();
         two("increment", directory.path());
         assert_eq!(count(&store).await, 1_000);
+    });
+}
+
+/// The handle's read-modify-write, from two processes with 500 tasks each.
+pub(crate) fn updates() {
+    let directory = TempDir::new().unwrap();
+    blocking(async {
+        let sessions = SessionManager::new(open(directory.path()).await).unwrap();
+        let session = sessions.open(None);
+        session.insert("count", 0).await.unwrap();
+        session.save().await.unwrap();
+        let CookieChange::Set { id, .. } = session.cookie_change() else { panic!("no id") };
+        two(&format!("{}{}", worker::UPDATE, id.expose()), directory.path());
+        let count = sessions.open(Some(id)).get::<u64>("count").await.unwrap();
+        assert_eq!(count, Some(1_000));
     });
 }
 

@@ -33,6 +33,7 @@ fn main() {
     let trials = vec![
         trial("holds_of_two_processes_never_overlap_and_count_exactly", exclusion::locked_counter),
         trial("a_thousand_increments_of_two_processes_end_at_a_thousand", exclusion::increments),
+        trial("a_thousand_updates_of_two_processes_end_at_a_thousand", exclusion::updates),
         trial("of_two_creators_in_two_processes_one_wins", exclusion::creators),
         trial("two_sweeping_processes_remove_each_record_once", exclusion::sweepers),
         trial("ten_thousand_writes_under_kills_leave_only_whole_records", kills::ten_thousand),

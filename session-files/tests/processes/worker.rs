@@ -11,7 +11,7 @@ use std::{
 use nix::time::{ClockId, clock_gettime};
 use session_core::{
     Error, ErrorKind, Expected, Key, KeyDigest, LockRequest, OpToken, ReadOptions, Record,
-    SessionStore, SweepBudget, Then, Under, Write,
+    SessionId, SessionManager, SessionStore, SweepBudget, Then, Under, Write,
 };
 use session_files::{Durability, FilesStore};
 
@@ -22,6 +22,9 @@ pub(crate) const ROOT: &str = "SESSION_FILES_TEST_ROOT";
 pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 /// The lease of the writers that are killed.
 pub(crate) const SHORT_LEASE: Duration = Duration::from_millis(100);
+/// The role of counting through the handle; the session's id follows.
+pub(crate) const UPDATE: &str = "update ";
+
 /// The keys of the writers that are killed.
 pub(crate) const KEYS: u8 = 8;
 
@@ -50,6 +53,9 @@ pub(crate) fn run(role: &str) {
         match role {
             "lock" => together(&root, locked_increments).await,
             "increment" => together(&root, plain_increments).await,
+            update if update.starts_with(UPDATE) => {
+                updates(&open(&root, Durability::None).await, &update[UPDATE.len()..]).await;
+            }
             "create" => creations(&open(&root, Durability::None).await).await,
             "sweep" => sweep(&open(&root, Durability::None).await).await,
             "write" => writes(&open(&root, Durability::Data).await).await,
@@ -133,6 +139,28 @@ async fn locked_increments(store: FilesStore) {
 async fn plain_increments(store: FilesStore) {
     for _ in 0..125 {
         while increment(&store, &key(0)).await.is_err_and(|error| was_beaten(&error)) {}
+    }
+}
+
+/// 500 updates of one session, all at once.
+async fn updates(store: &FilesStore, id: &str) {
+    let sessions = SessionManager::builder(store.clone()).commit_timeout(HOUR).build().unwrap();
+    let id = SessionId::parse_native(id).unwrap();
+    let tasks: Vec<_> = (0..500)
+        .map(|_| {
+            let session = sessions.open(Some(id.clone()));
+            tokio::spawn(async move {
+                session
+                    .update(|data| {
+                        let count = data.get::<u64>("count")?.unwrap_or_default();
+                        data.insert("count", count + 1)
+                    })
+                    .await
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap().unwrap();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command};
 
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::{Completion, Trial};
 use session_core::{ErrorKind, Expected, ReadOptions, SessionStore, Write};
 use session_files::FilesStore;
 use tempfile::TempDir;
@@ -13,19 +13,21 @@ const NAME: &str = "a_full_disk_leaves_the_old_session_and_a_typed_error";
 
 /// Shown as ignored where no file system can be mounted, unless it is required to run.
 pub(crate) fn trial() -> Trial {
-    let required = std::env::var("SESSION_REQUIRE").unwrap_or_default();
-    let required = required.split(',').any(|name| ["all", "files"].contains(&name.trim()));
-    let possible = namespace("exit 0", Path::new("/tmp")).is_ok_and(|status| status.success());
-    if !possible && !required {
-        eprintln!("IGNORED: {NAME}: no file system can be mounted here (unshare, mount)");
-    }
-    Trial::test(NAME, move || {
+    Trial::ignorable_test(NAME, || {
+        let possible = namespace("exit 0", Path::new("/tmp")).is_ok_and(|status| status.success());
+        if !possible && !is_required() {
+            return Ok(Completion::ignored_with("no file system can be mounted (unshare, mount)"));
+        }
         let directory = TempDir::new()?;
         let program = std::env::current_exe()?;
         let status = namespace(&format!("exec '{}'", program.display()), directory.path())?;
-        if status.success() { Ok(()) } else { Err(Failed::from(status.to_string())) }
+        if status.success() { Ok(Completion::Completed) } else { Err(status.to_string().into()) }
     })
-    .with_ignored_flag(!possible && !required)
+}
+
+fn is_required() -> bool {
+    let required = std::env::var("SESSION_REQUIRE").unwrap_or_default();
+    required.split(',').any(|name| ["all", "files"].contains(&name.trim()))
 }
 
 /// Runs a command of the shell with a `tmpfs` of 256 KiB at `root`, which goes away with it.

@@ -11,8 +11,9 @@ const SHARED: &[(&str, &str)] = &[
     ("[package]", "description = "),
 ];
 
+/// A package that is a workspace of its own, such as a fuzzer, shares nothing with ours.
 fn complaints(manifest: &Source) -> Vec<String> {
-    if !manifest.text.contains("[package]") {
+    if !manifest.text.contains("[package]") || manifest.text.contains("[workspace]") {
         return Vec::new();
     }
     let lacking = SHARED.iter().filter(|(table, line)| !has(&manifest.text, table, line));

@@ -71,7 +71,7 @@ impl Codec {
         // The encoder's own error may repeat the value, so it goes no further.
         let bytes = bytes.ok_or_else(|| unwritable("the value has no form in this codec"))?;
         if self.is_readable(&bytes) == Some(false) {
-            return Err(unwritable("the value nests too deep"));
+            return Err(unwritable("the value nests too deep to be read again"));
         }
         Ok(bytes.into())
     }

@@ -31,7 +31,8 @@ pub enum MergeRule {
     Max,
     /// A list that is a set: what I added is appended to theirs, and what I removed is taken from
     /// it. No element stays twice. Elements are equal when their values are; the order of a map's
-    /// keys does not count, and `1` differs from `1.0`.
+    /// keys does not count, and `1` differs from `1.0`. In JSON, numbers from 2^63 on (which are
+    /// floats to most programs) cannot be merged.
     Union,
 }
 
@@ -115,7 +116,12 @@ impl Merge<'_> {
         let list = |bytes: Option<&Bytes>| bytes.map_or(Ok(Vec::new()), |bytes| self.decode(bytes));
         let (base, mine) = (list(self.base)?, list(Some(self.mine))?);
         let theirs: Vec<Value> = list(self.theirs)?;
-        self.encode(&value::union(&base, &mine, &theirs))
+        let union = value::union(&base, &mine, &theirs);
+        // JSON's larger whole numbers were read as floats, and would be written back as such.
+        if self.codec == Codec::Json && !union.iter().all(Value::is_below_2_63) {
+            return Err(unmergeable());
+        }
+        self.encode(&union)
     }
 
     fn decode<T: DeserializeOwned>(&self, bytes: &Bytes) -> Result<T> {

@@ -107,7 +107,10 @@ fn encode_header(header: &Header, out: &mut Vec<u8>) {
     let flag = |present: bool, flag| if present { flag } else { 0 };
     let flags =
         flag(header.authenticated_at.is_some(), AUTHENTICATED) | flag(header.idle.is_some(), IDLE);
-    let state = if header.state == DocumentState::Live { LIVE } else { ALIAS };
+    let state = match header.state {
+        DocumentState::Live => LIVE,
+        DocumentState::Alias(_) => ALIAS,
+    };
     out.extend(MAGIC);
     out.extend([VERSION, codec_to(header.codec), compression::NONE, 0, flags, state]);
     out.extend(header.created_at.as_millis().to_le_bytes());

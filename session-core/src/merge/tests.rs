@@ -249,6 +249,25 @@ fn maps_are_equal_whatever_the_order_of_their_keys_and_1_is_not_1_0() {
     assert_eq!(merge("[0]", "[0,1]", "[0,1.0]"), "[0,1.0,1]");
 }
 
+#[test]
+fn a_set_whose_numbers_json_would_change_is_a_conflict() {
+    let codec = Codec::Json;
+    let encode = |list: &[u128]| codec.encode(&list).unwrap();
+    let merge = |mine: &[u128], theirs: &[u128]| {
+        let (mine, theirs, format) = (encode(mine), encode(theirs), NativeFormat::default());
+        merge_entry(MergeRule::Union, &format, codec, None, Some(&mine), Some(&theirs))
+    };
+    let largest = u128::from(u64::MAX);
+    assert_eq!(merge(&[1], &[largest]).unwrap(), Some(encode(&[largest, 1])));
+    for (mine, theirs) in [(1, largest + 1), (u128::MAX, 1)] {
+        assert_eq!(merge(&[mine], &[theirs]).unwrap_err().kind(), ErrorKind::Conflict);
+    }
+    let nested = codec.encode(&[[[u128::MAX]]]).unwrap();
+    let (one, format) = (encode(&[1]), NativeFormat::default());
+    let merged = merge_entry(MergeRule::Union, &format, codec, None, Some(&nested), Some(&one));
+    assert_eq!(merged.unwrap_err().kind(), ErrorKind::Conflict);
+}
+
 #[cfg(feature = "bincode")]
 #[test]
 fn what_must_know_the_type_is_unsupported_in_bincode() {

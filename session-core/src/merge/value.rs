@@ -73,6 +73,16 @@ pub(super) fn union(base: &[Value], mine: &[Value], theirs: &[Value]) -> Vec<Val
 }
 
 impl Value {
+    /// Whether every float in it is between -2^63 and 2^63.
+    pub(super) fn is_below_2_63(&self) -> bool {
+        match self {
+            Self::Float(n) => n.abs() < i64::MAX as f64,
+            Self::List(values) => values.iter().all(Self::is_below_2_63),
+            Self::Map(entries) => entries.iter().all(|(_, value)| value.is_below_2_63()),
+            _ => true,
+        }
+    }
+
     const fn rank(&self) -> u8 {
         match self {
             Self::Null => 0,

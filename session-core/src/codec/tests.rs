@@ -134,6 +134,23 @@ fn a_field_may_be_added_and_another_removed_where_names_are_stored() {
     }
 }
 
+#[test]
+fn fields_that_take_no_bytes_come_back() {
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    enum Marked {
+        Struct { flag: bool, unit: (), nothing: PhantomData<u8> },
+        Tuple((), (), ()),
+    }
+    for codec in ALL {
+        let value = vec![((), (), Marked::Tuple((), (), ()))];
+        let bytes = codec.encode(&value).unwrap();
+        assert_eq!(decode::<Vec<((), (), Marked)>>(*codec, &bytes).unwrap(), value, "{codec:?}");
+        let value = Marked::Struct { flag: true, unit: (), nothing: PhantomData };
+        let bytes = codec.encode(&value).unwrap();
+        assert_eq!(decode::<Marked>(*codec, &bytes).unwrap(), value, "{codec:?}");
+    }
+}
+
 /// What the documentation of [`Codec::Bincode`] warns of.
 #[cfg(feature = "bincode")]
 #[test]

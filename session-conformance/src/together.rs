@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
+    future::poll_fn,
+    pin::Pin,
     sync::Arc,
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -96,6 +99,15 @@ where
     })
     .await?;
     Ok(())
+}
+
+/// Lets a wait for a lock begin, so that it has its place in the line: no scheduler can change
+/// the order in which several of them begin. Spawned afterwards, it goes on by itself.
+pub(crate) async fn begun<F: Future + Send>(wait: F) -> Result<Pin<Box<F>>, Failure> {
+    let mut wait = Box::pin(wait);
+    let first = poll_fn(|context| Poll::Ready(wait.as_mut().poll(context).is_ready()));
+    ensure!(!first.await, "a waiter did not wait for a lock that is held");
+    Ok(wait)
 }
 
 /// How much of a repeated step is done: all of it on a fast store, less on a slow one, but always

@@ -32,8 +32,7 @@ async fn run_all() -> Vec<Caught> {
             tasks.spawn(async move {
                 let _slot = slots.acquire().await.unwrap();
                 let right_verdict = run_case(Arc::new(MemoryBackend::new()), case).await;
-                let backend = BrokenBackend::new(MemoryBackend::new(), broken);
-                let broken_verdict = run_case(Arc::new(backend), case).await;
+                let broken_verdict = run_on_broken(broken, case).await;
                 Caught { broken, case, broken_verdict, right_verdict }
             });
         }
@@ -41,6 +40,20 @@ async fn run_all() -> Vec<Caught> {
     let mut caught = tasks.join_all().await;
     caught.sort_by_key(|caught| (caught.case.id(), caught.broken.name));
     caught
+}
+
+/// A race may be over before it began, and a machine that stands still may hide that somebody was
+/// too early: so three times, until the store is caught.
+async fn run_on_broken(broken: &'static BrokenStore, case: &'static Case) -> Verdict {
+    let mut verdict = Verdict::Passed(None);
+    for _ in 0..3 {
+        let backend = BrokenBackend::new(MemoryBackend::new(), broken);
+        verdict = run_case(Arc::new(backend), case).await;
+        if matches!(verdict, Verdict::Failed(_)) {
+            break;
+        }
+    }
+    verdict
 }
 
 #[expect(clippy::print_stdout, reason = "the table is the proof, for people")]

@@ -37,7 +37,7 @@ broken! {
     LastComesFirst: "L26_fifo_within_tolerance";
     LapsedIsNeverTaken: "L09_holder_crash_frees_after_lease",
         "L08_cancelled_acquirer_after_grant_releases";
-    TakesLiveLeases: "L09_holder_crash_frees_after_lease";
+    LeasesAreOver: "L06_try_lock_never_waits", "L09_holder_crash_frees_after_lease";
     JudgesByTheFormerLease: "L38_takeover_judged_on_current_holder";
     DroppedWaitersStay: "L07_cancelled_waiter_leaves_no_trace";
     RetryIsAnotherRequest: "L12_acquire_retry_after_lost_reply";
@@ -177,11 +177,11 @@ struct LapsedIsNeverTaken;
 
 rewrites_requests!(LapsedIsNeverTaken, |request| request.lease = HOUR * 1_000);
 
-/// Counts leases in too small a unit.
+/// Cuts leases to less than a moment.
 #[derive(Debug, Default)]
-struct TakesLiveLeases;
+struct LeasesAreOver;
 
-rewrites_requests!(TakesLiveLeases, |request| request.lease /= 10);
+rewrites_requests!(LeasesAreOver, |request| request.lease = Duration::ZERO);
 
 /// Asks again and again, with a pause that depends on how many have come before.
 async fn poll(inner: &Inner, key: &Key, request: LockRequest, pause: Duration) -> Result<Locked> {
@@ -189,12 +189,16 @@ async fn poll(inner: &Inner, key: &Key, request: LockRequest, pause: Duration) -
     loop {
         let attempt = LockRequest::new(request.op, request.lease, Duration::ZERO);
         match inner.lock(key, attempt).await {
-            Err(error) if error.kind() == ErrorKind::LockTimeout && Instant::now() < deadline => {
+            Err(error) if is_busy(&error) && Instant::now() < deadline => {
                 tokio::time::sleep(pause).await;
             }
             outcome => return outcome,
         }
     }
+}
+
+fn is_busy(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::LockTimeout | ErrorKind::TooManyWaiters)
 }
 
 /// Looks for the release far too seldom.

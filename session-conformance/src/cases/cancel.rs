@@ -59,6 +59,8 @@ async fn cancelled_waiter_leaves_no_trace(cx: Cx) -> Outcome {
             dropped_at(1, cx.a.request(&key, LEASE, LONG)).await;
         }
     }
+    // Time for what was not dropped with its future to show.
+    tokio::time::sleep(Duration::from_millis(50)).await;
     ensure!(cx.a.is_locked(&key).await?, "dropping waiters freed the holder's lock");
     cx.a.release(&key, &held.lease).await?;
     let bound = LEASE + cx.has().takeover_time + cx.has().wake_step + PATIENCE;

@@ -26,7 +26,7 @@ cases! {
 /// Given a holder that dies, when another waits, then it gets the lock after the lease, and soon
 /// after it.
 async fn holder_crash_frees_after_lease(cx: Cx) -> Outcome {
-    let (key, lease) = (new_key()?, Duration::from_millis(400));
+    let (key, lease) = (new_key()?, Duration::from_secs(1));
     cx.a.put(&key, "x").await?;
     let started = Instant::now();
     cx.open().await?.lock_for(&key, lease, Duration::ZERO).await?;

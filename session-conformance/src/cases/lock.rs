@@ -1,7 +1,6 @@
 //! Exclusion and waiting: L01 to L06, L25, L26, L37, L38, L40.
 
 use std::{
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -17,7 +16,7 @@ use crate::{
     client::{Client, HOUR, LONG},
     context::{Cx, new_key, new_keys},
     outcome::{Failure, Outcome, PATIENCE, ensure, ensure_eq, refused, soon, within},
-    together::{Effort, Interval, ensure_disjoint, finish, race},
+    together::{Effort, Interval, begun, ensure_disjoint, finish, race},
 };
 
 cases! {
@@ -150,8 +149,9 @@ async fn wait_returns_within_one_step_of_release(cx: Cx) -> Outcome {
         let held = cx.a.hold(&key).await?;
         let (waiter, wanted) = (b.clone(), key.clone());
         let mut waiting = JoinSet::new();
-        waiting.spawn(async move { waiter.lock_for(&wanted, LONG, LONG).await });
-        // Long enough for it to have begun to wait; if not, the case only shows less.
+        let wait = async move { waiter.lock_for(&wanted, LONG, LONG).await };
+        waiting.spawn(begun(wait).await?);
+        // Time to settle down to the wait, wherever the store waits.
         tokio::time::sleep(Duration::from_millis(50)).await;
         cx.a.release(&key, &held.lease).await?;
         let bound = cx.has().wake_step + PATIENCE;
@@ -242,26 +242,19 @@ async fn fifo_within_tolerance(cx: Cx) -> Outcome {
     cx.a.put(&key, "x").await?;
     let held = cx.a.hold(&key).await?;
     let (won, mut winners) = mpsc::unbounded_channel();
-    let mut waiting: Vec<Pin<Box<dyn Future<Output = Outcome> + Send>>> = Vec::new();
+    let mut waiting = JoinSet::new();
     for n in 0..10 {
         let (client, key, won) = (cx.a.clone(), key.clone(), won.clone());
-        let mut wait = Box::pin(async move {
+        let wait = begun(async move {
             let held = client.lock_for(&key, LONG, LONG).await?;
             won.send(n).ok();
             client.release(&key, &held.lease).await?;
             Ok(())
         });
-        // The place in the line is taken at the first poll, so that no scheduler can change it.
-        let first = std::future::poll_fn(|context| {
-            std::task::Poll::Ready(wait.as_mut().poll(context).is_ready())
-        });
-        ensure!(!first.await, "a waiter did not wait for a lock that is held");
-        waiting.push(wait);
+        waiting.spawn(wait.await?);
     }
-    let mut tasks = JoinSet::new();
-    waiting.into_iter().for_each(|wait| drop(tasks.spawn(wait)));
     cx.a.release(&key, &held.lease).await?;
-    finish(tasks).await?;
+    finish(waiting).await?;
     drop(won);
     let mut order = Vec::new();
     while let Some(n) = winners.recv().await {
@@ -321,19 +314,23 @@ async fn two_takers_of_stale_lock_one_wins(cx: Cx) -> Outcome {
 /// Given two waiters, when the holder of a short lease gives way to one of them, then the other
 /// respects the lease of the new holder in full.
 async fn takeover_judged_on_current_holder(cx: Cx) -> Outcome {
-    let (key, short) = (new_key()?, Duration::from_millis(400));
+    // Short, but not so short that a slow machine lets it lapse before the waiters have begun.
+    let (key, short) = (new_key()?, Duration::from_secs(2));
     cx.a.put(&key, "x").await?;
+    let servers = [cx.a.clone(), cx.b().await?];
     let held = cx.a.lock_for(&key, short, Duration::ZERO).await?;
     let granted = Instant::now();
     let (won, mut winners) = mpsc::unbounded_channel();
     let mut waiting = JoinSet::new();
-    for client in [cx.a.clone(), cx.b().await?] {
+    for client in servers {
         let (key, won) = (key.clone(), won.clone());
-        waiting.spawn(async move {
+        let wait = async move {
             let held = client.lock_for(&key, LONG, LONG).await;
             won.send(held.map(|held| (client, held))).ok();
-        });
+        };
+        waiting.spawn(begun(wait).await?);
     }
+    // Time to settle down to the wait, wherever the store waits.
     tokio::time::sleep(Duration::from_millis(30)).await;
     cx.a.release(&key, &held.lease).await?;
     let bound = cx.has().wake_step + cx.has().takeover_time + PATIENCE;

@@ -55,6 +55,7 @@ impl Report {
         for case in self.cases.iter().filter(|case| case.outcome == "ignored") {
             let reason = case.reason.as_deref().unwrap_or_default();
             match reasons.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, numbers)) if numbers.last() == Some(&case.number) => {}
                 Some((_, numbers)) => numbers.push(case.number),
                 None => reasons.push((reason, vec![case.number])),
             }
@@ -65,16 +66,19 @@ impl Report {
         reasons.into_iter().map(line).collect()
     }
 
-    /// Writes `conformance/<store>.json` into the target directory and returns its path.
-    pub(crate) fn write(&mut self) -> io::Result<PathBuf> {
+    /// Brings the cases into the order of their numbers, whatever order they ended in.
+    pub(crate) fn sort(&mut self) {
         self.cases.sort_by_key(|case| (case.number, case.name));
+    }
+
+    /// Writes `conformance/<store>.json` into the target directory.
+    pub(crate) fn write(&self) -> io::Result<()> {
         let folder = target_directory()?.join("conformance");
         fs::create_dir_all(&folder)?;
         let path = folder.join(format!("{}.json", self.store));
         let mut text = serde_json::to_string_pretty(self)?;
         text.push('\n');
-        fs::write(&path, text)?;
-        Ok(path)
+        fs::write(path, text)
     }
 }
 
@@ -96,4 +100,15 @@ fn target_directory() -> io::Result<PathBuf> {
     workspace
         .map(|path| path.join("target"))
         .ok_or_else(|| io::Error::other("no target directory found; set CARGO_TARGET_DIR"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_are_written_beside_what_the_build_made() {
+        let target = target_directory().unwrap();
+        assert!(env::current_exe().unwrap().starts_with(&target), "{}", target.display());
+    }
 }

@@ -76,31 +76,44 @@ impl Suite {
     /// Runs the cases that the command line selects.
     #[must_use]
     pub fn run(self) -> ExitCode {
-        match Builder::new_multi_thread().worker_threads(4).enable_all().build() {
-            Ok(runtime) => self.run_on(&runtime),
-            Err(error) => {
-                say(&format!("cannot start: {error}"));
-                ExitCode::FAILURE
-            }
-        }
+        let required = env::var("SESSION_REQUIRE").unwrap_or_default();
+        let conclusion = self.run_with(Arguments::from_args(), &required);
+        conclusion.lines.iter().for_each(|line| say(line));
+        if conclusion.holds { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
-    fn run_on(self, runtime: &Runtime) -> ExitCode {
-        let mut args = Arguments::from_args();
+    fn run_with(self, mut args: Arguments, required: &str) -> Conclusion {
+        let runtime = match Builder::new_multi_thread().worker_threads(4).enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return Conclusion::cannot_start(&error),
+        };
         args.test_threads.get_or_insert(AT_A_TIME);
-        let required = env::var("SESSION_REQUIRE").unwrap_or_default();
         let sheets: Vec<_> =
-            self.stores.into_iter().map(|store| Sheet::new(store, &required, runtime)).collect();
+            self.stores.into_iter().map(|store| Sheet::new(store, required, &runtime)).collect();
         let trials: Vec<_> =
             sheets.iter().flat_map(|sheet| sheet.trials(&args, runtime.handle())).collect();
-        let conclusion = libtest_mimic::run(&args, trials);
-        if args.list {
-            return ExitCode::SUCCESS;
+        let mut conclusion = Conclusion {
+            holds: !libtest_mimic::run(&args, trials).has_failed(),
+            lines: Vec::new(),
+        };
+        if !args.list {
+            let whole = args.filter.is_none() && args.skip.is_empty() && !args.ignored;
+            sheets.into_iter().for_each(|sheet| sheet.close(whole, &mut conclusion));
         }
-        let whole = args.filter.is_none() && args.skip.is_empty() && !args.ignored;
-        let written =
-            sheets.into_iter().map(|sheet| sheet.close(whole)).fold(true, |all, ok| all & ok);
-        if written { conclusion.exit_code() } else { ExitCode::FAILURE }
+        conclusion
+    }
+}
+
+/// How the run ended, and what is said about it.
+#[derive(Debug)]
+struct Conclusion {
+    holds: bool,
+    lines: Vec<String>,
+}
+
+impl Conclusion {
+    fn cannot_start(error: &std::io::Error) -> Self {
+        Self { holds: false, lines: vec![format!("cannot start: {error}")] }
     }
 }
 
@@ -183,25 +196,22 @@ impl Sheet {
         format!("{}::{}", self.name, case.id())
     }
 
-    /// Prints what became of the store and, after a whole run, writes it down. Returns whether
-    /// that worked.
-    fn close(self, whole: bool) -> bool {
+    /// Says what became of the store and, after a whole run, writes it down.
+    fn close(self, whole: bool, conclusion: &mut Conclusion) {
         if let State::Broken(reason) = &self.state {
-            say(&format!("conformance {}: not run: {reason}", self.name));
-            return true;
+            conclusion.lines.push(format!("conformance {}: not run: {reason}", self.name));
+            return;
         }
         let cases =
             std::mem::take(&mut *self.results.lock().unwrap_or_else(PoisonError::into_inner));
         let mut report = Report { store: self.name, server_version: self.server_version, cases };
-        report.reasons().iter().for_each(|line| say(line));
-        say(&report.summary());
-        if !whole {
-            return true;
+        report.sort();
+        conclusion.lines.extend(report.reasons());
+        conclusion.lines.push(report.summary());
+        if whole && let Err(error) = report.write() {
+            conclusion.holds = false;
+            conclusion.lines.push(format!("cannot write the report of {}: {error}", report.store));
         }
-        report
-            .write()
-            .inspect_err(|error| say(&format!("cannot write the report: {error}")))
-            .is_ok()
     }
 }
 
@@ -232,4 +242,77 @@ fn note(results: &Mutex<Vec<Entry>>, entry: Entry) {
 #[expect(clippy::print_stdout, reason = "a test program reports on the terminal")]
 fn say(line: &str) {
     println!("{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use session_core::{Error, ErrorKind, Operation, Result, SessionStore};
+
+    use super::*;
+    use crate::MemoryBackend;
+
+    /// A run of the cases whose name holds `filter`, printed to nowhere.
+    fn arguments(filter: &str) -> Arguments {
+        Arguments::from_iter(["tests", "--logfile", "/dev/null", filter])
+    }
+
+    #[derive(Debug)]
+    struct Unreachable;
+
+    #[async_trait]
+    impl Backend for Unreachable {
+        fn name(&self) -> &'static str {
+            "unreachable"
+        }
+
+        async fn open(&self, _: &Namespace) -> Result<Arc<dyn SessionStore>> {
+            Err(Error::new(ErrorKind::Unavailable, "unreachable", Operation::Open))
+        }
+    }
+
+    #[test]
+    fn a_filtered_run_says_what_it_ran() {
+        let run =
+            Suite::new().backend(MemoryBackend::new()).run_with(arguments("memory::C0"), "all");
+        assert!(run.holds);
+        let count = cases::all().filter(|case| case.number.starts_with("C0")).count();
+        assert_eq!(run.lines, [format!("conformance memory: {count} run, 0 ignored, 0 failed")]);
+    }
+
+    #[test]
+    fn a_store_that_is_not_configured_is_ignored_with_the_reason() {
+        let suite = Suite::new().missing("redis", "no server");
+        let run = suite.run_with(arguments("L13"), "memory,files");
+        assert!(run.holds);
+        assert_eq!(
+            run.lines,
+            ["ignored: no server: L13", "conformance redis: 0 run, 2 ignored, 0 failed"]
+        );
+    }
+
+    #[test]
+    fn a_required_store_that_is_not_configured_fails_the_run() {
+        for required in ["all", "memory, redis"] {
+            let run = Suite::new().missing("redis", "no server").run_with(arguments(""), required);
+            assert!(!run.holds);
+            assert!(run.lines.concat().contains("not run: required by SESSION_REQUIRE"));
+        }
+    }
+
+    #[test]
+    fn a_store_that_cannot_be_opened_fails_the_run() {
+        let run = Suite::new().backend(Unreachable).run_with(arguments(""), "");
+        assert!(!run.holds);
+        assert!(run.lines.concat().contains("conformance unreachable: not run: cannot open"));
+    }
+
+    #[test]
+    fn a_case_that_fails_fails_the_run() {
+        let broken = crate::broken::all().find(|broken| broken.name == "MissingIsEmpty");
+        let broken = crate::broken::BrokenBackend::new(MemoryBackend::new(), broken.unwrap());
+        let run = Suite::new().backend(broken).run_with(arguments("C04"), "");
+        assert!(!run.holds);
+        assert_eq!(run.lines, ["conformance MissingIsEmpty: 1 run, 0 ignored, 1 failed"]);
+    }
 }

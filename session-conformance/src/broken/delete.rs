@@ -12,7 +12,8 @@ broken! {
     DeleteIgnoresTheRevision: "D17_delete_checks_the_revision";
     DeleteKeepsTheLock: "L34_lock_released_when_destroyed_under_it";
     LogoutWaitsForTheHolder: "D13_save_and_delete_of_anything_win_over_a_lease",
-        "L43_save_under_a_lock_after_logout_fails";
+        "D18_incarnation_wins_over_a_lease", "L43_save_under_a_lock_after_logout_fails";
+    LogoutTakesAnyLife: "D18_incarnation_is_compared_alone";
     DeleteDoesNothing: "N02_clear_namespace_is_possible";
 }
 
@@ -68,11 +69,23 @@ struct LogoutWaitsForTheHolder;
 
 on_delete!(LogoutWaitsForTheHolder, |_, inner, key, expected, op| {
     match (expected, inner.load(key, ReadOptions::latest()).await?) {
-        (Expected::Any, Some(record)) => {
+        (Expected::Any | Expected::Incarnation(_), Some(record)) => {
             inner.delete(key, Expected::Revision(record.revision), op).await
         }
         _ => inner.delete(key, expected, op).await,
     }
+});
+
+/// Deletes what has taken the session's place.
+#[derive(Debug, Default)]
+struct LogoutTakesAnyLife;
+
+on_delete!(LogoutTakesAnyLife, |_, inner, key, expected, op| {
+    let expected = match expected {
+        Expected::Incarnation(_) => Expected::Any,
+        other => other,
+    };
+    inner.delete(key, expected, op).await
 });
 
 /// Says that it deletes.

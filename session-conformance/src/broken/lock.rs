@@ -33,6 +33,9 @@ broken! {
     GivesUpAtOnce: "L05_wait_deadline_is_honoured", "L04_wait_returns_within_one_step_of_release";
     TryWaits: "L06_try_lock_never_waits";
     PollsOnceAMinute: "L04_wait_returns_within_one_step_of_release";
+    SleepsThroughTheLease: "L04_wait_returns_within_one_step_of_release",
+        "L09_lease_cut_short_frees_sooner", "D13_waiters_learn_of_a_broken_lease";
+    OverflowsOnLongWaits: "D19_any_duration_may_be_asked_for";
     TakesAnyNumberOfWaiters: "L25_waiters_are_bounded";
     LastComesFirst: "L26_fifo_within_tolerance";
     LapsedIsNeverTaken: "L09_holder_crash_frees_after_lease",
@@ -185,7 +188,7 @@ rewrites_requests!(LeasesAreOver, |request| request.lease = Duration::ZERO);
 
 /// Asks again and again, with a pause that depends on how many have come before.
 async fn poll(inner: &Inner, key: &Key, request: LockRequest, pause: Duration) -> Result<Locked> {
-    let deadline = Instant::now() + request.wait;
+    let deadline = session_core::instant_after(request.wait);
     loop {
         let attempt = LockRequest::new(request.op, request.lease, Duration::ZERO);
         match inner.lock(key, attempt).await {
@@ -207,6 +210,29 @@ struct PollsOnceAMinute;
 
 on_lock!(PollsOnceAMinute, |_, inner, key, request| {
     poll(inner, key, request, Duration::from_secs(60)).await
+});
+
+/// Tries again when the lease is over that it saw.
+#[derive(Debug, Default)]
+struct SleepsThroughTheLease;
+
+on_lock!(SleepsThroughTheLease, |_, inner, key, request| {
+    let attempt = LockRequest::new(request.op, request.lease, Duration::ZERO);
+    let held = match inner.lock(key, attempt).await {
+        Err(error) if is_busy(&error) => error.retry_after().unwrap_or_default(),
+        outcome => return outcome,
+    };
+    poll(inner, key, request, held.min(request.wait)).await
+});
+
+/// Computes a deadline that no clock can tell.
+#[derive(Debug, Default)]
+struct OverflowsOnLongWaits;
+
+on_lock!(OverflowsOnLongWaits, |_, inner, key, request| {
+    let deadline = Instant::now().checked_add(request.wait);
+    deadline.ok_or_else(|| failed(Operation::Lock))?;
+    inner.lock(key, request).await
 });
 
 /// Has no queue.

@@ -24,7 +24,9 @@ broken! {
     SweepForgetsTheRest: "E20_gc_is_bounded_and_resumable", "E23_gc_oldest_first_no_starvation";
     SweepStartsAnew: "E20_gc_is_bounded_and_resumable";
     SweepsCollide: "E21_two_gc_workers_no_error";
-    SweepCountsTwice: "E21_two_gc_workers_no_error", "E24_gc_reports_counts_and_lag";
+    SweepCountsTwice: "E21_two_gc_workers_no_error", "E24_gc_reports_counts_and_lag",
+        "E18_gc_of_an_expired_record_leaves_its_lock";
+    SweepNeedsTime: "E20_gc_without_time_gets_on";
     SweepReportsNothing: "E24_gc_reports_counts_and_lag";
     SweepDoesNothing: "E18_gc_removes_only_expired", "E25_gc_removes_side_records";
 }
@@ -146,6 +148,19 @@ on_sweep!(SweepCountsTwice, |_, inner, cursor, budget| {
     let mut report = inner.sweep(cursor, budget).await?;
     report.deleted *= 2;
     Ok(report)
+});
+
+/// Looks at the clock before it does anything.
+#[derive(Debug, Default)]
+struct SweepNeedsTime;
+
+on_sweep!(SweepNeedsTime, |_, inner, cursor, budget| {
+    if budget.max_time.is_zero() {
+        let mut report = SweepReport::default();
+        report.next = Some(cursor.cloned().unwrap_or_else(|| Cursor::new(vec![0; 32])));
+        return Ok(report);
+    }
+    inner.sweep(cursor, budget).await
 });
 
 /// Keeps what it did to itself.

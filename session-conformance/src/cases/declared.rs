@@ -1,19 +1,21 @@
 //! What a store declares, both ways, and rules of the contract that have no number in the
-//! catalogue: D01 to D17.
+//! catalogue: D01 to D19.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use session_core::{
-    ErrorKind, Expected, Idempotency, Lease, Lineage, LockRequest, Meta, OpToken, Sweeping, Then,
-    Under, Write,
+    ErrorKind, Expected, Idempotency, Lease, Lineage, LockRequest, Meta, OpToken, RevisionKind,
+    SweepBudget, Sweeping, Then, Under, Write,
 };
+use tokio::task::JoinSet;
 
 use super::cases;
 use crate::{
     client::{HOUR, LONG},
     context::{Cx, new_key, new_keys, new_principal},
-    outcome::{Outcome, ensure, ensure_eq, refused},
+    outcome::{Outcome, PATIENCE, ensure, ensure_eq, refused, within},
+    together::{begun, finish},
 };
 
 cases! {
@@ -30,10 +32,14 @@ cases! {
     "D11" live_lease_refuses_unlocked_writers [Locking];
     "D12" lapsed_lease_is_broken_by_an_unlocked_commit [Locking];
     "D13" save_and_delete_of_anything_win_over_a_lease [Locking];
+    "D13" waiters_learn_of_a_broken_lease [Locking];
     "D14" restarted_lineage_refuses_what_is_in_flight [Incarnations];
     "D15" commit_keeps_or_releases_as_asked [Locking];
     "D16" lapsed_lease_commits_if_nobody_came [Locking];
     "D17" delete_checks_the_revision;
+    "D18" incarnation_is_compared_alone;
+    "D18" incarnation_wins_over_a_lease [Locking];
+    "D19" any_duration_may_be_asked_for;
 }
 
 /// Given two handles, when asked twice, then they declare the same, and it makes sense.
@@ -274,6 +280,22 @@ async fn save_and_delete_of_anything_win_over_a_lease(cx: Cx) -> Outcome {
     Ok(())
 }
 
+/// Given a waiter behind a long lease, when a log-out breaks it, then the waiter is served.
+async fn waiters_learn_of_a_broken_lease(cx: Cx) -> Outcome {
+    let (key, b) = (new_key()?, cx.b().await?);
+    cx.a.put(&key, "x").await?;
+    cx.a.hold(&key).await?;
+    let mut waiting = JoinSet::new();
+    let (waiter, wanted) = (b.clone(), key.clone());
+    let wait = async move { Ok(waiter.request(&wanted, LONG, LONG).await?) };
+    waiting.spawn(begun(wait).await?);
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    b.discard(&key).await?;
+    let bound = cx.has().wake_step + PATIENCE;
+    within(bound, "a waiter behind a lease that was broken", finish(waiting)).await??;
+    Ok(())
+}
+
 /// Given a session id that is retired, when its record starts a new lineage, then saves and touches
 /// of the former one are conflicts.
 async fn restarted_lineage_refuses_what_is_in_flight(cx: Cx) -> Outcome {
@@ -338,5 +360,69 @@ async fn delete_checks_the_revision(cx: Cx) -> Outcome {
     ensure_eq!(b.found(&key).await?.payload, Bytes::from("new"), "the data");
     cx.a.delete(&key, Expected::Revision(new), OpToken::generate()?).await?;
     ensure_eq!(b.get(&key).await?, None, "a deleted session");
+    Ok(())
+}
+
+/// Given a record of another incarnation, when saved or deleted by the former one, then that is a
+/// conflict; in any state of its own incarnation it succeeds.
+async fn incarnation_is_compared_alone(cx: Cx) -> Outcome {
+    let (key, b) = (new_key()?, cx.b().await?);
+    let first = cx.a.put(&key, "the first life").await?;
+    b.discard(&key).await?;
+    let second = b.put(&key, "the second life").await?;
+    if cx.has().revision == RevisionKind::Incarnation {
+        let former = Expected::Incarnation(first.incarnation());
+        let save = cx.a.save_as(&key, "late", former).await;
+        refused(save, ErrorKind::Conflict, "a save to a former life")?;
+        let delete = cx.a.delete(&key, former, OpToken::generate()?).await;
+        refused(delete, ErrorKind::Conflict, "a log-out of a former life")?;
+        ensure_eq!(b.found(&key).await?.payload, Bytes::from("the second life"), "the data");
+    }
+    b.update(&key, "and its next state", second).await?;
+    let present = Expected::Incarnation(second.incarnation());
+    cx.a.save_as(&key, "and one more", present).await?;
+    cx.a.delete(&key, present, OpToken::generate()?).await?;
+    ensure_eq!(b.get(&key).await?, None, "a session that was logged out");
+    cx.a.delete(&key, present, OpToken::generate()?).await?;
+    let late = cx.a.save_as(&key, "late", present).await;
+    refused(late, ErrorKind::NotFound, "a save after the log-out")?;
+    Ok(())
+}
+
+/// Given a live lease, when a log-out deletes the incarnation, then that succeeds and breaks the
+/// lease.
+async fn incarnation_wins_over_a_lease(cx: Cx) -> Outcome {
+    let (key, b) = (new_key()?, cx.b().await?);
+    let revision = cx.a.put(&key, "x").await?;
+    let held = cx.a.hold(&key).await?;
+    let expected = Expected::Incarnation(revision.incarnation());
+    b.delete(&key, expected, OpToken::generate()?).await?;
+    let renewal = cx.a.renew(&key, &held.lease, LONG).await;
+    refused(renewal, ErrorKind::LockLost, "a renewal after the log-out")?;
+    ensure!(!b.is_locked(&key).await?, "a broken lease excludes");
+    Ok(())
+}
+
+/// Given durations beyond all clocks, when asked for, then they are as good as endless, and nothing
+/// overflows.
+async fn any_duration_may_be_asked_for(cx: Cx) -> Outcome {
+    let (key, ever) = (new_key()?, Duration::MAX);
+    let revision = cx.a.put_for(&key, "x", ever).await?;
+    cx.a.found(&key).await?;
+    let write = Write::new("y", ever);
+    let revision = cx.a.save_write(&key, write, Expected::Revision(revision)).await?;
+    if cx.has().touch.is_yes() {
+        cx.a.prolong(&key, ever, revision).await?;
+    }
+    cx.b().await?.sweep_in_steps(SweepBudget::new(usize::MAX, ever)).await?;
+    cx.b().await?.found(&key).await?;
+    if cx.has().locking.is_yes() {
+        let held = cx.a.lock_for(&key, ever, ever).await?;
+        ensure!(cx.b().await?.is_locked(&key).await?, "an endless lease does not exclude");
+        cx.a.renew(&key, &held.lease, ever).await?;
+        ensure!(cx.b().await?.is_locked(&key).await?, "an endless renewal does not exclude");
+        cx.a.release(&key, &held.lease).await?;
+        cx.b().await?.hold(&key).await?;
+    }
     Ok(())
 }

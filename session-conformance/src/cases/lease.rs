@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use session_core::{ErrorKind, Expected, Key, LockRequest, OpToken, Then};
+use tokio::task::JoinSet;
 
 use super::cases;
 use crate::{
@@ -10,10 +11,12 @@ use crate::{
     client::{Client, Held, LONG},
     context::{Cx, new_key},
     outcome::{Failure, Outcome, PATIENCE, ensure, ensure_eq, refused, within},
+    together::{begun, finish},
 };
 
 cases! {
     "L09" holder_crash_frees_after_lease [Locking];
+    "L09" lease_cut_short_frees_sooner [Locking];
     "L10" release_by_non_owner_refused [Locking];
     "L11" release_is_idempotent_on_retry [Locking];
     "L12" acquire_retry_after_lost_reply [Locking];
@@ -39,6 +42,23 @@ async fn holder_crash_frees_after_lease(cx: Cx) -> Outcome {
     let expected =
         Expected::Lease { lease: &held.lease, revision: held.revision()?, then: Then::Release };
     b.save_as(&key, "after the crash", expected).await?;
+    Ok(())
+}
+
+/// Given a waiter behind a long lease, when the holder renews it for a short time only, then the
+/// waiter gets the lock after that.
+async fn lease_cut_short_frees_sooner(cx: Cx) -> Outcome {
+    let (key, short) = (new_key()?, Duration::from_millis(300));
+    cx.a.put(&key, "x").await?;
+    let b = cx.b().await?;
+    let held = cx.a.hold(&key).await?;
+    let mut waiting = JoinSet::new();
+    let wanted = key.clone();
+    waiting.spawn(begun(async move { b.lock_for(&wanted, LONG, LONG).await }).await?);
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    cx.a.renew(&key, &held.lease, short).await?;
+    let bound = short + cx.has().takeover_time + cx.has().wake_step + PATIENCE;
+    within(bound, "a waiter behind a lease that was cut short", finish(waiting)).await??;
     Ok(())
 }
 

@@ -21,8 +21,10 @@ use crate::{
 cases! {
     "E17" never_expire_survives_gc;
     "E18" gc_removes_only_expired;
+    "E18" gc_of_an_expired_record_leaves_its_lock [Sweeping, Locking, Clock];
     "E19" gc_spares_session_refreshed_after_scan [Sweeping];
     "E20" gc_is_bounded_and_resumable [Sweeping];
+    "E20" gc_without_time_gets_on [Sweeping];
     "E21" two_gc_workers_no_error [Sweeping];
     "E23" gc_oldest_first_no_starvation [Sweeping, Clock];
     "E24" gc_reports_counts_and_lag [Sweeping];
@@ -80,6 +82,19 @@ async fn gc_removes_only_expired(cx: Cx) -> Outcome {
         ensure_eq!(cx.b().await?.get(key).await?, None, "a swept record");
     }
     ensure_eq!(cx.a.sweep_all().await?.deleted, 0, "the second sweep found expired records");
+    Ok(())
+}
+
+/// Given a record that expires under a lock, when swept again and again, then it is counted once
+/// at most, and the holder still holds.
+async fn gc_of_an_expired_record_leaves_its_lock(cx: Cx) -> Outcome {
+    let (key, ttl) = (new_key()?, cx.brief());
+    cx.a.put_for(&key, "short lived", ttl).await?;
+    cx.a.lock_for(&key, HOUR * 10, Duration::ZERO).await?;
+    cx.expire(&key, ttl).await?;
+    let deleted = cx.a.sweep_all().await?.deleted + cx.b().await?.sweep_all().await?.deleted;
+    ensure!(deleted <= 1, "one record was counted {deleted} times");
+    ensure!(cx.b().await?.is_locked(&key).await?, "a sweep freed somebody's lock");
     Ok(())
 }
 
@@ -142,6 +157,15 @@ async fn gc_is_bounded_and_resumable(cx: Cx) -> Outcome {
         cursor = Some(Cursor::new(bytes));
     }
     Err(Failure::new(format_args!("a sweep of {COUNT} records does not end")))
+}
+
+/// Given no time for a step, when swept, then each step does something all the same, and the sweep
+/// ends.
+async fn gc_without_time_gets_on(cx: Cx) -> Outcome {
+    expired(&cx, 10).await?;
+    let report = cx.a.sweep_in_steps(SweepBudget::new(5, Duration::ZERO)).await?;
+    ensure_eq!(report.deleted, 10, "the count of removed records");
+    Ok(())
 }
 
 /// Given two sweepers at the same time, when done, then there was no error, all is gone, and

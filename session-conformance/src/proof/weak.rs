@@ -132,7 +132,8 @@ impl Mischief for Least {
             Expected::Revision(revision) => {
                 Expected::Revision(self.below(inner, key, revision).await?)
             }
-            other => other,
+            // There is none to compare.
+            _ => Expected::Any,
         };
         let outcome = inner.save(key, write, expected, op).await;
         outcome.map(|_| revision).map_err(|mut error| {
@@ -157,7 +158,8 @@ impl Mischief for Least {
             Expected::Revision(revision) => {
                 Expected::Revision(self.below(inner, key, revision).await?)
             }
-            other => other,
+            // There is none to compare.
+            _ => Expected::Any,
         };
         inner.delete(key, expected, op).await
     }

@@ -11,7 +11,7 @@ use session_core::{
     Capabilities, Cursor, Enumeration, Error, ErrorKind, Expected, Incarnation, Key, KeyPage,
     Lease, LockOutcome, LockRequest, Locked, OpToken, Operation, PrincipalIndex, QueueError,
     ReadOptions, Record, Result, Revision, SessionStore, Slot, SweepBudget, SweepReport, Then, Ttl,
-    Under, Write,
+    Under, Write, instant_after,
 };
 use tokio::{runtime::Handle, time::Instant};
 
@@ -179,7 +179,7 @@ impl SessionStore for FilesStore {
 
     async fn lock(&self, key: &Key, request: LockRequest) -> Result<Locked> {
         let refuse = |kind| Error::new(kind, BACKEND, Operation::Lock);
-        let deadline = Instant::now() + request.wait;
+        let deadline = instant_after(request.wait);
         let turn = match self.engine.queue.enter(key.digest(), deadline).await {
             Ok(turn) => turn,
             Err(QueueError::Full) => return Err(refuse(ErrorKind::TooManyWaiters)),

@@ -199,13 +199,10 @@ fn walk(
     after: Position,
     mut visit: impl FnMut(Step) -> ControlFlow<()>,
 ) -> Outcome<Position> {
-    let from = after.map(|digest| {
-        let [top, leaf, ..] = *digest.as_bytes();
-        (top, leaf)
-    });
-    for top in children(tree, ".")?.into_iter().filter(|top| Some((*top, u8::MAX)) >= from) {
+    for top in children(tree, ".")?.into_iter().filter(|top| end_of(*top, u8::MAX) > after) {
         for leaf in children(tree, &top_path(top))? {
-            if Some((top, leaf)) < from {
+            // A walk that stopped at the end of a directory goes on behind it.
+            if end_of(top, leaf) <= after {
                 continue;
             }
             let files = match keys_of(tree, &leaf_path(top, leaf)) {

@@ -19,6 +19,7 @@ mod index;
 mod lease;
 mod lock;
 mod read;
+mod rules;
 mod save;
 mod sweep;
 mod touch;
@@ -53,6 +54,7 @@ const TABLES: &[&[Case]] = &[
     index::CASES,
     fault::CASES,
     declared::CASES,
+    rules::CASES,
 ];
 
 /// All cases, by subject.

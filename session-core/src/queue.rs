@@ -127,9 +127,14 @@ impl Drop for Turn {
     fn drop(&mut self) {
         let mut lines = lock(&self.lines);
         let Entry::Occupied(mut entry) = lines.entry(self.key) else { return };
-        entry.get_mut().retain(|ticket| !Arc::ptr_eq(ticket, &self.ticket));
-        match entry.get().front() {
-            Some(head) => head.notify_one(),
+        let line = entry.get_mut();
+        let Some(place) = line.iter().position(|ticket| Arc::ptr_eq(ticket, &self.ticket)) else {
+            return;
+        };
+        line.remove(place);
+        match line.front() {
+            Some(head) if place == 0 => head.notify_one(),
+            Some(_) => {}
             None => drop(entry.remove()),
         }
     }

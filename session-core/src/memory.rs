@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    fmt,
     ops::Bound,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -25,14 +26,13 @@ const BACKEND: &str = "memory";
 /// It keeps every promise of the contract but those that need a second machine: sessions end with
 /// the process. A clone is a handle to the same sessions. Expired records are removed by
 /// [`sweep`](SessionStore::sweep), or when their key is used again.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct MemoryStore {
     shared: Arc<Shared>,
     queue: LockQueue,
     capabilities: Arc<Capabilities>,
 }
 
-#[derive(Debug)]
 struct Shared {
     clock: Box<dyn Clock>,
     slots: Mutex<Slots>,
@@ -131,6 +131,16 @@ impl MemoryStore {
         let last = keys.last().filter(|_| rest.next().is_some());
         let next = last.map(|key| cursor_at(key.digest()));
         KeyPage::new(keys, next)
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore")
+            .field("clock", &self.shared.clock)
+            .field("keys", &self.slots().len())
+            .field("queue", &self.queue)
+            .finish_non_exhaustive()
     }
 }
 

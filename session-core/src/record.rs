@@ -81,6 +81,10 @@ impl Revision {
 
 impl fmt::Debug for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.incarnation == Incarnation::NONE {
+            // Its version is a digest of the content.
+            return f.write_str("Revision(..)");
+        }
         write!(f, "Revision({:?}, {})", self.incarnation, self.version)
     }
 }

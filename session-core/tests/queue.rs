@@ -1,7 +1,7 @@
 //! The in-process line of waiters under every order of events: a model that is driven by hand, and
 //! threads that do as they like.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod support;
 

@@ -1,7 +1,7 @@
 //! The commit rule under random histories: two clients, a moving clock, and a model that was written
 //! from the documentation of each method of the store.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::time::Duration;
 

@@ -9,7 +9,7 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 use session_core::{Codec, Compression, Document, Format, NativeFormat, Timestamp};
 
 fn cases() -> ProptestConfig {
-    ProptestConfig::with_cases(3000)
+    ProptestConfig::with_cases(2000)
 }
 
 /// Changes bytes of a valid input, cuts it, and lengthens it.

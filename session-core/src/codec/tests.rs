@@ -320,12 +320,30 @@ fn depth_bombs_are_refused_on_a_small_stack() {
 #[cfg(feature = "bincode")]
 #[test]
 fn depth_bombs_in_bincode_are_refused_on_a_small_stack() {
-    #[derive(Debug, Deserialize)]
-    struct Chain(#[expect(dead_code, reason = "only its depth counts")] Option<Box<Self>>);
     on_a_small_stack(|| {
         for bomb in [[1].repeat(100_000), [4, 1].repeat(100_000)] {
             assert!(decode::<Tree>(Codec::Bincode, &bomb).is_err());
             assert!(decode::<Chain>(Codec::Bincode, &bomb).is_err());
+        }
+    });
+}
+
+/// A type that holds itself in nothing but an `Option`.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+struct Chain(#[expect(dead_code, reason = "only its depth counts")] Option<Box<Self>>);
+
+/// A type that no value could end.
+#[derive(Debug, Deserialize)]
+struct Endless(#[expect(dead_code, reason = "only its depth counts")] Box<Self>);
+
+#[test]
+fn a_type_that_goes_on_for_ever_is_refused_on_a_small_stack() {
+    on_a_small_stack(|| {
+        for codec in ALL {
+            let bytes = codec.encode(&1_u8).unwrap();
+            assert!(decode::<Chain>(*codec, &bytes).is_err(), "{codec:?}");
+            assert!(decode::<Endless>(*codec, &bytes).is_err(), "{codec:?}");
         }
     });
 }

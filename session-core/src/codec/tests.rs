@@ -299,6 +299,19 @@ fn values_of_the_greatest_depth_come_back_and_deeper_ones_are_refused() {
 }
 
 #[test]
+fn the_limit_is_127_levels() {
+    let message_pack = |levels| [&[0x91].repeat(levels)[..], &[0xC0]].concat();
+    let json = |levels| ["[".repeat(levels), "]".repeat(levels)].concat().into_bytes();
+    let reads = |codec, bytes: &[u8]| decode::<serde_json::Value>(codec, bytes).is_ok();
+    on_a_small_stack(move || {
+        assert!(reads(Codec::MessagePack, &message_pack(127)));
+        assert!(!reads(Codec::MessagePack, &message_pack(128)));
+        assert!(reads(Codec::Json, &json(127)));
+        assert!(!reads(Codec::Json, &json(128)));
+    });
+}
+
+#[test]
 fn depth_bombs_are_refused_on_a_small_stack() {
     const LEVELS: usize = 100_000;
     let bombs: [(Codec, Vec<u8>); 5] = [

@@ -247,14 +247,19 @@ fn no_error_shows_anything_of_the_payload() {
 }
 
 #[test]
-fn limits_are_kept_when_writing() {
+fn limits_are_kept_when_writing_and_reading() {
     let kind = |document: &Document| encode(document, Compression::None, MAX).map_err(|e| e.kind());
     let mut document = Document::new(Codec::default(), Timestamp::default());
     document.entries.insert(&"n".repeat(Entries::MAX_NAME), "1");
     for n in 1..Entries::MAX_LEN {
         document.entries.insert(&format!("{n:05}"), "");
     }
-    assert_eq!(read(&kind(&document).unwrap()).unwrap(), document);
+    let payload = kind(&document).unwrap();
+    assert_eq!(read(&payload).unwrap(), document);
+
+    let mut one_more = [&payload[..], b"\x01z\0\0\0\0"].concat();
+    one_more[BODY..BODY + 4].copy_from_slice(&16_385_u32.to_le_bytes());
+    assert_eq!(refused(&one_more), "more entries than there is room for");
     document.entries.insert("one more", "");
     assert_eq!(kind(&document).unwrap_err(), ErrorKind::TooLarge);
     document.entries.clear();

@@ -1,70 +1,82 @@
-//! The files store keeps the contract: once by a clock that the cases move, and once by the clock
-//! of the file server, in real time.
+//! A directory for the suite: the store in it, and everything else that may be done to it.
 
 use std::{
     collections::{BTreeMap, HashMap},
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    process::ExitCode,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
 use session_conformance::{
     Backend, Damage, MovableClock, Namespace, RawAccess, SingleConnectionOpen, Skew, SkewedOpen,
-    Suite, WriteCounter,
+    WriteCounter,
 };
 use session_core::{
     Error, ErrorKind, Key, OffsetClock, Operation, Result, SessionStore, SystemClock,
 };
 use session_files::{FilesStore, FilesStoreBuilder};
 use tempfile::TempDir;
+use tokio::sync::OnceCell;
 
-fn main() -> ExitCode {
-    let (by_hand, by_server) = (TempDir::new(), TempDir::new());
-    let (Ok(by_hand), Ok(by_server)) = (&by_hand, &by_server) else { return ExitCode::FAILURE };
-    Suite::new()
-        .backend(Directory::new("files", by_hand, ClockKind::Movable))
-        .backend(Directory::new("files-server-clock", by_server, ClockKind::Server))
-        .run()
-}
+use crate::remote::Process;
 
 /// A directory with one store for each namespace.
 #[derive(Debug)]
-struct Directory {
+pub(crate) struct Directory {
     name: &'static str,
     path: PathBuf,
-    clock: ClockKind,
+    kind: Kind,
+    opened: Mutex<HashMap<Namespace, bool>>,
+    process: OnceCell<Process>,
     clocks: Mutex<HashMap<Namespace, Arc<OffsetClock>>>,
     seen: Mutex<HashMap<Namespace, (u64, Fingerprint)>>,
 }
 
+/// By which clock the stores go, and where they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ClockKind {
-    Movable,
-    Server,
+pub(crate) enum Kind {
+    /// All in this process, by a clock that the cases move.
+    MovableClock,
+    /// Every second one in another process, by the file server's clock.
+    TwoProcesses,
 }
 
 /// Name, inode and time of the last change of everything in a store's directory.
 type Fingerprint = BTreeMap<PathBuf, (u64, i64, i64)>;
 
 impl Directory {
-    fn new(name: &'static str, directory: &TempDir, clock: ClockKind) -> Self {
-        let path = directory.path().to_owned();
-        Self { name, path, clock, clocks: Mutex::default(), seen: Mutex::default() }
+    pub(crate) fn new(name: &'static str, directory: &TempDir, kind: Kind) -> Self {
+        Self {
+            name,
+            path: directory.path().to_owned(),
+            kind,
+            opened: Mutex::default(),
+            process: OnceCell::new(),
+            clocks: Mutex::default(),
+            seen: Mutex::default(),
+        }
     }
 
     fn root(&self, namespace: &Namespace) -> PathBuf {
         self.path.join(namespace.as_str())
     }
 
+    /// Whether this is the first handle, the third, the fifth.
+    fn is_first(&self, namespace: &Namespace) -> bool {
+        let mut opened = guard(&self.opened);
+        let second = opened.entry(namespace.clone()).or_default();
+        *second = !*second;
+        *second
+    }
+
     fn builder(&self, namespace: &Namespace) -> FilesStoreBuilder {
         let builder = FilesStore::builder(self.root(namespace));
-        match self.clock {
-            ClockKind::Movable => builder.clock(self.clock_of(namespace)),
-            ClockKind::Server => builder,
+        match self.kind {
+            Kind::MovableClock => builder.clock(self.clock_of(namespace)),
+            Kind::TwoProcesses => builder,
         }
     }
 
@@ -87,7 +99,7 @@ fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn failed(error: std::io::Error) -> Error {
+pub(crate) fn failed(error: std::io::Error) -> Error {
     Error::new(ErrorKind::Backend, "fixture", Operation::Open).with_source(error)
 }
 
@@ -98,12 +110,26 @@ impl Backend for Directory {
     }
 
     async fn open(&self, namespace: &Namespace) -> Result<Arc<dyn SessionStore>> {
-        Ok(Arc::new(self.builder(namespace).open().await?))
+        let local = self.builder(namespace).open().await?;
+        if self.kind == Kind::MovableClock || self.is_first(namespace) {
+            return Ok(Arc::new(local));
+        }
+        let process = self.process.get_or_try_init(Process::start).await.map_err(failed)?;
+        let root = self.root(namespace);
+        Ok(Arc::new(process.open(&root, local.capabilities().clone()).await?))
     }
 
     async fn cleanup(&self, namespace: &Namespace) -> Result<()> {
         guard(&self.clocks).remove(namespace);
-        fs::remove_dir_all(self.root(namespace)).map_err(failed)
+        // What the case let drop may still be under way in the other process.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while let Err(error) = fs::remove_dir_all(self.root(namespace)) {
+            if Instant::now() > deadline {
+                return Err(failed(error));
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
     }
 
     async fn server_version(&self) -> Option<String> {
@@ -112,7 +138,7 @@ impl Backend for Directory {
     }
 
     fn clock(&self) -> Option<&dyn MovableClock> {
-        (self.clock == ClockKind::Movable).then_some(self)
+        (self.kind == Kind::MovableClock).then_some(self)
     }
 
     fn write_counter(&self) -> Option<&dyn WriteCounter> {
@@ -124,7 +150,7 @@ impl Backend for Directory {
     }
 
     fn skewed(&self) -> Option<&dyn SkewedOpen> {
-        (self.clock == ClockKind::Server).then_some(self)
+        (self.kind == Kind::TwoProcesses).then_some(self)
     }
 
     fn single_connection(&self) -> Option<&dyn SingleConnectionOpen> {

@@ -28,11 +28,10 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn of(digest: &KeyDigest) -> Self {
-        let [top, leaf, ..] = *digest.as_bytes();
-        Self { directory: leaf_path(top, leaf), hex: HEXLOWER.encode(digest.as_bytes()) }
+        Self { directory: leaf_path(leaf_of(digest)), hex: HEXLOWER.encode(digest.as_bytes()) }
     }
 
-    /// The directory that holds the files: `ab/cd`.
+    /// The directory that holds the files: `abc`.
     pub(crate) fn directory(&self) -> &str {
         &self.directory
     }
@@ -50,19 +49,21 @@ impl Place {
     }
 }
 
-/// The first level of the fan-out: `ab`.
-pub(crate) fn top_path(top: u8) -> String {
-    format!("{top:02x}")
+/// Which of the 4,096 directories a key's files are in.
+pub(crate) fn leaf_of(digest: &KeyDigest) -> u16 {
+    let [first, second, ..] = *digest.as_bytes();
+    u16::from_be_bytes([first, second]) >> 4
 }
 
-/// The second level of the fan-out: `ab/cd`.
-pub(crate) fn leaf_path(top: u8, leaf: u8) -> String {
-    format!("{top:02x}/{leaf:02x}")
+/// The path of a directory: `abc`.
+pub(crate) fn leaf_path(leaf: u16) -> String {
+    format!("{leaf:03x}")
 }
 
-/// The byte that the name of a fan-out directory stands for.
-pub(crate) fn fan_out(name: &[u8]) -> Option<u8> {
-    HEXLOWER.decode(name).ok().filter(|bytes| bytes.len() == 1)?.first().copied()
+/// The directory that a name stands for.
+pub(crate) fn parse_leaf(name: &[u8]) -> Option<u16> {
+    let name = std::str::from_utf8(name).ok().filter(|name| name.len() == 3)?;
+    u16::from_str_radix(name, 16).ok().filter(|leaf| leaf_path(*leaf) == name)
 }
 
 /// What a file in a leaf directory is.
@@ -143,10 +144,20 @@ mod tests {
     fn names_lead_back_to_the_key() {
         let place = Place::of(&digest());
         let parse = |path: String| parse_name(path.rsplit('/').next().unwrap().as_bytes());
-        assert!(place.record().starts_with("a0/a1/a0a1a2"));
+        assert!(place.record().starts_with("a0a/a0a1a2"));
         assert_eq!(parse(place.record()), Some((digest(), FileKind::Record)));
         assert_eq!(parse(place.lease()), Some((digest(), FileKind::Lease)));
         assert_eq!(parse(place.temp(7)), Some((digest(), FileKind::Temp)));
+    }
+
+    #[test]
+    fn every_directory_has_one_name() {
+        for leaf in 0..0x1000 {
+            assert_eq!(parse_leaf(leaf_path(leaf).as_bytes()), Some(leaf));
+        }
+        for name in ["", ".locks", "a0", "a0a0", "A0A", "+0a", "00g"] {
+            assert_eq!(parse_leaf(name.as_bytes()), None, "{name}");
+        }
     }
 
     #[test]

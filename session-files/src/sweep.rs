@@ -13,7 +13,7 @@ use session_core::{Cursor, Key, KeyDigest, SweepReport};
 
 use crate::{
     fault::Outcome,
-    layout::{FileKind, Place, deadline_of, fan_out, leaf_path, parse_name, top_path},
+    layout::{FileKind, Place, deadline_of, leaf_path, parse_leaf, parse_name},
     section::{Section, Vault},
     tree::Tree,
 };
@@ -199,36 +199,31 @@ fn walk(
     after: Position,
     mut visit: impl FnMut(Step) -> ControlFlow<()>,
 ) -> Outcome<Position> {
-    for top in children(tree, ".")?.into_iter().filter(|top| end_of(*top, u8::MAX) > after) {
-        for leaf in children(tree, &top_path(top))? {
-            // A walk that stopped at the end of a directory goes on behind it.
-            if end_of(top, leaf) <= after {
-                continue;
+    // A walk that stopped at the end of a directory goes on behind it.
+    for leaf in leaves(tree)?.into_iter().filter(|leaf| end_of(*leaf) > after) {
+        let keys = match keys_of(tree, &leaf_path(leaf)) {
+            Ok(keys) => keys,
+            Err(_) if visit(Step::Unreadable).is_break() => return Ok(end_of(leaf)),
+            Err(_) => continue,
+        };
+        for (digest, files) in keys.into_iter().filter(|(digest, _)| Some(*digest) > after) {
+            if visit(Step::Key(digest, files)).is_break() {
+                return Ok(Some(digest));
             }
-            let files = match keys_of(tree, &leaf_path(top, leaf)) {
-                Ok(files) => files,
-                Err(_) if visit(Step::Unreadable).is_break() => return Ok(end_of(top, leaf)),
-                Err(_) => continue,
-            };
-            for (digest, files) in files.into_iter().filter(|(digest, _)| Some(*digest) > after) {
-                if visit(Step::Key(digest, files)).is_break() {
-                    return Ok(Some(digest));
-                }
-            }
-            if visit(Step::LeafEnd).is_break() {
-                return Ok(end_of(top, leaf));
-            }
+        }
+        if visit(Step::LeafEnd).is_break() {
+            return Ok(end_of(leaf));
         }
     }
     Ok(None)
 }
 
-/// The fan-out directories below a directory, in order.
-fn children(tree: &Tree, path: &str) -> Outcome<Vec<u8>> {
-    let names = tree.names(path)?.unwrap_or_default();
-    let mut children: Vec<u8> = names.iter().filter_map(|name| fan_out(name)).collect();
-    children.sort_unstable();
-    Ok(children)
+/// The directories of records, in order.
+fn leaves(tree: &Tree) -> Outcome<Vec<u16>> {
+    let names = tree.names(".")?.unwrap_or_default();
+    let mut leaves: Vec<u16> = names.iter().filter_map(|name| parse_leaf(name)).collect();
+    leaves.sort_unstable();
+    Ok(leaves)
 }
 
 fn keys_of(tree: &Tree, path: &str) -> Outcome<BTreeMap<KeyDigest, Files>> {
@@ -246,9 +241,9 @@ fn keys_of(tree: &Tree, path: &str) -> Outcome<BTreeMap<KeyDigest, Files>> {
 }
 
 /// The position behind every key of a directory.
-fn end_of(top: u8, leaf: u8) -> Position {
+fn end_of(leaf: u16) -> Position {
     let mut bytes = [u8::MAX; 32];
     let [first, second, ..] = &mut bytes;
-    (*first, *second) = (top, leaf);
+    [*first, *second] = ((leaf << 4) | 0xf).to_be_bytes();
     Some(KeyDigest::from_bytes(bytes))
 }

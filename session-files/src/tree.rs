@@ -183,10 +183,7 @@ impl Tree {
     }
 
     fn make_directories(&self, place: &Place) -> Outcome<()> {
-        let top = place.directory().get(..2).unwrap_or_default();
-        self.make_directory(top)?;
         self.make_directory(place.directory())?;
-        self.settle(top)?;
         self.settle(".")
     }
 

@@ -38,7 +38,7 @@ impl Fixture {
     /// The path of the key's record.
     fn record(&self, key: &Key) -> PathBuf {
         let hex = hex(key);
-        self.root().join(&hex[..2]).join(&hex[2..4]).join(hex)
+        self.root().join(&hex[..3]).join(hex)
     }
 
     async fn created(&self) -> (Key, Revision) {

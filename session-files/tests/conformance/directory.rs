@@ -89,9 +89,8 @@ impl Directory {
     fn record(&self, namespace: &Namespace, key: &Key) -> PathBuf {
         let hex: String =
             key.digest().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        let (top, rest) = hex.split_at(2);
-        let (leaf, _) = rest.split_at(2);
-        self.root(namespace).join(top).join(leaf).join(hex)
+        let (directory, _) = hex.split_at(3);
+        self.root(namespace).join(directory).join(hex)
     }
 }
 

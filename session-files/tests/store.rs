@@ -123,6 +123,27 @@ async fn a_lease_stamped_in_the_future_ends_after_its_duration_all_the_same() {
 }
 
 #[tokio::test]
+async fn a_sweep_without_time_gets_to_the_end_all_the_same() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory).await;
+    for _ in 0..20 {
+        created(&store).await;
+    }
+    let (mut cursor, mut scanned) = (None, 0);
+    // At most one step for each key and one for each end of a directory.
+    for _ in 0..=40 {
+        let budget = SweepBudget::new(1_000, Duration::ZERO);
+        let report = store.sweep(cursor.as_ref(), budget).await.unwrap();
+        scanned += report.scanned;
+        cursor = report.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!((scanned, cursor), (20, None));
+}
+
+#[tokio::test]
 async fn a_lock_without_a_record_becomes_one_and_a_lapsed_one_is_swept() {
     let directory = TempDir::new().unwrap();
     let store = open(&directory).await;

@@ -81,6 +81,7 @@ pub(crate) struct Kept {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Expectation {
     Any,
+    Incarnation(Token),
     Revision(Version),
     Lease(Held, Version, Released),
 }
@@ -192,6 +193,7 @@ impl From<Kept> for Record {
 impl From<Expected<'_>> for Expectation {
     fn from(expected: Expected<'_>) -> Self {
         match expected {
+            Expected::Incarnation(incarnation) => Self::Incarnation(*incarnation.as_bytes()),
             Expected::Revision(revision) => Self::Revision(version(revision)),
             Expected::Lease { lease, revision, then } => {
                 Self::Lease(held(lease), version(revision), then == Then::Release)
@@ -206,6 +208,9 @@ impl Expectation {
     pub(crate) async fn with<T>(&self, with: impl AsyncFnOnce(Expected<'_>) -> T) -> T {
         match *self {
             Self::Any => with(Expected::Any).await,
+            Self::Incarnation(token) => {
+                with(Expected::Incarnation(Incarnation::from_bytes(token))).await
+            }
             Self::Revision(version) => with(Expected::Revision(revision(version))).await,
             Self::Lease(held, version, released) => {
                 let (lease, revision, then) = (lease(held), revision(version), then(released));

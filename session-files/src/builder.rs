@@ -4,9 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use session_core::{
     Capabilities, Clock, Error, ErrorKind, Idempotency, LockQueue, Operation, REMEMBERED_OPS,
-    Result, SystemClock,
+    Result, SystemClock, instant_after,
 };
-use tokio::time::Instant;
 
 use crate::{
     BACKEND, Durability, FilesConfig, FilesStore, engine::Engine, fault::pool_error, locks::Locks,
@@ -103,8 +102,7 @@ impl FilesStoreBuilder {
                 .with_source(source)
         })?;
         let (path, durability) = (config.path.clone(), config.durability);
-        let opened =
-            pool.run(Instant::now() + config.timeout, move || open_tree(&path, durability));
+        let opened = pool.run(instant_after(config.timeout), move || open_tree(&path, durability));
         let tree = opened.await.map_err(|error| pool_error(error, Operation::Open, false))??;
         let capabilities = capabilities(&config, tree.granularity);
         Ok(FilesStore {

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use session_core::{
     Error, ErrorKind, KeyDigest, LockQueue, OpToken, Operation, Result, Slot, Timestamp,
+    instant_after,
 };
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -41,7 +42,7 @@ impl Engine {
         work: impl FnOnce(&Vault) -> Outcome<T> + Send + 'static,
     ) -> Result<T> {
         let engine = Arc::clone(self);
-        let deadline = Instant::now() + self.timeout;
+        let deadline = instant_after(self.timeout);
         match self.pool.run(deadline, move || work(&engine.vault)).await {
             Ok(outcome) => outcome.map_err(|fault| fault.into_error(operation)),
             Err(error) => Err(pool_error(error, operation, false)),
@@ -78,7 +79,7 @@ impl Engine {
         digest: KeyDigest,
         mut work: impl FnOnce(&Section<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let deadline = Instant::now() + self.timeout;
+        let deadline = instant_after(self.timeout);
         let timed_out = || Error::new(ErrorKind::Timeout, BACKEND, operation);
         let stripe = self.locks.stripe(&digest).lock_owned();
         let mut guard = timeout_at(deadline, stripe).await.map_err(|_elapsed| timed_out())?;

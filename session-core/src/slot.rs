@@ -61,20 +61,27 @@ impl StoredRecord {
     }
 
     fn created(write: Write, op: OpToken, now: Timestamp) -> Result<Self> {
+        Ok(Self::written(write, Incarnation::generate()?, 1, VecDeque::from([op]), now))
+    }
+
+    fn written(
+        write: Write,
+        incarnation: Incarnation,
+        version: u64,
+        ops: VecDeque<OpToken>,
+        now: Timestamp,
+    ) -> Self {
         let deadline = Deadline::after(now, write.ttl, write.meta.absolute_deadline);
-        let ops = VecDeque::from([op]);
-        Ok(Self::new(write.payload, write.meta, Incarnation::generate()?, 1, ops, deadline))
+        Self::new(write.payload, write.meta, incarnation, version, ops, deadline)
     }
 
     fn committed(&self, write: Write, op: OpToken, now: Timestamp) -> Result<Self> {
-        let mut next = Self::created(write.clone(), op, now)?;
-        if write.lineage == Lineage::Continue {
-            next.incarnation = self.incarnation;
-            next.version = self.version.saturating_add(1);
-            next.ops.extend(self.ops.iter().rev().take(REMEMBERED_OPS as usize - 1));
-            next.ops.make_contiguous().reverse();
+        if write.lineage == Lineage::Restart {
+            return Self::created(write, op, now);
         }
-        Ok(next)
+        let forgotten = (self.ops.len() + 1).saturating_sub(REMEMBERED_OPS as usize);
+        let ops = self.ops.iter().copied().skip(forgotten).chain([op]).collect();
+        Ok(Self::written(write, self.incarnation, self.version.saturating_add(1), ops, now))
     }
 
     /// The revision that the commit named `op` led to, if it is remembered.

@@ -144,6 +144,19 @@ async fn what_the_handle_takes_back_while_it_is_locked_is_gone() {
 }
 
 #[tokio::test]
+async fn what_a_locked_session_takes_back_of_the_handles_changes_is_gone() {
+    let manager = manager();
+    let id = stored(&manager).await;
+    let session = manager.open(Some(id.clone()));
+    session.insert("before", 1).await.unwrap();
+    let mut locked = session.lock(SOON).await.unwrap();
+    locked.remove::<u8>("before").unwrap();
+    locked.commit().await.unwrap();
+    session.save().await.unwrap();
+    assert!(!manager.open(Some(id)).contains("before").await.unwrap());
+}
+
+#[tokio::test]
 async fn what_the_handle_changes_beside_an_unchanged_locked_session_is_kept() {
     let manager = manager();
     let id = stored(&manager).await;

@@ -13,7 +13,7 @@ use super::{
     state::{CookieChange, Phase, Place, State},
 };
 use crate::{
-    Entries, Error, ErrorKind, Expected, Key, KeyDigest, Lineage, OpToken, Operation, QueueError,
+    Document, Error, ErrorKind, Expected, Key, KeyDigest, Lineage, OpToken, Operation, QueueError,
     Result, Revision, SessionId, Then, Ttl, Turn, Under, Write,
 };
 
@@ -115,14 +115,14 @@ impl Session {
         data: &SessionData,
         expected: Expected<'_>,
     ) -> Result<()> {
-        let entries = data.current();
-        let write = self.write(state, entries.clone())?;
+        let document = state.document(data.current());
+        let write = self.write(state, &document)?;
         let ttl = write.ttl;
         let revision = self.manager().save(&place.key, write, expected).await?;
         let remaining = self.remaining(state, ttl);
         let place = Place::new(place.key.clone(), revision, remaining, place.aliased);
         self.extend_cookie(&place, remaining);
-        state.saved(place, entries);
+        state.saved(place, document.entries);
         Ok(())
     }
 
@@ -168,12 +168,13 @@ impl Session {
         if !state.is_worth_storing(&entries) {
             return Ok(outcome);
         }
-        let write = self.write(state, entries.clone())?;
+        let document = state.document(entries);
+        let write = self.write(state, &document)?;
         let remaining = self.remaining(state, write.ttl);
         let (id, revision) = self.manager().create_fresh(write, None).await?;
         let key = self.manager().key(&id);
         events::created(&key);
-        state.saved(Place::new(key, revision, remaining, false), entries);
+        state.saved(Place::new(key, revision, remaining, false), document.entries);
         self.set_cookie(CookieChange::Set { id, remaining });
         Ok(outcome)
     }
@@ -195,7 +196,7 @@ impl Session {
         }
         let op = OpToken::generate()?;
         let incarnation = place.revision.incarnation();
-        match self.manager().store().touch(&place.key, ttl, incarnation, op).await {
+        match self.manager().backend().touch(&place.key, ttl, incarnation, op).await {
             Ok(()) => {
                 place.extended(full);
                 let place = place.clone();
@@ -215,8 +216,8 @@ impl Session {
         }
     }
 
-    pub(super) fn write(&self, state: &State, entries: Entries) -> Result<Write> {
-        let payload = self.manager().format().encode(&state.document(entries))?;
+    fn write(&self, state: &State, document: &Document) -> Result<Write> {
+        let payload = self.manager().format().encode(document)?;
         Ok(Write::new(payload, self.idle(state)).with_meta(state.meta))
     }
 
@@ -232,7 +233,7 @@ impl Session {
     }
 
     pub(super) fn can_lock(&self) -> bool {
-        self.manager().store().capabilities().locking.is_yes()
+        self.manager().backend().capabilities().locking.is_yes()
     }
 
     /// Remembers what an error says about the session, and passes it on.
@@ -269,9 +270,9 @@ impl SessionManager {
         expected: Expected<'_>,
     ) -> Result<Revision> {
         let op = OpToken::generate()?;
-        let mut resend = Resend::new(self.store().capabilities());
+        let mut resend = Resend::new(self.backend().capabilities());
         loop {
-            let outcome = self.store().save(key, write.clone(), expected, op).await;
+            let outcome = self.backend().save(key, write.clone(), expected, op).await;
             if !resend.is_due(&outcome).await {
                 return resend.settle(outcome);
             }
@@ -308,9 +309,9 @@ impl SessionManager {
     ) -> Result<Revision> {
         let write = write.with_lineage(Lineage::Continue);
         let op = OpToken::generate()?;
-        let mut resend = Resend::new(self.store().capabilities());
+        let mut resend = Resend::new(self.backend().capabilities());
         loop {
-            let outcome = self.store().create(key, write.clone(), op, under).await;
+            let outcome = self.backend().create(key, write.clone(), op, under).await;
             if !resend.is_due(&outcome).await {
                 return resend.settle(outcome);
             }

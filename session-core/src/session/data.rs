@@ -108,7 +108,7 @@ impl SessionData {
         self.codec
     }
 
-    /// The entries without the changes.
+    /// What the changes are changes of.
     pub(super) const fn base(&self) -> &Arc<Entries> {
         &self.base
     }
@@ -151,7 +151,7 @@ impl SessionData {
     }
 
     /// Only the changes made since `earlier`, a copy of these data: changes to what it showed.
-    pub(super) fn changed_since(&self, earlier: &Self) -> Self {
+    pub(super) fn changed_since(&self, earlier: &Self) -> Option<Self> {
         let (known, mut later) = (&earlier.changes, self.changes.clone());
         later.forced &= !known.forced;
         later.cleared &= !known.cleared;
@@ -161,12 +161,23 @@ impl SessionData {
             }
             later.entries.retain(|name, value| value.as_ref() != earlier.raw(name));
         }
-        self.with(Arc::new(earlier.current()), later)
+        let is_changed = later.forced || later.cleared || !later.entries.is_empty();
+        is_changed.then(|| self.with(Arc::new(earlier.current()), later))
+    }
+
+    /// These changes, made to what `saved` will be.
+    pub(super) fn on_top_of(&self, saved: &Self, rules: &MergeRules) -> Result<Self> {
+        self.rebased(Arc::new(saved.current()), rules)
     }
 
     /// The same entries without changes: they were saved, as `entries`.
     pub(super) fn saved(&self, entries: Entries) -> Self {
         self.with(Arc::new(entries), Changes::default())
+    }
+
+    /// The entries without the changes.
+    pub(super) fn unchanged(&self) -> Self {
+        self.with(Arc::clone(&self.base), Changes::default())
     }
 
     fn with(&self, base: Arc<Entries>, changes: Changes) -> Self {

@@ -92,7 +92,7 @@ impl SessionManager {
         let op = OpToken::generate()?;
         let mut resend = Resend::of_repeatable();
         loop {
-            let outcome = self.store().delete(key, expected, op).await;
+            let outcome = self.backend().delete(key, expected, op).await;
             if !resend.is_due(&outcome).await {
                 return outcome;
             }

@@ -24,7 +24,7 @@ pub(super) enum Found {
 impl SessionManager {
     /// Reads the session that a key leads to.
     pub(super) async fn find(&self, key: &Key, options: ReadOptions) -> Result<Found> {
-        let record = self.store().load(key, options).await?;
+        let record = self.backend().load(key, options).await?;
         self.resolve(key, record, options).await
     }
 
@@ -45,7 +45,7 @@ impl SessionManager {
                 {
                     hops += 1;
                     key = Key::from_digest(alias.successor);
-                    record = self.store().load(&key, options).await?;
+                    record = self.backend().load(&key, options).await?;
                 }
                 DocumentState::Alias(alias) => return Ok(Found::Retired(alias)),
                 _ => {
@@ -72,7 +72,7 @@ impl SessionManager {
 
     async fn is_revoked(&self, record: &Record) -> Result<bool> {
         let checked = self.settings().epoch_check == EpochCheck::EachLoad;
-        match (record.meta.principal, self.store().principal_index()) {
+        match (record.meta.principal, self.backend().principal_index()) {
             (Some(principal), Some(index)) if checked => {
                 Ok(index.epoch(&principal).await? > record.meta.epoch)
             }

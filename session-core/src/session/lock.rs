@@ -51,7 +51,7 @@ impl Hold {
 
     /// Gives the lock back and waits for it.
     pub(super) async fn release(mut self) -> Result<()> {
-        let outcome = self.store.release(&self.key, &self.lease).await;
+        let outcome = (*self.store).release(&self.key, &self.lease).await;
         self.armed = outcome.is_err();
         outcome
     }
@@ -67,7 +67,7 @@ impl Drop for Hold {
         if let Some(runtime) = self.runtime.take().filter(|_| self.armed) {
             let (store, key, lease) =
                 (Arc::clone(&self.store), self.key.clone(), self.lease.clone());
-            runtime.spawn(async move { store.release(&key, &lease).await });
+            runtime.spawn(async move { (*store).release(&key, &lease).await });
         }
     }
 }
@@ -84,7 +84,7 @@ impl SessionManager {
         let mut resend = Resend::of_repeatable();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let outcome = self.store().lock(key, LockRequest::new(op, lease, left)).await;
+            let outcome = self.backend().lock(key, LockRequest::new(op, lease, left)).await;
             if resend.is_due(&outcome).await {
                 continue;
             }
@@ -226,7 +226,7 @@ impl LockedSession {
         let mut over = None;
         let mut step = |data: &mut SessionData| {
             *data = self.data.rebased(Arc::clone(data.base()), rules)?;
-            over = Some(later.rebased(Arc::new(data.current()), rules)?);
+            over = later.as_ref().map(|later| later.on_top_of(data, rules)).transpose()?;
             Ok(())
         };
         match self.held.take() {
@@ -237,9 +237,7 @@ impl LockedSession {
                 session.transact(&mut state, &mut step, deadline, None).await?;
             }
         }
-        if let Some(over) = over {
-            state.data = over;
-        }
+        state.data = over.unwrap_or_else(|| state.data.unchanged());
         Ok(())
     }
 

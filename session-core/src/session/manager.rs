@@ -62,6 +62,11 @@ impl SessionManager {
         &self.0.hasher
     }
 
+    /// The store itself. Calls through the `Arc` would box every future a second time.
+    pub(super) fn backend(&self) -> &dyn SessionStore {
+        &*self.0.store
+    }
+
     pub(super) fn settings(&self) -> &Settings {
         &self.0.settings
     }

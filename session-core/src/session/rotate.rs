@@ -6,7 +6,7 @@
 //! reach and that expires; a crash after it leaves the new session, which the alias leads to. At no
 //! instant can two copies be reached, or none.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -80,7 +80,7 @@ impl Session {
     /// Those of the transport.
     pub async fn begin_login(&self, principal: &str) -> Result<Login> {
         let principal = self.manager().key_hasher().principal(principal);
-        let epoch = match self.manager().store().principal_index() {
+        let epoch = match self.manager().backend().principal_index() {
             Some(index) => index.epoch(&principal).await?,
             None => 0,
         };
@@ -158,7 +158,7 @@ impl Session {
         change: Change,
         under: Option<(SessionId, Under<'_>)>,
     ) -> Result<Copy> {
-        let mut document = state.document(entries.clone());
+        let mut document = state.document(entries);
         let mut meta = state.meta;
         if let Some((principal, epoch)) = change.login {
             document.header.authenticated_at = Some(self.manager().now());
@@ -177,7 +177,7 @@ impl Session {
         };
         let place =
             Place::new(self.manager().key(&id), revision, self.remaining(state, ttl), false);
-        Ok(Copy { id, place, entries })
+        Ok(Copy { id, place, entries: document.entries })
     }
 
     /// Turns the old record into an alias of the copy.
@@ -285,15 +285,14 @@ impl LockedSession {
             Phase::Stored(place) => place.clone(),
             _ => return Err(gone(Operation::Rotate)),
         };
-        let entries = self.data.current();
         let later = state.data.changed_since(&self.carried);
         let rules = &session.manager().settings().rules;
-        let over = later.rebased(Arc::new(entries.clone()), rules)?;
+        let over = later.map(|later| later.on_top_of(&self.data, rules)).transpose()?;
         let change = Change { grace: session.manager().settings().grace, login: None };
         let id = SessionId::generate()?;
         let next = session.lock_unused(&id).await?;
         let under = next.as_ref().map(|next| (id, Under::new(next.lease(), Then::Keep)));
-        let copy = session.copy(&state, entries, change, under).await?;
+        let copy = session.copy(&state, self.data.current(), change, under).await?;
         session.retire_held(&state, &place, &copy, change, &lease).await?;
         if let Some(former) = self.held.take() {
             former.stop().disarm();
@@ -301,7 +300,7 @@ impl LockedSession {
         let id = copy.id.clone();
         session.move_to(&mut state, &place.key, copy, change)?;
         (self.data, self.carried) = (state.data.clone(), state.data.clone());
-        state.data = over;
+        state.data = over.unwrap_or_else(|| state.data.unchanged());
         let next = match next {
             Some(next) => Some(next),
             None => session.lock_unused(&id).await?,

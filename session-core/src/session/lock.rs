@@ -11,7 +11,7 @@ use tokio::{
     runtime::Handle,
     sync::watch,
     task::JoinHandle,
-    time::{Instant, sleep_until, timeout, timeout_at},
+    time::{Instant, sleep_until, timeout_at},
 };
 
 use super::{
@@ -346,7 +346,9 @@ async fn renew(store: &dyn SessionStore, key: &Key, lease: &Lease, last_call: In
     while next < last_call && next < safe_until {
         sleep_until(next).await;
         let (new_safe_until, new_next) = (instant_after(safe), instant_after(whole / 3));
-        match timeout(whole / 3, store.renew(key, lease, whole)).await {
+        // A renewal that is not answered must not keep the holder from being told in time.
+        let patience = new_next.min(safe_until);
+        match timeout_at(patience, store.renew(key, lease, whole)).await {
             Ok(Ok(())) => (safe_until, next) = (new_safe_until, new_next),
             Ok(Err(error)) if is_final(&error) => return,
             _ => next = instant_after(whole / 10),

@@ -36,13 +36,19 @@ pub(super) struct Hold {
     /// Where it is given back; guards may be dropped outside. Without a runtime the lock becomes
     /// free at the end of its lease.
     runtime: Option<Handle>,
+    granted: Instant,
     armed: bool,
 }
 
 impl Hold {
     fn new(store: &Arc<dyn SessionStore>, key: &Key, lease: Lease) -> Self {
-        let runtime = Handle::try_current().ok();
-        Self { store: Arc::clone(store), key: key.clone(), lease, runtime, armed: true }
+        let (runtime, granted) = (Handle::try_current().ok(), Instant::now());
+        Self { store: Arc::clone(store), key: key.clone(), lease, runtime, granted, armed: true }
+    }
+
+    fn granted(mut self, lease: Lease) -> Self {
+        (self.lease, self.granted) = (lease, Instant::now());
+        self
     }
 
     pub(super) const fn lease(&self) -> &Lease {
@@ -73,14 +79,16 @@ impl Drop for Hold {
 }
 
 impl SessionManager {
-    /// Takes a key's lock, and reads; asked for again if the reply was lost.
+    /// Takes a key's lock, and reads; asked for again if the reply was lost. A request that is
+    /// dropped, or whose reply never comes, may have been granted all the same: as its token is the
+    /// lease's, the lock is given back then, too.
     pub(super) async fn lock(
         &self,
         key: &Key,
         deadline: Instant,
     ) -> Result<(Option<Hold>, Option<Record>)> {
         let (op, lease) = (OpToken::generate()?, self.settings().lock_lease);
-        let hold = |lease| Hold::new(self.store(), key, lease);
+        let mut hold = Hold::new(self.store(), key, Lease::new(op, lease));
         let mut resend = Resend::of_repeatable();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -88,11 +96,15 @@ impl SessionManager {
             if resend.is_due(&outcome).await {
                 continue;
             }
-            if outcome.is_err() && resend.is_unsure_of(&outcome) {
-                // Perhaps it was granted: give it back, in the background.
-                drop(hold(Lease::new(op, lease)));
-            }
-            return outcome.map(|locked| (locked.lease.map(hold), locked.record));
+            hold.armed = outcome.is_ok() || resend.is_unsure_of(&outcome);
+            let locked = outcome?;
+            return Ok(match locked.lease {
+                Some(lease) => (Some(hold.granted(lease)), locked.record),
+                None => {
+                    hold.disarm();
+                    (None, locked.record)
+                }
+            });
         }
     }
 }
@@ -316,10 +328,10 @@ impl Renewed {
     pub(super) fn start(hold: Hold, manager: &SessionManager) -> Self {
         let (end, renewing) = watch::channel(());
         let (store, key, lease) = (Arc::clone(&hold.store), hold.key.clone(), hold.lease.clone());
-        let last_call = instant_after(manager.settings().max_hold);
+        let (granted, max_hold) = (hold.granted, manager.settings().max_hold);
         let renewal = tokio::spawn(async move {
             let _end = end;
-            renew(&*store, &key, &lease, last_call).await;
+            renew(&*store, &key, &lease, granted, max_hold).await;
             events::lock_lost(&key);
         });
         Self { hold, renewal: Renewal(renewal), renewing }
@@ -336,13 +348,21 @@ impl Renewed {
     }
 }
 
-/// Renews at a third of the lease, more often after a failure, until the lease is lost or the last
-/// call has passed; returns when it cannot be counted on any longer.
-async fn renew(store: &dyn SessionStore, key: &Key, lease: &Lease, last_call: Instant) {
+/// Renews at a third of the lease, more often after a failure, until the lease is lost or `max_hold`
+/// has passed since the grant; returns when it cannot be counted on any longer.
+async fn renew(
+    store: &dyn SessionStore,
+    key: &Key,
+    lease: &Lease,
+    granted: Instant,
+    max_hold: Duration,
+) {
     let whole = lease.duration();
     let safe = whole - whole / 10;
-    let mut safe_until = instant_after(safe);
-    let mut next = instant_after(whole / 3);
+    let since_grant =
+        |duration: Duration| instant_after(duration.saturating_sub(granted.elapsed()));
+    let last_call = since_grant(max_hold);
+    let (mut safe_until, mut next) = (since_grant(safe), since_grant(whole / 3));
     while next < last_call && next < safe_until {
         sleep_until(next).await;
         let (new_safe_until, new_next) = (instant_after(safe), instant_after(whole / 3));

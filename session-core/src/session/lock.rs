@@ -118,7 +118,11 @@ impl Session {
         deadline: Instant,
     ) -> Result<Option<Hold>> {
         loop {
-            let Some(key) = self.lock_key(state)? else { return Ok(None) };
+            let Some(key) = self.lock_key(state)? else {
+                // Without an id there is nothing to read either.
+                self.read(state, ReadOptions::latest()).await?;
+                return Ok(None);
+            };
             let (hold, record) = self.manager().lock(&key, deadline).await?;
             let found = self.manager().resolve(&key, record, ReadOptions::latest()).await?;
             if matches!(state.phase, Phase::Unread) {

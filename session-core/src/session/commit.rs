@@ -6,7 +6,7 @@ use super::{
     Session,
     data::SessionData,
     events,
-    load::gone,
+    load::{gone, replaced},
     lock::Hold,
     manager::SessionManager,
     resend::Resend,
@@ -156,10 +156,7 @@ impl Session {
     async fn create<R: Send>(&self, state: &mut State, step: Step<'_, R>) -> Result<R> {
         match state.phase {
             Phase::New => {}
-            Phase::JustRetired => {
-                return Err(Error::new(ErrorKind::Conflict, "session", Operation::Create)
-                    .with_detail("the session's id was replaced a moment ago"));
-            }
+            Phase::JustRetired => return Err(replaced(Operation::Create)),
             _ => return Err(gone(Operation::Save)),
         }
         let mut data = state.data.clone();

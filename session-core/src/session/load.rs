@@ -134,10 +134,17 @@ impl Session {
 
     /// Goes on with what was found where the session was.
     pub(super) fn take_over(&self, state: &mut State, key: &Key, found: Found) -> Result<()> {
-        let Found::Live(mut snapshot) = found else {
-            events::gone(key);
-            state.phase = Phase::Gone;
-            return Err(gone(Operation::Load));
+        let mut snapshot = match found {
+            Found::Live(snapshot) => snapshot,
+            Found::Retired(_) => {
+                state.phase = Phase::JustRetired;
+                return Err(replaced(Operation::Load));
+            }
+            Found::Absent => {
+                events::gone(key);
+                state.phase = Phase::Gone;
+                return Err(gone(Operation::Load));
+            }
         };
         let aliased = matches!(&state.phase, Phase::Stored(place) if place.aliased);
         snapshot.place.aliased |= aliased;
@@ -147,6 +154,11 @@ impl Session {
 
 /// For how long after a rotation the old id cannot start a session of its own.
 const JUST_RETIRED: std::time::Duration = std::time::Duration::from_secs(30);
+
+pub(super) fn replaced(operation: Operation) -> Error {
+    Error::new(ErrorKind::Conflict, "session", operation)
+        .with_detail("the session's id was replaced a moment ago")
+}
 
 pub(super) fn gone(operation: Operation) -> Error {
     Error::new(ErrorKind::NotFound, "session", operation)

@@ -155,8 +155,8 @@ impl Session {
     /// - What `change` returns.
     /// - [`NotFound`](crate::ErrorKind::NotFound): the session was ended; it is not brought back.
     /// - [`LockTimeout`](crate::ErrorKind::LockTimeout): it was not its turn within the commit timeout.
-    /// - [`Conflict`](crate::ErrorKind::Conflict): a merge rule refuses, or others kept committing
-    ///   until the commit timeout. With [`maybe_applied`](crate::Error::maybe_applied), replies were
+    /// - [`Conflict`](crate::ErrorKind::Conflict): a merge rule refuses, others kept committing until
+    ///   the commit timeout, or a log-in has just replaced the session's id. With [`maybe_applied`](crate::Error::maybe_applied), replies were
     ///   lost and the outcome is unknown.
     pub async fn update<R: Send>(
         &self,

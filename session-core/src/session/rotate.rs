@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     Alias, Document, DocumentState, Entries, Error, ErrorKind, Expected, Key, Lease, Lineage, Meta,
-    Operation, PrincipalDigest, Result, SessionId, Then, Under, Write,
+    Operation, PrincipalDigest, ReadOptions, Result, SessionId, Then, Under, Write,
 };
 
 /// What a rotation changes besides the id.
@@ -199,7 +199,20 @@ impl Session {
         let meta = Meta::new().with_absolute_deadline(state.meta.absolute_deadline);
         let write = Write::new(payload, self.idle(state)).with_meta(meta);
         let write = write.with_lineage(Lineage::Restart);
-        self.manager().save(old, write, expected).await.map(drop)
+        match self.manager().save(old, write, expected).await {
+            // The new id must not be lost because a reply was: a look tells what came of it.
+            Err(error) if error.maybe_applied() && self.leads_to(old, copy).await => Ok(()),
+            outcome => outcome.map(drop),
+        }
+    }
+
+    /// Whether the old id leads to the copy, as far as the store can be read.
+    async fn leads_to(&self, old: &Key, copy: &Copy) -> bool {
+        let read = self.manager().store().load(old, ReadOptions::latest()).await;
+        let Ok(Some(record)) = read else { return false };
+        let document = self.manager().format().decode(&record.payload);
+        let state = document.map(|document| document.header.state);
+        matches!(state, Ok(DocumentState::Alias(alias)) if alias.successor == *copy.place.key.digest())
     }
 
     /// The same under the lease of the old key, which ends with it.

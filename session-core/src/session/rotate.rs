@@ -302,32 +302,46 @@ impl LockedSession {
         let rules = &session.manager().settings().rules;
         let over = later.map(|later| later.on_top_of(&self.data, rules)).transpose()?;
         let change = Change { grace: session.manager().settings().grace, login: None };
-        let id = SessionId::generate()?;
-        let next = session.lock_unused(&id).await?;
-        let under = next.as_ref().map(|next| (id, Under::new(next.lease(), Then::Keep)));
-        let copy = session.copy(&state, self.data.current(), change, under).await?;
+        let (copy, next) = session.locked_copy(&state, self.data.current(), change).await?;
         session.retire_held(&state, &place, &copy, change, &lease).await?;
         if let Some(former) = self.held.take() {
             former.stop().disarm();
         }
-        let id = copy.id.clone();
+        self.held = Some(Renewed::start(next, session.manager()));
         session.move_to(&mut state, &place.key, copy, change)?;
         (self.data, self.carried) = (state.data.clone(), state.data.clone());
         state.data = over.unwrap_or_else(|| state.data.unchanged());
-        let next = match next {
-            Some(next) => Some(next),
-            None => session.lock_unused(&id).await?,
-        };
-        self.held = next.map(|next| Renewed::start(next, session.manager()));
         Ok(())
     }
 }
 
 impl Session {
-    /// Locks the key of an id that only this request knows, where the store can.
-    async fn lock_unused(&self, id: &SessionId) -> Result<Option<Hold>> {
-        let key = self.manager().key(id);
-        Ok(self.manager().lock(&key, Instant::now()).await?.0)
+    /// Creates the copy and holds its lock, which is free for sure: nobody else knows the id until
+    /// the old one leads to it.
+    async fn locked_copy(
+        &self,
+        state: &State,
+        entries: Entries,
+        change: Change,
+    ) -> Result<(Copy, Hold)> {
+        let id = SessionId::generate()?;
+        let (hold, _) = self.manager().lock(&self.manager().key(&id), Instant::now()).await?;
+        if let Some(hold) = hold {
+            let under = Some((id, Under::new(hold.lease(), Then::Keep)));
+            return Ok((self.copy(state, entries, change, under).await?, hold));
+        }
+        // The store holds no key without a record. Winning a lock may change the revision.
+        let mut copy = self.copy(state, entries, change, None).await?;
+        match self.manager().lock(&copy.place.key, Instant::now()).await {
+            Ok((Some(hold), Some(record))) => {
+                copy.place.revision = record.revision;
+                Ok((copy, hold))
+            }
+            outcome => {
+                self.discard(&copy).await?;
+                outcome.and_then(|_| Err(gone(Operation::Rotate)))
+            }
+        }
     }
 }
 

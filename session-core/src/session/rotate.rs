@@ -20,14 +20,22 @@ use super::{
 };
 use crate::{
     Alias, Document, DocumentState, Entries, Error, ErrorKind, Expected, Key, Lease, Lineage, Meta,
-    Operation, PrincipalDigest, ReadOptions, Result, SessionId, Then, Under, Write,
+    Operation, PrincipalDigest, ReadOptions, Result, SessionId, Then, Timestamp, Under, Write,
 };
 
 /// What a rotation changes besides the id.
 #[derive(Clone, Copy)]
 pub(super) struct Change {
     grace: Duration,
-    login: Option<(PrincipalDigest, u64)>,
+    login: Option<Authenticated>,
+}
+
+/// A log-in whose credentials were right.
+#[derive(Clone, Copy)]
+struct Authenticated {
+    principal: PrincipalDigest,
+    epoch: u64,
+    at: Timestamp,
 }
 
 /// A copy of the session under a new id.
@@ -160,8 +168,8 @@ impl Session {
     ) -> Result<Copy> {
         let mut document = state.document(entries);
         let mut meta = state.meta;
-        if let Some((principal, epoch)) = change.login {
-            document.header.authenticated_at = Some(self.manager().now());
+        if let Some(Authenticated { principal, epoch, at }) = change.login {
+            document.header.authenticated_at = Some(at);
             meta = meta.with_principal(Some(principal), epoch);
         }
         let payload = self.manager().format().encode(&document)?;
@@ -248,8 +256,8 @@ impl Session {
     }
 
     fn mark_login(&self, state: &mut State, change: Change) {
-        if let Some((principal, epoch)) = change.login {
-            state.header.authenticated_at = Some(self.manager().now());
+        if let Some(Authenticated { principal, epoch, at }) = change.login {
+            state.header.authenticated_at = Some(at);
             state.meta = state.meta.with_principal(Some(principal), epoch);
             if let Phase::Stored(place) = &state.phase {
                 events::authenticated(&place.key);
@@ -273,7 +281,8 @@ impl Login {
     /// # Errors
     /// As [`Session::login`].
     pub async fn complete(self) -> Result<()> {
-        let login = Some((self.principal, self.epoch));
+        let (principal, epoch) = (self.principal, self.epoch);
+        let login = Some(Authenticated { principal, epoch, at: self.session.manager().now() });
         self.session.rotate(Change { grace: Duration::ZERO, login }).await
     }
 }

@@ -186,7 +186,8 @@ impl Session {
     /// # Errors
     /// As [`update`](Self::update).
     pub async fn save(&self) -> Result<()> {
-        let mut state = self.state().await;
+        // To be saved at the end of the request is no use.
+        let mut state = self.0.state.lock().await;
         if !state.is_to_be_saved() {
             return if state.engaged { self.touch_if_due(&mut state).await } else { Ok(()) };
         }

@@ -134,7 +134,8 @@ impl Session {
         Ok(())
     }
 
-    /// After a conflict: stands in line with the process' other committers, and reads again.
+    /// After a conflict: stands in line with the process' other committers, and goes on from the
+    /// record that won, if it came with the error and nobody was in line before, or reads again.
     async fn catch_up(
         &self,
         state: &mut State,
@@ -144,8 +145,11 @@ impl Session {
         deadline: Instant,
     ) -> Result<()> {
         if turn.is_none() {
+            let is_next = self.manager().line().waiting(key.digest()) == 0;
             self.line_up(key, turn, deadline).await?;
-            return self.read_again(state).await;
+            if !is_next {
+                return self.read_again(state).await;
+            }
         }
         let Some(current) = error.take_current() else { return self.read_again(state).await };
         let found = self.manager().resolve(key, Some(current), Default::default()).await?;

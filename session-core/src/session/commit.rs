@@ -118,7 +118,8 @@ impl Session {
         let document = state.document(data.current());
         let write = self.write(state, &document)?;
         let ttl = write.ttl;
-        let revision = self.manager().save(&place.key, write, expected).await?;
+        let op = state.token_of(place.revision, &write)?;
+        let revision = self.manager().save(&place.key, write, expected, op).await?;
         let remaining = self.remaining(state, ttl);
         let place = Place::new(place.key.clone(), revision, remaining, place.aliased);
         self.extend_cookie(&place, remaining);
@@ -269,8 +270,8 @@ impl SessionManager {
         key: &Key,
         write: Write,
         expected: Expected<'_>,
+        op: OpToken,
     ) -> Result<Revision> {
-        let op = OpToken::generate()?;
         let mut resend = Resend::new(self.backend().capabilities());
         loop {
             let outcome = self.backend().save(key, write.clone(), expected, op).await;

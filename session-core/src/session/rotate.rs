@@ -20,7 +20,8 @@ use super::{
 };
 use crate::{
     Alias, Document, DocumentState, Entries, Error, ErrorKind, Expected, Key, Lease, Lineage, Meta,
-    Operation, PrincipalDigest, ReadOptions, Result, SessionId, Then, Timestamp, Under, Write,
+    OpToken, Operation, PrincipalDigest, ReadOptions, Result, SessionId, Then, Timestamp, Under,
+    Write,
 };
 
 /// What a rotation changes besides the id.
@@ -207,7 +208,7 @@ impl Session {
         let meta = Meta::new().with_absolute_deadline(state.meta.absolute_deadline);
         let write = Write::new(payload, self.idle(state)).with_meta(meta);
         let write = write.with_lineage(Lineage::Restart);
-        match self.manager().save(old, write, expected).await {
+        match self.manager().save(old, write, expected, OpToken::generate()?).await {
             // The new id must not be lost because a reply was: a look tells what came of it.
             Err(error) if error.maybe_applied() && self.leads_to(old, copy).await => Ok(()),
             outcome => outcome.map(drop),

@@ -2,10 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{config::MergeRules, data::SessionData, manager::SessionManager};
-use crate::{Document, Entries, Header, Key, Meta, Result, Revision, SessionId, Ttl};
+use crate::{
+    Document, Entries, Header, Key, Meta, OpToken, Result, Revision, SessionId, Ttl, Write,
+};
 
 /// The state behind a handle, which its clones share.
 pub(super) struct State {
@@ -13,10 +16,19 @@ pub(super) struct State {
     pub(super) header: Header,
     pub(super) meta: Meta,
     pub(super) data: SessionData,
+    /// The last save that was sent, until it is known what came of it.
+    attempt: Option<Attempt>,
     /// An idle lifetime of the session's own, to be saved with it.
     pub(super) own_idle: Option<Ttl>,
     /// Whether the session was used by more than a read-only handle: only then is it touched.
     pub(super) engaged: bool,
+}
+
+/// A save that was sent.
+struct Attempt {
+    revision: Revision,
+    payload: Bytes,
+    op: OpToken,
 }
 
 pub(super) enum Phase {
@@ -73,7 +85,8 @@ pub(super) struct Snapshot {
 impl State {
     pub(super) fn unread(manager: &SessionManager) -> Self {
         let (header, meta, data) = blank(manager);
-        Self { phase: Phase::Unread, header, meta, data, own_idle: None, engaged: false }
+        let (phase, attempt, own_idle) = (Phase::Unread, None, None);
+        Self { phase, header, meta, data, attempt, own_idle, engaged: false }
     }
 
     /// Forgets the session that ended: what is inserted from now on belongs to a new one.
@@ -96,8 +109,22 @@ impl State {
         Ok(())
     }
 
+    /// The token under which a save is sent: that of the last one if it is the same again, because
+    /// its future was dropped or its reply was lost. Then it takes effect once.
+    pub(super) fn token_of(&mut self, revision: Revision, write: &Write) -> Result<OpToken> {
+        match &self.attempt {
+            Some(last) if last.revision == revision && last.payload == write.payload => Ok(last.op),
+            _ => {
+                let (op, payload) = (OpToken::generate()?, write.payload.clone());
+                self.attempt = Some(Attempt { revision, payload, op });
+                Ok(op)
+            }
+        }
+    }
+
     /// Takes over that `entries` were saved.
     pub(super) fn saved(&mut self, place: Place, entries: Entries) {
+        self.attempt = None;
         self.data = self.data.saved(entries);
         self.header.idle = self.own_idle.take().or(self.header.idle);
         self.phase = Phase::Stored(place);

@@ -92,7 +92,11 @@ impl Session {
             return Ok(());
         };
         let key = self.presented_key(id);
-        let found = self.manager().find(&key, options).await?;
+        let mut found = self.manager().find(&key, options).await?;
+        if !matches!(found, Found::Live(_)) && options != ReadOptions::latest() {
+            // A replica may not know the session yet; to take it for none would begin another.
+            found = self.manager().find(&key, ReadOptions::latest()).await?;
+        }
         self.settle(state, &key, found)
     }
 

@@ -42,7 +42,7 @@ async fn a_log_out_reaches_a_session_that_was_rotated_away_from_the_handle() {
     out.insert("late", 1).await.unwrap();
     let session = manager.open(Some(old));
     session.login("ada").await.unwrap();
-    assert_eq!(out.save().await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(out.save().await.unwrap_err().kind(), ErrorKind::Conflict);
     out.delete().await.unwrap();
     assert!(!is_live(&manager, set_id(&session)).await);
 }

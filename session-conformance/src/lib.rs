@@ -13,8 +13,10 @@ mod outcome;
 mod proof;
 mod report;
 mod run;
+mod server;
 mod suite;
 mod together;
+mod wire;
 
 pub use backend::{
     Backend, Damage, Layout, MovableClock, Namespace, RawAccess, SingleConnectionOpen, Skew,

@@ -1,7 +1,5 @@
 //! The numbers of the catalogue that the suite does not run, and why.
 
-/// Shown through the `Session` handle, not by a store alone.
-pub(crate) const BY_THE_HANDLE: &str = "shown by the session handle";
 const PROXY: &str = "needs a proxy that loses, delays or refuses packets";
 const CLUSTER: &str = "needs a cluster";
 const WEB: &str = "shown by the web layer's tests";
@@ -9,40 +7,13 @@ const SERVER: &str = "needs a server that the test may break, restart or reconfi
 
 /// The numbers of the catalogue without a case in this suite, each with the reason.
 pub const NOT_HERE: &[(&str, &str)] = &[
-    ("C22", BY_THE_HANDLE),
-    ("C23", BY_THE_HANDLE),
-    ("C24", BY_THE_HANDLE),
-    ("C25", BY_THE_HANDLE),
-    ("C26", BY_THE_HANDLE),
-    ("C27", BY_THE_HANDLE),
-    ("C28", BY_THE_HANDLE),
     ("C29", "needs an application that shares the store's database: a test of the SQL store"),
-    ("E09", BY_THE_HANDLE),
-    ("E12", BY_THE_HANDLE),
     ("E16", "needs a process with another TZ: run the whole suite under TZ=Asia/Kathmandu"),
     ("E22", "a figure, not a rule: measured by the benchmarks"),
     ("L16", CLUSTER),
-    ("L22", BY_THE_HANDLE),
-    ("L23", PROXY),
-    ("L24", BY_THE_HANDLE),
     ("L27", "needs a count of commands at the server: a test of each store that polls"),
-    ("L30", BY_THE_HANDLE),
-    ("L31", BY_THE_HANDLE),
     ("L32", WEB),
-    ("L33", BY_THE_HANDLE),
-    ("L35", BY_THE_HANDLE),
-    ("L41", BY_THE_HANDLE),
-    ("L42", BY_THE_HANDLE),
     ("L45", CLUSTER),
-    ("X01", BY_THE_HANDLE),
-    ("X02", BY_THE_HANDLE),
-    ("X03", BY_THE_HANDLE),
-    ("X04", BY_THE_HANDLE),
-    ("X05", BY_THE_HANDLE),
-    ("X06", BY_THE_HANDLE),
-    ("X07", BY_THE_HANDLE),
-    ("X08", BY_THE_HANDLE),
-    ("X09", BY_THE_HANDLE),
     ("N03", "the contract has no notifications"),
     ("N04", "the contract has no notifications"),
     ("Z01", PROXY),

@@ -1,6 +1,9 @@
 //! One case on one store.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use session_core::Result;
 
@@ -8,7 +11,7 @@ use crate::{
     Backend, Case, Namespace,
     client::Client,
     context::{Context, Cx},
-    outcome::{Failure, Outcome, Verdict, chain, panic_text},
+    outcome::{Failure, Outcome, PATIENCE, Verdict, chain, panic_text},
 };
 
 /// The time after which a case counts as hung.
@@ -59,9 +62,17 @@ async fn bounded(case: &Case, context: &Cx) -> Outcome {
     }
 }
 
+/// Removes what the case has used. The last locks that it dropped may be given back in that very
+/// moment, so what cannot be removed is tried again for a while.
 async fn clean(context: &Context) -> Result<()> {
+    let until = Instant::now() + PATIENCE;
     for namespace in context.namespaces() {
-        context.backend().cleanup(&namespace).await?;
+        while let Err(error) = context.backend().cleanup(&namespace).await {
+            if Instant::now() > until {
+                return Err(error);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
     Ok(())
 }

@@ -291,14 +291,15 @@ impl Between for TwoLocksOnly {
 }
 
 #[tokio::test]
-async fn a_rotation_stands_when_the_lock_cannot_be_taken_along() {
+async fn a_rotation_is_not_begun_when_the_lock_cannot_be_taken_along() {
     let store = Watched::new(TwoLocksOnly(AtomicUsize::new(0)));
     let store = store.declaring(|declared| declared.lock_absent = LockAbsent::NotHeld);
     let manager = SessionManager::new(store).unwrap();
     let id = stored(&manager).await;
-    let session = manager.open(Some(id));
+    let session = manager.open(Some(id.clone()));
     let mut locked = session.lock(SOON).await.unwrap();
     locked.insert("held", 1).unwrap();
     assert_eq!(locked.cycle_id().await.unwrap_err().kind(), ErrorKind::Unavailable);
-    assert_eq!(manager.open(Some(set_id(&session))).get("held").await.unwrap(), Some(1));
+    locked.commit().await.unwrap();
+    assert_eq!(manager.open(Some(id)).get("held").await.unwrap(), Some(1));
 }

@@ -184,18 +184,9 @@ async fn nothing_that_is_shown_or_traced_holds_a_secret() {
     let id = set_id(&session);
     let key = KeyHasher::plain().key(&id);
     let principal = KeyHasher::plain().principal(USER);
-    let record = store.load(&key, ReadOptions::latest()).await.unwrap().unwrap();
     let digest = *key.digest().as_bytes();
 
-    shown.show((&store, &manager, &session, &key, key.digest(), &id, &principal, &record));
-    shown.show((session.cookie_change(), session.facts().await.unwrap(), session.read_only()));
-    shown.show((SessionManager::builder(store.clone()), KeyHasher::peppered(&digest).unwrap()));
-    shown.show((Write::new(record.payload.clone(), SOON), Cursor::new(digest.to_vec())));
-    shown.show(NativeFormat::default().decode(&record.payload).unwrap());
-    shown.show(Revision::of_content(u128::from_le_bytes(*b"planted-digest-0")));
-    shown.show(store.enumeration().unwrap().keys(None, 9).await.unwrap());
-    shown.show(store.principal_index().unwrap().list(&principal, None, 9).await.unwrap());
-    shown.show(session.begin_login(USER).await.unwrap());
+    show_values(&mut shown, &store, &manager, &session, &id).await;
     let locked = session.lock(SOON).await.unwrap();
     shown.show(&locked);
     shown.show(&*locked);
@@ -244,4 +235,26 @@ async fn nothing_that_is_shown_or_traced_holds_a_secret() {
     }
     let number = u128::from_le_bytes(*b"planted-digest-0").to_string();
     assert!(!shown.0.contains(&number), "the digest of the content is shown");
+}
+
+async fn show_values(
+    shown: &mut Shown,
+    store: &MemoryStore,
+    manager: &SessionManager,
+    session: &Session,
+    id: &SessionId,
+) {
+    let key = KeyHasher::plain().key(id);
+    let principal = KeyHasher::plain().principal(USER);
+    let record = store.load(&key, ReadOptions::latest()).await.unwrap().unwrap();
+    let digest = *key.digest().as_bytes();
+    shown.show((store, manager, session, &key, key.digest(), id, &principal, &record));
+    shown.show((session.cookie_change(), session.facts().await.unwrap(), session.read_only()));
+    shown.show((SessionManager::builder(store.clone()), KeyHasher::peppered(&digest).unwrap()));
+    shown.show((Write::new(record.payload.clone(), SOON), Cursor::new(digest.to_vec())));
+    shown.show(NativeFormat::default().decode(&record.payload).unwrap());
+    shown.show(Revision::of_content(u128::from_le_bytes(*b"planted-digest-0")));
+    shown.show(store.enumeration().unwrap().keys(None, 9).await.unwrap());
+    shown.show(store.principal_index().unwrap().list(&principal, None, 9).await.unwrap());
+    shown.show(session.begin_login(USER).await.unwrap());
 }

@@ -17,20 +17,25 @@ use super::{
 
 broken! {
     DropsTheCreateRefusal: "C06_create_collision_is_reported";
-    CreateOverwrites:
-        "C06_create_collision_is_reported", "C07_concurrent_create_same_id_one_winner";
-    CreateForgetsItsToken: "Z05_create_sent_again_takes_effect_once";
+    CreateOverwrites: "C06_create_collision_is_reported",
+        "C07_concurrent_create_same_id_one_winner";
+    CreateForgetsItsToken: "Z05_create_sent_again_takes_effect_once",
+        "Z05_handle_creates_once_when_the_reply_is_lost",
+        "Z05_handle_rotates_once_when_a_reply_is_lost";
     CreateKeepsTheLock: "L40_lock_on_missing_session_is_held";
     CreateBesideAHolder: "L40_lock_on_missing_session_is_held";
-    WritesNoEmptyPayload: "C03_empty_payload_is_not_absence";
+    WritesNoEmptyPayload: "C03_empty_payload_is_not_absence",
+        "C21_unreadable_record_is_left_by_the_handle";
     WritesText: "C02_binary_payload_is_preserved";
     CutsAt64KiB: "C12_payload_at_exact_limit_succeeds";
-    TakesTooMuch: "C10_oversized_payload_rejected_before_io";
+    TakesTooMuch: "C10_oversized_payload_rejected_before_io", "L33_lock_released_when_save_fails";
     CaseBlind: "C13_id_case_variants_are_distinct";
     TrimsIds: "C14_id_trailing_space_and_unicode_distinct";
     CutsLongIds: "C16_longest_legal_id_works_everywhere";
-    FindsItsOwnKeys: "SEC-06_stored_key_is_no_id";
-    LeaksTheId: "SEC-44_errors_and_debug_show_no_secret";
+    FindsItsOwnKeys: "SEC-06_stored_key_is_no_id",
+        "SEC-06_stored_key_presented_as_an_id_finds_nothing";
+    LeaksTheId: "SEC-44_errors_and_debug_show_no_secret",
+        "SEC-44_handle_errors_and_debug_show_no_secret";
     LeaksThePayload: "SEC-44_errors_and_debug_show_no_secret";
 }
 

@@ -7,14 +7,19 @@ use session_core::{Error, ErrorKind, Expected, Operation, ReadOptions, Then};
 use super::{broken, mischief::on_delete};
 
 broken! {
-    DeleteOfMissingFails: "C17_delete_is_idempotent", "Z05_delete_sent_again_takes_effect_once";
-    DeleteIsLate: "C18_delete_then_read_none_on_other_node";
+    DeleteOfMissingFails: "C17_delete_is_idempotent", "Z05_delete_sent_again_takes_effect_once",
+        "Z05_handle_logs_out_when_the_reply_is_lost";
+    DeleteIsLate: "C18_delete_then_read_none_on_other_node",
+        "SEC-18_log_out_ends_the_session_everywhere";
     DeleteIgnoresTheRevision: "D17_delete_checks_the_revision";
     DeleteKeepsTheLock: "L34_lock_released_when_destroyed_under_it";
     LogoutWaitsForTheHolder: "D13_save_and_delete_of_anything_win_over_a_lease",
-        "D18_incarnation_wins_over_a_lease", "L43_save_under_a_lock_after_logout_fails";
-    LogoutTakesAnyLife: "D18_incarnation_is_compared_alone";
-    DeleteDoesNothing: "N02_clear_namespace_is_possible";
+        "D18_incarnation_wins_over_a_lease", "L43_save_under_a_lock_after_logout_fails",
+        "L34_lock_released_when_session_destroyed";
+    LogoutTakesAnyLife: "D18_incarnation_is_compared_alone",
+        "SEC-18_log_out_follows_the_rotation_of_a_holder";
+    DeleteDoesNothing: "N02_clear_namespace_is_possible", "H15_dropped_rotation_leaves_one_session",
+        "H16_dropped_log_out_can_be_repeated";
 }
 
 /// Reports a session that is gone already as an error.

@@ -14,13 +14,14 @@ use super::{
 
 broken! {
     ListsTheDead: "U01_find_by_user_lists_live_only", "U03_index_self_heals_without_events",
-        "U02_index_follows_user_change_and_removal";
+        "U02_index_follows_user_change_and_removal", "X09_rotate_updates_user_index_atomically";
     ListsWithoutLimit: "U05_index_of_heavy_user_is_paged", "N01_enumerate_is_complete_and_bounded";
     ListsTheFirstPageOnly: "U05_index_of_heavy_user_is_paged",
         "N01_enumerate_is_complete_and_bounded";
     ListsTwice: "U05_index_of_heavy_user_is_paged", "N01_enumerate_is_complete_and_bounded";
     ListsEverybody: "U06_user_key_is_opaque_and_bounded", "U01_find_by_user_lists_live_only";
-    LosesBumps: "U04_revoke_all_races_with_create";
+    LosesBumps: "U04_revoke_all_races_with_create",
+        "SEC-21_revocation_ends_sessions_that_are_being_made";
     RevokesAll: "U04_revoke_deletes_all_but_one";
 }
 

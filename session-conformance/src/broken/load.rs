@@ -19,12 +19,15 @@ use super::{
 
 broken! {
     MissingIsEmpty: "C04_missing_id_is_none_not_error";
-    ReadCreates: "C05_read_of_unknown_id_writes_nothing", "C04_missing_id_is_none_not_error";
+    ReadCreates: "C05_read_of_unknown_id_writes_nothing", "C04_missing_id_is_none_not_error",
+        "SEC-03_unknown_id_is_never_adopted",
+        "SEC-24_unknown_id_and_log_out_without_a_session_write_nothing";
     CachesReads: "C09_last_update_visible_immediately", "C18_delete_then_read_none_on_other_node";
-    ReadWaitsForTheLock: "L28_readers_share";
+    ReadWaitsForTheLock: "L28_readers_share", "L30_read_only_request_never_writes_data";
     TornReads: "L29_reader_sees_no_torn_state";
     ReadProlongs: "E02_expiry_boundary_exact";
-    ShowsTheExpired: "E01_expired_is_invisible_even_if_present", "E27_backwards_clock_step";
+    ShowsTheExpired: "E01_expired_is_invisible_even_if_present", "E27_backwards_clock_step",
+        "E09_own_idle_lifetime_goes_with_the_session";
     LivesInOneRuntime: "Z21_handles_work_in_several_runtimes";
     LoadsAnotherRevision: "C01_create_then_read_round_trips";
 }

@@ -23,14 +23,19 @@ use super::{
 broken! {
     GrantsToEverybody: "L01_exclusive_lock_excludes", "L06_try_lock_never_waits",
         "L05_wait_deadline_is_honoured", "L37_two_takers_of_stale_lock_one_wins",
-        "L20_lease_is_renewed_while_working", "C16_longest_legal_id_works_everywhere";
+        "L20_lease_is_renewed_while_working", "C16_longest_legal_id_works_everywhere",
+        "H14_dropped_commit_is_whole_and_leaves_no_lock",
+        "L08_dropped_lock_of_a_session_is_free_again", "X08_rotate_under_lock_keeps_lock";
     ReadsBeforeTheGrant: "L02_counter_is_exact_under_lock";
     OneLockForAll: "L03_different_sessions_do_not_block", "L03_new_sessions_do_not_block";
     ReleasesAnybody: "L10_release_by_non_owner_refused", "L11_release_is_idempotent_on_retry";
-    ReleaseDoesNothing: "L11_release_is_idempotent_on_retry", "L26_no_waiter_starves";
+    ReleaseDoesNothing: "L11_release_is_idempotent_on_retry", "L26_no_waiter_starves",
+        "L33_lock_released_when_a_value_cannot_be_written", "L35_panic_in_handler_releases",
+        "L40_lock_of_an_unknown_id_leaves_nothing";
     ReleaseFailsOnRetry: "L11_release_is_idempotent_on_retry";
     WaitsForEver: "L05_wait_deadline_is_honoured";
-    GivesUpAtOnce: "L05_wait_deadline_is_honoured", "L04_wait_returns_within_one_step_of_release";
+    GivesUpAtOnce: "L05_wait_deadline_is_honoured", "L04_wait_returns_within_one_step_of_release",
+        "L07_dropped_waiter_of_a_session_leaves_no_trace";
     TryWaits: "L06_try_lock_never_waits";
     PollsOnceAMinute: "L04_wait_returns_within_one_step_of_release";
     SleepsThroughTheLease: "L04_wait_returns_within_one_step_of_release",
@@ -43,13 +48,16 @@ broken! {
     LeasesAreOver: "L06_try_lock_never_waits", "L09_holder_crash_frees_after_lease";
     JudgesByTheFormerLease: "L38_takeover_judged_on_current_holder";
     DroppedWaitersStay: "L07_cancelled_waiter_leaves_no_trace";
-    RetryIsAnotherRequest: "L12_acquire_retry_after_lost_reply";
+    RetryIsAnotherRequest: "L12_acquire_retry_after_lost_reply",
+        "Z05_handle_locks_once_when_the_reply_is_lost";
     LockCreates: "L40_lock_on_missing_session_is_held";
     LockLeavesASideRecord: "E25_gc_removes_side_records", "Z23_soak_leaves_nothing";
     RenewDoesNothing: "L20_lease_is_renewed_while_working",
-        "L20_renewal_after_lapse_holds_if_nobody_came";
+        "L20_renewal_after_lapse_holds_if_nobody_came",
+        "L20_lease_is_renewed_while_a_handler_works", "L21_renewal_moves_with_the_id",
+        "L23_renewal_survives_failover_blip";
     RenewTakes: "L21_renewal_stops_after_release",
-        "D12_lapsed_lease_is_broken_by_an_unlocked_commit";
+        "D12_lapsed_lease_is_broken_by_an_unlocked_commit", "L22_broken_lease_notifies_holder";
 }
 
 const HOUR: Duration = Duration::from_secs(3_600);

@@ -17,6 +17,7 @@ use crate::{Backend, MovableClock, Namespace, RawAccess, WriteCounter};
 mod claims;
 mod create;
 mod delete;
+mod handle;
 mod index;
 mod load;
 mod lock;
@@ -88,6 +89,7 @@ const TABLES: &[&[BrokenStore]] = &[
     sweep::STORES,
     index::STORES,
     claims::STORES,
+    handle::STORES,
 ];
 
 /// All broken stores, by the operation that is wrong.

@@ -12,39 +12,54 @@ use super::{
 };
 
 broken! {
-    IgnoresTheRevision: "L17_commit_without_lock_checks_version", "L19_retries_converge";
-    ComparesThenWrites: "L17_commit_without_lock_checks_version", "L19_retries_converge";
+    IgnoresTheRevision: "L17_commit_without_lock_checks_version", "L19_retries_converge",
+        "L19_retry_closure_converges";
+    ComparesThenWrites: "L17_commit_without_lock_checks_version", "L19_retries_converge",
+        "L02_counter_is_exact_in_every_mode", "L19_a_thousand_updates_count_to_a_thousand",
+        "SEC-14_requests_with_the_old_id_end_on_the_new_one";
     ComparesVersionsOnly: "L15_stale_revision_after_delete_and_recreate";
     SaveCreates: "C08_update_of_missing_session_fails", "L43_save_after_concurrent_logout_fails",
-        "L43_save_under_a_lock_after_logout_fails", "L43_saves_racing_a_logout_never_revive";
+        "L43_save_under_a_lock_after_logout_fails", "L43_saves_racing_a_logout_never_revive",
+        "L43_save_after_concurrent_logout_fails_by_the_handle",
+        "L43_rotation_after_concurrent_logout_fails", "L43_log_in_after_concurrent_logout_fails",
+        "L43_locked_commit_after_concurrent_logout_fails",
+        "SEC-19_requests_racing_a_log_out_never_revive", "X04_rotate_deleted_session_fails";
     SaveCreatesUnderTheLock: "C08_update_under_a_lock_of_nothing_fails";
     LateHolderCommits: "L13_stale_holder_commit_rejected",
         "L13_stale_holder_commit_rejected_after_unlocked_commit",
         "L14_stale_holder_commit_rejected_even_if_b_only_acquired",
-        "L15_stale_commit_after_delete_and_recreate";
+        "L15_stale_commit_after_delete_and_recreate", "L22_renewal_failure_notifies_holder",
+        "L24_renewal_has_a_cap";
     LateHolderCommitsIfNobodyWrote: "L14_stale_holder_commit_rejected_even_if_b_only_acquired";
     LapsedHolderIsRefused: "D16_lapsed_lease_commits_if_nobody_came";
     SavesBesideAHolder: "D11_live_lease_refuses_unlocked_writers";
     SaveKeepsABrokenLease: "D12_lapsed_lease_is_broken_by_an_unlocked_commit",
         "D13_save_and_delete_of_anything_win_over_a_lease";
-    CommitKeepsTheLock: "D15_commit_keeps_or_releases_as_asked";
+    CommitKeepsTheLock: "D15_commit_keeps_or_releases_as_asked", "L31_early_close_releases_early",
+        "L34_lock_released_when_session_emptied",
+        "X06_crash_between_the_steps_of_a_locked_rotation";
     CommitDropsTheLock: "D15_commit_keeps_or_releases_as_asked";
     SaveForgetsItsToken: "Z05_save_sent_again_takes_effect_once",
         "Z05_save_sent_again_within_the_window_takes_effect_once",
-        "Z05_locked_commit_sent_again_takes_effect_once";
-    SaveForgetsTheDeadline: "E04_every_record_has_a_ttl";
+        "Z05_locked_commit_sent_again_takes_effect_once", "H12_dropped_save_counts_once",
+        "Z05_handle_commits_once_when_the_reply_is_lost",
+        "Z05_handle_saves_once_when_the_reply_is_lost";
+    SaveForgetsTheDeadline: "E04_every_record_has_a_ttl",
+        "E11_idle_and_absolute_of_a_session_takes_min", "X07_grace_alias_dies_on_time";
     SaveIgnoresAnEndedLife: "E03_deadline_in_past_on_save_deletes";
     CutsToSeconds: "E15_fractional_deadline_is_never_cut_short";
     MonthIsADate: "E13_very_long_ttl_is_not_instant_expiry";
     SubSecondIsEndless: "E14_sub_second_ttl_behaviour_declared";
     IgnoresTheAbsoluteDeadline: "E10_absolute_deadline_caps_every_write",
         "E10_absolute_deadline_caps_touch", "E11_idle_and_absolute_combined_takes_min",
-        "E03_absolute_deadline_in_past_deletes";
+        "E03_absolute_deadline_in_past_deletes",
+        "E12_rotation_does_not_extend_the_absolute_deadline", "E12_rotation_keeps_absolute_start";
     SaveForgetsTheMeta: "D07_meta_round_trips", "U02_index_follows_user_change_and_removal";
     OversizedRemovesTheOld: "C11_oversized_payload_keeps_old_value";
     ConflictShowsAnotherRecord: "L18_conflict_carries_current_version";
     EqualBytesAreNoSave: "D08_every_save_has_its_own_revision";
-    LineageGoesOn: "D14_restarted_lineage_refuses_what_is_in_flight";
+    LineageGoesOn: "D14_restarted_lineage_refuses_what_is_in_flight",
+        "SEC-18_log_out_follows_a_rotation";
 }
 
 /// Last write wins.

@@ -15,14 +15,16 @@ use super::{
 
 broken! {
     TouchCreates: "E06_touch_of_missing_creates_nothing", "D03_unknown_keys_leave_nothing_behind";
-    TouchRevives: "E07_touch_of_expired_does_not_revive";
-    TouchIsSilentOnMissing: "E06_touch_of_missing_creates_nothing";
-    TouchRewrites: "E05_touch_extends_only_deadline",
-        "E08_concurrent_touch_never_rolls_back_data";
+    TouchRevives: "E07_touch_of_expired_does_not_revive",
+        "SEC-20_expired_session_is_not_revived_by_the_handle";
+    TouchIsSilentOnMissing: "E06_touch_of_missing_creates_nothing",
+        "L43_touch_after_concurrent_logout_is_none";
+    TouchRewrites: "E05_touch_extends_only_deadline", "E08_concurrent_touch_never_rolls_back_data";
     TouchShortens: "E05_touch_extends_only_deadline";
-    TouchDoesNothing: "E05_touch_extends_only_deadline";
-    TouchWritesBack: "E08_touch_never_rolls_back_data";
-    TouchUnlocks: "L36_keepalive_never_unlocks";
+    TouchDoesNothing: "E05_touch_extends_only_deadline", "E09_touch_throttled",
+        "E10_absolute_deadline_ends_a_busy_session";
+    TouchWritesBack: "E08_touch_never_rolls_back_data", "X07_grace_alias_is_read_redirect_only";
+    TouchUnlocks: "L36_keepalive_never_unlocks", "L36_keepalive_of_a_request_never_unlocks";
     TouchIgnoresTheLineage: "D14_restarted_lineage_refuses_what_is_in_flight";
 }
 

@@ -14,6 +14,20 @@ mod delete;
 mod expiry;
 mod fault;
 mod fencing;
+mod handle_cancel;
+mod handle_crash;
+mod handle_expiry;
+mod handle_format;
+mod handle_lease;
+mod handle_logout;
+mod handle_lost;
+mod handle_parallel;
+mod handle_principal;
+mod handle_release;
+mod handle_rotation;
+mod handle_save;
+mod handle_secrets;
+mod handle_trips;
 mod ids;
 mod index;
 mod lease;
@@ -55,6 +69,20 @@ const TABLES: &[&[Case]] = &[
     fault::CASES,
     declared::CASES,
     rules::CASES,
+    handle_save::CASES,
+    handle_format::CASES,
+    handle_parallel::CASES,
+    handle_logout::CASES,
+    handle_expiry::CASES,
+    handle_rotation::CASES,
+    handle_principal::CASES,
+    handle_crash::CASES,
+    handle_release::CASES,
+    handle_lease::CASES,
+    handle_cancel::CASES,
+    handle_lost::CASES,
+    handle_secrets::CASES,
+    handle_trips::CASES,
 ];
 
 /// All cases, by subject.

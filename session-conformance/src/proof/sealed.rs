@@ -57,6 +57,8 @@ const FAULTS: &[(Fault, &str)] = &[
     (Fault::DamagedIsAbsent, "C20_corrupt_record_is_typed_error"),
     (Fault::TouchPurges, "C21_corrupt_record_not_overwritten_by_touch"),
     (Fault::StoresTheId, "SEC-05_raw_id_appears_nowhere_in_the_backend"),
+    (Fault::StoresTheId, "SEC-05_raw_id_of_a_session_appears_nowhere_in_the_backend"),
+    (Fault::DamagedIsAbsent, "C21_damaged_record_is_left_by_the_handle"),
     (Fault::TrustsItsClock, "E26_clock_skew_between_nodes"),
     (Fault::TrustsItsClock, "L39_skewed_client_clock_cannot_steal"),
     (Fault::WaitsOnTheConnection, "L44_pool_of_one_connection_does_not_self_deadlock"),

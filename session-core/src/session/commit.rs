@@ -1,5 +1,7 @@
 //! Saving: conditional commits, merged and retried.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::{
@@ -176,6 +178,9 @@ impl Session {
         let (id, revision) = self.manager().create_fresh(write, None).await?;
         let key = self.manager().key(&id);
         events::created(&key);
+        if state.header.authenticated_at.is_some() {
+            events::authenticated(&key);
+        }
         state.saved(Place::new(key, revision, remaining, false), document.entries);
         self.set_cookie(CookieChange::Set { id, remaining });
         Ok(outcome)
@@ -187,9 +192,7 @@ impl Session {
         let full = self.remaining(state, ttl);
         let Phase::Stored(place) = &mut state.phase else { return Ok(()) };
         let due = match (full.duration(), place.remaining().duration()) {
-            (Some(full), Some(left)) => {
-                left.saturating_add(self.manager().settings().touch_after) <= full
-            }
+            (Some(full), Some(left)) => left.saturating_add(self.touch_after(ttl)) <= full,
             (None, Some(_)) => true,
             (_, None) => false,
         };
@@ -216,6 +219,14 @@ impl Session {
             Err(error) if error.kind() == ErrorKind::Unsupported => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// How much of an idle lifetime must have passed before it is extended. A session with a short
+    /// one of its own must not end while it is used.
+    fn touch_after(&self, idle: Ttl) -> Duration {
+        let idle = idle.duration().unwrap_or(Duration::MAX);
+        let set = self.manager().settings().touch_after;
+        set.filter(|passed| *passed < idle).unwrap_or(idle / 10)
     }
 
     fn write(&self, state: &State, document: &Document) -> Result<Write> {

@@ -80,7 +80,7 @@ impl MergeRules {
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) lifetime: Lifetime,
-    pub(super) touch_after: Duration,
+    pub(super) touch_after: Option<Duration>,
     pub(super) grace: Duration,
     pub(super) lock_lease: Duration,
     pub(super) max_hold: Duration,
@@ -98,7 +98,6 @@ pub struct SessionManagerBuilder {
     hasher: KeyHasher,
     clock: Arc<dyn Clock>,
     format: Arc<dyn Format>,
-    touch_after: Option<Duration>,
     settings: Settings,
 }
 
@@ -109,10 +108,9 @@ impl SessionManagerBuilder {
             hasher: KeyHasher::plain(),
             clock: Arc::new(SystemClock),
             format: Arc::new(NativeFormat::default()),
-            touch_after: None,
             settings: Settings {
                 lifetime: Lifetime::aal2(),
-                touch_after: Duration::ZERO,
+                touch_after: None,
                 grace: Duration::from_secs(30),
                 lock_lease: Duration::from_secs(30),
                 max_hold: Duration::from_secs(300),
@@ -150,9 +148,10 @@ impl SessionManagerBuilder {
     }
 
     /// How much of the idle lifetime must have passed before a request that changes nothing
-    /// extends the session. Default: a tenth, so that a page of many requests costs one write.
+    /// extends the session. Default: a tenth, so that a page of many requests costs one write. It
+    /// is a tenth, too, for sessions whose idle lifetime is no longer than `passed`.
     pub fn touch_after(mut self, passed: Duration) -> Self {
-        self.touch_after = Some(passed);
+        self.settings.touch_after = Some(passed);
         self
     }
 
@@ -217,9 +216,7 @@ impl SessionManagerBuilder {
     /// [`Config`](ErrorKind::Config) when a duration is zero that must not be, or the idle lifetime
     /// is longer than the absolute one; [`Unsupported`](ErrorKind::Unsupported) when the store
     /// lacks what a setting needs.
-    pub fn build(mut self) -> Result<SessionManager> {
-        self.settings.touch_after =
-            self.touch_after.unwrap_or_else(|| self.settings.lifetime.idle / 10);
+    pub fn build(self) -> Result<SessionManager> {
         self.check()?;
         Ok(SessionManager::from_parts(super::manager::Parts {
             store: self.store,

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// How many ids, each rotated away within its grace, a read follows.
-const MAX_HOPS: usize = 8;
+pub(super) const MAX_HOPS: usize = 8;
 
 pub(super) enum Found {
     Live(Box<Snapshot>),

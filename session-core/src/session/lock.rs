@@ -18,7 +18,7 @@ use super::{
     Session,
     data::SessionData,
     events,
-    load::gone,
+    load::{MAX_HOPS, gone},
     manager::SessionManager,
     resend::Resend,
     state::{Phase, State},
@@ -117,7 +117,7 @@ impl Session {
         state: &mut State,
         deadline: Instant,
     ) -> Result<Option<Hold>> {
-        loop {
+        for _ in 0..=MAX_HOPS {
             let Some(key) = self.lock_key(state)? else {
                 // Without an id there is nothing to read either.
                 self.read(state, ReadOptions::latest()).await?;
@@ -138,6 +138,8 @@ impl Session {
                 (None, _) => {}
             }
         }
+        Err(Error::new(ErrorKind::Conflict, "session", Operation::Lock)
+            .with_detail("the session's id was rotated too often"))
     }
 
     /// The key to lock: where the record is, or where it would be if it was not read yet.

@@ -155,8 +155,11 @@ impl Session {
     /// - What `change` returns.
     /// - [`NotFound`](crate::ErrorKind::NotFound): the session was ended; it is not brought back.
     /// - [`LockTimeout`](crate::ErrorKind::LockTimeout): it was not its turn within the commit timeout.
+    /// - [`TooManyWaiters`](crate::ErrorKind::TooManyWaiters): too many others wait for their turn.
+    /// - [`TooLarge`](crate::ErrorKind::TooLarge): the session is larger than the store takes.
     /// - [`Conflict`](crate::ErrorKind::Conflict): a merge rule refuses, others kept committing until
-    ///   the commit timeout, or a log-in has just replaced the session's id. With [`maybe_applied`](crate::Error::maybe_applied), replies were
+    ///   the commit timeout, or a log-in has just replaced the session's id. With
+    ///   [`maybe_applied`](crate::Error::maybe_applied), replies were
     ///   lost and the outcome is unknown.
     pub async fn update<R: Send>(
         &self,
@@ -181,7 +184,9 @@ impl Session {
     /// the session's idle lifetime has passed, its life is extended. A new session without entries
     /// is not stored.
     ///
-    /// Cancel safe: dropping the future saves all or nothing, and the changes can be saved again.
+    /// Dropping the future saves all or nothing; like after a lost reply, nobody knows which. Saving
+    /// again is safe but for an entry with [`MergeRule::Counter`](crate::MergeRule::Counter), which
+    /// may then be counted twice.
     ///
     /// # Errors
     /// As [`update`](Self::update).

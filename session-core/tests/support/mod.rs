@@ -3,7 +3,12 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    cell::RefCell,
+    fmt::{self, Write as _},
+    sync::{Arc, Once},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use session_core::{
@@ -11,6 +16,11 @@ use session_core::{
     Lease, LockAbsent, LockRequest, Locked, MemoryStore, OpToken, Operation, PrincipalIndex,
     ReadOptions, Record, Result, Revision, Session, SessionId, SessionManager, SessionStore,
     SweepBudget, SweepReport, Ttl, Under, Write,
+};
+use tracing::{
+    Event, Metadata, Subscriber,
+    field::{Field, Visit},
+    span,
 };
 
 /// More than any test takes: a hang is a failure, slowness is not.
@@ -185,4 +195,55 @@ pub(crate) async fn eventually(mut holds: impl AsyncFnMut() -> bool) {
     })
     .await
     .unwrap();
+}
+
+/// Writes down all that is traced in a thread.
+#[derive(Clone, Copy)]
+pub(crate) struct Log;
+
+thread_local! {
+    static TRACED: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+impl Log {
+    /// What is traced while something is done in this thread. The subscriber is that of the whole
+    /// program: one for a thread may miss what another thread met first.
+    pub(crate) async fn of(work: impl Future<Output = ()>) -> String {
+        static INSTALLED: Once = Once::new();
+        INSTALLED.call_once(|| tracing::subscriber::set_global_default(Self).unwrap());
+        TRACED.take();
+        work.await;
+        TRACED.take()
+    }
+}
+
+impl Visit for Log {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        TRACED.with_borrow_mut(|text| write!(text, "{field}={value:?} ").unwrap());
+    }
+}
+
+impl Subscriber for Log {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, span: &span::Attributes<'_>) -> span::Id {
+        span.record(&mut Self);
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, values: &span::Record<'_>) {
+        values.record(&mut Self);
+    }
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        event.record(&mut Self);
+    }
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
 }

@@ -29,7 +29,10 @@ broken! {
     WritesText: "C02_binary_payload_is_preserved";
     CutsAt64KiB: "C12_payload_at_exact_limit_succeeds";
     TakesTooMuch: "C10_oversized_payload_rejected_before_io", "L33_lock_released_when_save_fails";
-    CaseBlind: "C13_id_case_variants_are_distinct";
+    CaseBlind: "C13_id_case_variants_are_distinct", "X01_rotate_moves_data",
+        "X02_rotate_twice_and_set_between", "X02_rotate_many_times_within_the_grace",
+        "X03_rotate_unsaved_session", "X06_crash_between_rotation_steps",
+        "X06_crash_between_log_in_steps";
     TrimsIds: "C14_id_trailing_space_and_unicode_distinct";
     CutsLongIds: "C16_longest_legal_id_works_everywhere";
     FindsItsOwnKeys: "SEC-06_stored_key_is_no_id",

@@ -12,8 +12,7 @@ use super::{
 };
 
 broken! {
-    IgnoresTheRevision: "L17_commit_without_lock_checks_version", "L19_retries_converge",
-        "L19_retry_closure_converges";
+    IgnoresTheRevision: "L17_commit_without_lock_checks_version", "L19_retries_converge";
     ComparesThenWrites: "L17_commit_without_lock_checks_version", "L19_retries_converge",
         "L02_counter_is_exact_in_every_mode", "L19_a_thousand_updates_count_to_a_thousand",
         "SEC-14_requests_with_the_old_id_end_on_the_new_one";

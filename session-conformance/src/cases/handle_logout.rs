@@ -23,7 +23,7 @@ cases! {
     "SEC-18" log_out_ends_the_session_everywhere;
     "SEC-18" log_out_follows_a_rotation [NativeLayout, Incarnations];
     "SEC-18" log_out_follows_the_rotation_of_a_holder [NativeLayout, Locking];
-    "SEC-19" requests_racing_a_log_out_never_revive;
+    "SEC-19" requests_racing_a_log_out_never_revive [Incarnations];
     "SEC-20" expired_session_is_not_revived_by_the_handle;
     "SEC-24" unknown_id_and_log_out_without_a_session_write_nothing;
 }

@@ -86,11 +86,13 @@ fn add_to_cart(data: &mut SessionData, item: u32) -> session_core::Result<()> {
     data.insert("cart", &cart)
 }
 
+type Steps = fn(&mut SessionData) -> session_core::Result<()>;
+
 /// What a handler does to the entry `x`, which was `before`, what it is then, and whether there is
 /// something to save.
 struct Net {
     before: Option<u32>,
-    steps: fn(&mut SessionData) -> session_core::Result<()>,
+    steps: Steps,
     after: Option<u32>,
     saves: bool,
 }

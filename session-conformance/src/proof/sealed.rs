@@ -113,7 +113,8 @@ impl Sealed {
         if !whole && self.fault != Fault::BelievesEverything {
             return Err(Error::new(ErrorKind::Corrupt, "sealed", Operation::Load));
         }
-        record.payload = payload;
+        let id = if self.fault == Fault::StoresTheId { SessionId::NATIVE_LEN } else { 0 };
+        record.payload = payload.slice(id.min(payload.len())..);
         if let Some(left) = record.remaining.duration() {
             record.remaining = left.saturating_sub(self.ahead).into();
         }

@@ -101,6 +101,22 @@ async fn what_cannot_live_longer_is_not_touched() {
     assert_eq!(touches.0.load(Ordering::SeqCst), 0);
 }
 
+#[tokio::test]
+async fn who_wants_to_extend_at_each_request_does_so_whatever_the_store_rounds_to() {
+    let clock = Arc::new(OffsetClock::new(SteadyClock::start()));
+    clock.advance(MINUTE);
+    let store =
+        Watched::over(MemoryStore::builder().clock(Arc::clone(&clock)).build(), Touches::default());
+    let touches = Arc::clone(&store.between);
+    let manager = SessionManager::builder(store).touch_after(Duration::ZERO).build().unwrap();
+    let id = stored(&manager).await;
+    clock.step_back(Duration::from_secs(1));
+    let session = manager.open(Some(id));
+    assert!(session.contains("user").await.unwrap());
+    session.save().await.unwrap();
+    assert_eq!(touches.0.load(Ordering::SeqCst), 1);
+}
+
 /// The names of the events that are traced while something is done.
 async fn events(work: impl Future<Output = ()>) -> Vec<String> {
     let text = Log::of(work).await;

@@ -25,7 +25,7 @@ use crate::{
     config::Durability,
     fault::{Fault, Outcome},
     layout::{NEVER_SECS, PROBE},
-    tree::{Status, Tree, directory_flags},
+    tree::{Status, Tree, directory_flags, random},
 };
 
 /// Who else may write: group and others.
@@ -97,7 +97,7 @@ const PROBE_NANOS: i64 = 123_000_000;
 
 /// The latest time that this store uses, as the file system keeps it; and whose our files are.
 fn probe(root: &OwnedFd) -> Outcome<(TimeSpec, u32)> {
-    let path = format!("{PROBE}.{:016x}", fastrand::u64(..));
+    let path = format!("{PROBE}.{:016x}", random()?);
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
     let file = openat(root, &*path, flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
     let set = futimens(&file, &TimeSpec::UTIME_OMIT, &TimeSpec::new(NEVER_SECS, PROBE_NANOS));

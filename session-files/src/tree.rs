@@ -8,6 +8,7 @@ use std::{
     fs::File,
     io::{ErrorKind, Read, Write},
     os::fd::OwnedFd,
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use nix::{
@@ -22,7 +23,7 @@ use nix::{
     },
     unistd::{UnlinkatFlags, close, fsync, unlinkat},
 };
-use session_core::Timestamp;
+use session_core::{OpToken, Timestamp};
 
 use crate::{
     config::Durability,
@@ -38,6 +39,8 @@ const ATTEMPTS: usize = 3;
 pub(crate) struct Tree {
     root: OwnedFd,
     clock: File,
+    /// The next name of a temporary file; starts at random, so that no two processes share one.
+    nonce: AtomicU64,
     durability: Durability,
     /// Milliseconds that a file's time is exact to: 1, or 1,000.
     pub(crate) granularity: u64,
@@ -64,7 +67,8 @@ impl Tree {
     /// A tree below `root`, whose checks have been made.
     pub(crate) fn new(root: OwnedFd, durability: Durability, granularity: u64) -> Outcome<Self> {
         let clock = open_private(&root, CLOCK)?;
-        Ok(Self { root, clock, durability, granularity })
+        let nonce = AtomicU64::new(random()?);
+        Ok(Self { root, clock, nonce, durability, granularity })
     }
 
     /// All of a file, and its modification time; `None` without a file.
@@ -133,7 +137,7 @@ impl Tree {
         bytes: &[u8],
         mtime: TimeSpec,
     ) -> Outcome<()> {
-        let temp = place.temp(fastrand::u64(..));
+        let temp = place.temp(self.nonce.fetch_add(1, Ordering::Relaxed));
         let written = self
             .create_new(place, &temp)
             .and_then(|file| fill(file, bytes, mtime, self.durability))
@@ -226,6 +230,13 @@ fn private() -> Mode {
 
 pub(crate) fn directory_flags() -> OFlag {
     OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC
+}
+
+/// A number for a name that nobody else makes. Not from a generator that seeds itself from the
+/// clock, which processes that start together share.
+pub(crate) fn random() -> Outcome<u64> {
+    let token = OpToken::generate().map_err(std::io::Error::other)?;
+    Ok(token.as_bytes().iter().fold(0, |number, byte| (number << 8) | u64::from(*byte)))
 }
 
 /// Opens a file of the store's own, and creates it if need be.

@@ -149,7 +149,8 @@ impl SessionManagerBuilder {
 
     /// How much of the idle lifetime must have passed before a request that changes nothing
     /// extends the session. Default: a tenth, so that a page of many requests costs one write. It
-    /// is a tenth, too, for sessions whose idle lifetime is no longer than `passed`.
+    /// is a tenth, too, for sessions whose idle lifetime is no longer than `passed`. Zero extends
+    /// it with every request.
     pub fn touch_after(mut self, passed: Duration) -> Self {
         self.settings.touch_after = Some(passed);
         self

@@ -1,0 +1,130 @@
+//! What is stored under a key: a header of fixed length, which the scripts read and write, and a
+//! block that only this program makes, which holds the payload. See `docs/formats/redis.md`.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use session_core::{Incarnation, Meta, PrincipalDigest, Record, Revision, Timestamp, Ttl, Write};
+
+/// A record of this layout.
+const RECORD: &[u8; 4] = b"S1R\0";
+/// A lock on a key without a record.
+const LOCK_ONLY: &[u8; 4] = b"S1L\0";
+
+const MAGIC: Range<usize> = 0..4;
+const INCARNATION: Range<usize> = 4..20;
+const VERSION: Range<usize> = 20..28;
+const DEADLINE: Range<usize> = 28..36;
+/// Length of the header: the block begins here.
+const HEADER: usize = 132;
+const CHECKSUM: Range<usize> = HEADER..136;
+const FLAGS: usize = 136;
+const ABSOLUTE: Range<usize> = 137..145;
+const EPOCH: Range<usize> = 145..153;
+const PRINCIPAL: Range<usize> = 153..185;
+const PAYLOAD: usize = 185;
+
+const HAS_ABSOLUTE: u8 = 1;
+const HAS_PRINCIPAL: u8 = 2;
+
+/// The last millisecond of the year 9999, which stands for no deadline: every key has an expiry,
+/// and it is a number that Lua's doubles and the server's own arithmetic hold exactly.
+const FAR: u64 = 253_402_300_799_999;
+
+/// What is stored is damaged, or is not ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Damage;
+
+/// The stored form of everything in a write but what the server decides.
+pub(crate) fn block(write: &Write) -> Vec<u8> {
+    let meta = &write.meta;
+    let mut flags = 0;
+    let mut principal = [0; 32];
+    if let Some(digest) = meta.principal {
+        flags |= HAS_PRINCIPAL;
+        principal = *digest.as_bytes();
+    }
+    if meta.absolute_deadline.is_some() {
+        flags |= HAS_ABSOLUTE;
+    }
+    let mut block = Vec::with_capacity(PAYLOAD - HEADER + write.payload.len());
+    block.extend_from_slice(&[0; 4]);
+    block.push(flags);
+    block.extend_from_slice(&absolute(meta).to_be_bytes());
+    block.extend_from_slice(&meta.epoch.to_be_bytes());
+    block.extend_from_slice(&principal);
+    block.extend_from_slice(&write.payload);
+    let (checksum, rest) = block.split_at_mut(4);
+    checksum.copy_from_slice(&crc32fast::hash(rest).to_be_bytes());
+    block
+}
+
+/// The absolute deadline in milliseconds, as the scripts compare it.
+pub(crate) fn absolute(meta: &Meta) -> u64 {
+    meta.absolute_deadline.map_or(FAR, |deadline| deadline.as_millis().min(FAR))
+}
+
+/// A lifetime in milliseconds.
+pub(crate) fn millis(ttl: Ttl) -> u64 {
+    let millis = ttl.duration().map_or(FAR, |time| u64::try_from(time.as_millis()).unwrap_or(FAR));
+    millis.min(FAR)
+}
+
+/// By what the remaining life is measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Left {
+    /// The server's time when it read the record.
+    Now(u64),
+    /// What the server says of the key, in milliseconds.
+    Millis(u64),
+}
+
+/// The record in a stored value, or `None` where there is only a lock.
+pub(crate) fn decode(value: Vec<u8>, left: Left) -> Result<Option<Record>, Damage> {
+    let stored = Bytes::from(value);
+    match stored.get(MAGIC) {
+        Some(magic) if magic == RECORD => {}
+        Some(magic) if magic == LOCK_ONLY => return Ok(None),
+        _ => return Err(Damage),
+    }
+    let rest = stored.get(FLAGS..).ok_or(Damage)?;
+    if stored.len() < PAYLOAD || number::<4>(&stored, CHECKSUM)? != u64::from(crc32fast::hash(rest))
+    {
+        return Err(Damage);
+    }
+    let flags = *stored.get(FLAGS).ok_or(Damage)?;
+    let absolute = Timestamp::from_millis(number::<8>(&stored, ABSOLUTE)?);
+    let principal = PrincipalDigest::from_bytes(array(&stored, PRINCIPAL)?);
+    let epoch = number::<8>(&stored, EPOCH)?;
+    let meta = Meta::new()
+        .with_absolute_deadline((flags & HAS_ABSOLUTE != 0).then_some(absolute))
+        .with_principal((flags & HAS_PRINCIPAL != 0).then_some(principal), epoch);
+    let revision = revision(stored.get(INCARNATION.start..VERSION.end).ok_or(Damage)?)?;
+    let remaining = remaining(number::<8>(&stored, DEADLINE)?, left);
+    Ok(Some(Record::new(stored.slice(PAYLOAD..), meta, revision, remaining)))
+}
+
+/// A revision as the scripts return it: 16 bytes of incarnation, 8 of version.
+pub(crate) fn revision(bytes: &[u8]) -> Result<Revision, Damage> {
+    let incarnation = Incarnation::from_bytes(array(bytes, 0..16)?);
+    Ok(Revision::counted(incarnation, number::<8>(bytes, 16..24)?))
+}
+
+/// Never zero: the server has just shown that the record lives.
+fn remaining(deadline: u64, left: Left) -> Ttl {
+    let millis = match left {
+        _ if deadline >= FAR => return Ttl::NEVER,
+        Left::Now(now) => deadline.saturating_sub(now),
+        Left::Millis(millis) => millis,
+    };
+    std::time::Duration::from_millis(millis.max(1)).into()
+}
+
+fn array<const N: usize>(bytes: &[u8], range: Range<usize>) -> Result<[u8; N], Damage> {
+    bytes.get(range).and_then(|part| part.try_into().ok()).ok_or(Damage)
+}
+
+fn number<const N: usize>(bytes: &[u8], range: Range<usize>) -> Result<u64, Damage> {
+    let bytes: [u8; N] = array(bytes, range)?;
+    Ok(bytes.iter().fold(0, |number, byte| (number << 8) | u64::from(*byte)))
+}

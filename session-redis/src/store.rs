@@ -1,0 +1,438 @@
+//! The store.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use session_core::{
+    Capabilities, Cursor, Enumeration, Error, ErrorKind, Expected, Idempotency, Incarnation, Key,
+    Lease, Lineage, LockQueue, LockRequest, Locked, OpToken, Operation, PrincipalIndex, QueueError,
+    REMEMBERED_OPS, ReadOptions, Record, Result, Revision, SessionStore, SweepBudget, SweepReport,
+    Sweeping, Then, Ttl, Turn, Under, Write, instant_after,
+};
+use tokio::time::Instant;
+
+use crate::{
+    BACKEND, RedisConfig,
+    keys::Keys,
+    link::{Answer, Command, Link, Parts, Request, Script, Value},
+    record::{self, Damage, Left},
+    scripts::{Scripts, code},
+};
+
+/// The longest pause between two looks at a lock: messages about a release can be lost.
+const WAKE_STEP: Duration = Duration::from_millis(500);
+/// The limits of the random pauses where no messages come.
+const POLLS: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
+
+/// Keeps sessions in Redis or Valkey.
+///
+/// A clone is a handle to the same store, with the same connections.
+#[derive(Debug, Clone)]
+pub struct RedisStore(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    link: Link,
+    keys: Keys,
+    scripts: Scripts,
+    queue: LockQueue,
+    capabilities: Capabilities,
+}
+
+/// What a script or a command said, taken apart.
+struct Reply {
+    code: i64,
+    parts: Parts,
+    resent: bool,
+}
+
+impl RedisStore {
+    /// Connects with the settings of a URL.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) when the URL or the credentials are wrong,
+    /// [`Unavailable`](ErrorKind::Unavailable) or [`Timeout`](ErrorKind::Timeout) when no server
+    /// answers.
+    pub async fn open(url: &str) -> Result<Self> {
+        Self::connect(RedisConfig::new(url)).await
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn connect(config: RedisConfig) -> Result<Self> {
+        let keys = Keys::new(&config.prefix);
+        let queue = LockQueue::new(config.max_waiters);
+        let on_message = {
+            let (keys, queue) = (keys.clone(), queue.clone());
+            Arc::new(move |channel: &[u8]| {
+                keys.digest(channel).inspect(|digest| queue.wake(digest));
+            })
+        };
+        let link = Link::open(&config, on_message).await;
+        let link = link.map_err(|fault| fault.into_error(Operation::Open, false))?;
+        let scripts = Scripts::new(link.has_sharded_channels());
+        let capabilities = capabilities(&config);
+        Ok(Self(Arc::new(Inner { link, keys, scripts, queue, capabilities })))
+    }
+
+    fn check_size(&self, write: &Write, operation: Operation) -> Result<()> {
+        if write.payload.len() > self.0.capabilities.max_payload {
+            return Err(Error::new(ErrorKind::TooLarge, BACKEND, operation));
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, operation: Operation, request: Request) -> Result<Answer> {
+        let writes = !matches!(operation, Operation::Load | Operation::Ping);
+        self.0.link.ask(request).await.map_err(|fault| fault.into_error(operation, writes))
+    }
+
+    /// Runs a script on a key.
+    async fn run(
+        &self,
+        operation: Operation,
+        script: &Script,
+        key: &Key,
+        arguments: &[&[u8]],
+    ) -> Result<Reply> {
+        let name = self.0.keys.name(key);
+        let commands = vec![Command::script(script, &name, arguments)];
+        let request = Request { key: name, commands, replica: false };
+        let mut answer = self.ask(operation, request).await?;
+        let parts = answer.values.pop().and_then(Parts::of);
+        let mut parts = parts.ok_or_else(|| nonsense(operation))?;
+        let code = parts.number().ok_or_else(|| nonsense(operation))?;
+        Ok(Reply { code, parts, resent: answer.resent })
+    }
+
+    async fn try_lock(
+        &self,
+        key: &Key,
+        request: LockRequest,
+        wants: Duration,
+    ) -> Result<Result<Locked, Duration>> {
+        let operation = Operation::Lock;
+        let lease = Lease::new(request.op, request.lease);
+        let want = [
+            request.op.as_bytes().as_slice(),
+            &record::millis(request.lease.into()).to_be_bytes(),
+            &record::millis(wants.into()).to_be_bytes(),
+        ]
+        .concat();
+        let grant = Grant { store: self, key, lease: Some(lease) };
+        let reply = self.run(operation, &self.0.scripts.lock, key, &[&want]).await;
+        match reply {
+            Ok(mut reply) if reply.code == code::OK => {
+                let record = match reply.parts.bytes() {
+                    Some(value) => reply.record(operation, value)?,
+                    None => None,
+                };
+                Ok(Ok(Locked::new(grant.accept(), record)))
+            }
+            Ok(reply) => {
+                drop(grant.accept());
+                let error = reply.refusal(operation)?;
+                match error.kind() {
+                    ErrorKind::LockHeld => Ok(Err(error.retry_after().unwrap_or(WAKE_STEP))),
+                    _ => Err(error),
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn wait_for_lock(
+        &self,
+        key: &Key,
+        request: LockRequest,
+        turn: Turn,
+        deadline: Instant,
+    ) -> Result<Locked> {
+        let (mut subscription, mut wants) = (None, Duration::ZERO);
+        let mut most = POLLS.0;
+        loop {
+            let held = match self.try_lock(key, request, wants).await? {
+                Ok(locked) => return Ok(locked),
+                Err(held) => held,
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let error = Error::new(ErrorKind::LockTimeout, BACKEND, Operation::Lock);
+                return Err(error.with_retry_after(Some(held)));
+            }
+            if wants.is_zero() {
+                wants = WAKE_STEP * 2;
+                subscription = self.0.link.subscribe(self.0.keys.name(key)).await.ok();
+                continue;
+            }
+            let pause = match &subscription {
+                Some(_) => WAKE_STEP,
+                None => {
+                    most = (most * 2).min(POLLS.1);
+                    most.mul_f64(fastrand::f64())
+                }
+            };
+            let lapsed = held + Duration::from_millis(1);
+            turn.wait(pause.min(lapsed).min(left)).await;
+        }
+    }
+}
+
+/// A lock that is being asked for. When the caller goes away meanwhile, it is given back.
+struct Grant<'a> {
+    store: &'a RedisStore,
+    key: &'a Key,
+    lease: Option<Lease>,
+}
+
+impl Grant<'_> {
+    fn accept(mut self) -> Option<Lease> {
+        self.lease.take()
+    }
+}
+
+impl Drop for Grant<'_> {
+    fn drop(&mut self) {
+        let Some(lease) = self.lease.take() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let (store, key) = (self.store.clone(), self.key.clone());
+        runtime.spawn(async move {
+            // If this fails, the lease lapses.
+            drop(store.release(&key, &lease).await);
+        });
+    }
+}
+
+impl Reply {
+    /// The error of a refusal.
+    fn refusal(mut self, operation: Operation) -> Result<Error> {
+        let kind = match self.code {
+            code::NOT_FOUND => ErrorKind::NotFound,
+            code::CONFLICT => ErrorKind::Conflict,
+            code::HELD => ErrorKind::LockHeld,
+            code::LOST => ErrorKind::LockLost,
+            code::EXISTS => ErrorKind::AlreadyExists,
+            code::CORRUPT => return Err(corrupt(operation)),
+            _ => return Err(nonsense(operation)),
+        };
+        let mut error = Error::new(kind, BACKEND, operation);
+        if kind == ErrorKind::LockHeld {
+            let millis = self.parts.number().and_then(|millis| u64::try_from(millis).ok());
+            error = error.with_retry_after(millis.map(Duration::from_millis));
+        }
+        if let (ErrorKind::Conflict, Some(value)) = (kind, self.parts.bytes()) {
+            error = error.with_current(self.record(operation, value).unwrap_or_default());
+        }
+        Ok(if self.resent { error.with_maybe_applied() } else { error })
+    }
+
+    /// The record in a value that is followed by the server's time.
+    fn record(&mut self, operation: Operation, value: Vec<u8>) -> Result<Option<Record>> {
+        let now = self.parts.number().and_then(|now| u64::try_from(now).ok());
+        let now = now.ok_or_else(|| nonsense(operation))?;
+        record::decode(value, Left::Now(now)).map_err(|Damage| corrupt(operation))
+    }
+
+    fn done(self, operation: Operation) -> Result<()> {
+        if self.code == code::OK { Ok(()) } else { Err(self.refusal(operation)?) }
+    }
+
+    fn revision(mut self, operation: Operation) -> Result<Revision> {
+        if self.code != code::OK {
+            return Err(self.refusal(operation)?);
+        }
+        let revision = self.parts.bytes().and_then(|bytes| record::revision(&bytes).ok());
+        revision.ok_or_else(|| nonsense(operation))
+    }
+}
+
+fn nonsense(operation: Operation) -> Error {
+    Error::new(ErrorKind::Backend, BACKEND, operation).with_detail("the reply makes no sense")
+}
+
+fn corrupt(operation: Operation) -> Error {
+    Error::new(ErrorKind::Corrupt, BACKEND, operation)
+        .with_detail("what is stored is damaged or not a session")
+}
+
+/// The name of an expectation, the revision and the lease in it, as the scripts read them.
+fn expectation(expected: Expected<'_>, operation: Operation) -> Result<Vec<u8>> {
+    let none = OpToken::from_bytes([0; 16]);
+    let (mode, revision, token, then) = match expected {
+        Expected::Any => (b'a', [0; 24], none, Then::Release),
+        Expected::Incarnation(incarnation) => {
+            (b'i', revision_bytes(Revision::counted(incarnation, 0)), none, Then::Release)
+        }
+        Expected::Revision(revision) => (b'r', revision_bytes(revision), none, Then::Release),
+        Expected::Lease { lease, revision, then } => {
+            (b'l', revision_bytes(revision), lease.token(), then)
+        }
+        _ => return Err(Error::new(ErrorKind::Unsupported, BACKEND, operation)),
+    };
+    Ok([&[mode], &revision[..], token.as_bytes(), &[then_byte(then)]].concat())
+}
+
+const fn then_byte(then: Then) -> u8 {
+    if matches!(then, Then::Keep) { b'k' } else { b'r' }
+}
+
+fn revision_bytes(revision: Revision) -> [u8; 24] {
+    let mut bytes = [0; 24];
+    let (incarnation, version) = bytes.split_at_mut(16);
+    incarnation.copy_from_slice(revision.incarnation().as_bytes());
+    let counted = u64::try_from(revision.version()).unwrap_or(u64::MAX);
+    version.copy_from_slice(&counted.to_be_bytes());
+    bytes
+}
+
+fn capabilities(config: &RedisConfig) -> Capabilities {
+    let mut capabilities = Capabilities::new(BACKEND);
+    capabilities.max_payload = config.max_payload;
+    capabilities.max_waiters = config.max_waiters;
+    capabilities.idempotency = Idempotency::Window(REMEMBERED_OPS);
+    capabilities.wake_step = WAKE_STEP;
+    capabilities.takeover_time = Duration::from_millis(2);
+    capabilities.sweeping = Sweeping::ByServer;
+    capabilities.survives_restart = false;
+    capabilities.survives_failover = false;
+    capabilities
+}
+
+#[async_trait]
+impl SessionStore for RedisStore {
+    async fn create(
+        &self,
+        key: &Key,
+        write: Write,
+        op: OpToken,
+        under: Option<Under<'_>>,
+    ) -> Result<Revision> {
+        let operation = Operation::Create;
+        self.check_size(&write, operation)?;
+        let incarnation = Incarnation::generate()?;
+        let none = OpToken::from_bytes([0; 16]);
+        let lease = under.as_ref().map_or(none, |under| under.lease.token());
+        let then = under.as_ref().map_or(Then::Release, |under| under.then);
+        let want = [
+            op.as_bytes().as_slice(),
+            incarnation.as_bytes(),
+            &record::millis(write.ttl).to_be_bytes(),
+            &record::absolute(&write.meta).to_be_bytes(),
+            lease.as_bytes(),
+            &[then_byte(then)],
+        ]
+        .concat();
+        let block = record::block(&write);
+        let reply = self.run(operation, &self.0.scripts.create, key, &[&want, &block]).await?;
+        reply.revision(operation)
+    }
+
+    async fn load(&self, key: &Key, options: ReadOptions) -> Result<Option<Record>> {
+        let operation = Operation::Load;
+        let name = self.0.keys.name(key);
+        let commands = vec![Command::new("GET", &[&name]), Command::new("PTTL", &[&name])];
+        let replica = !options.max_staleness.is_zero();
+        let answer = self.ask(operation, Request { key: name, commands, replica }).await?;
+        let mut values = answer.values.into_iter();
+        let (value, left) = match (values.next(), values.next()) {
+            (Some(Value::Nil), _) => return Ok(None),
+            (Some(Value::BulkString(value)), Some(Value::Int(left))) => (value, left),
+            _ => return Err(nonsense(operation)),
+        };
+        let left = Left::Millis(u64::try_from(left).unwrap_or_default());
+        record::decode(value, left).map_err(|Damage| corrupt(operation))
+    }
+
+    async fn save(
+        &self,
+        key: &Key,
+        write: Write,
+        expected: Expected<'_>,
+        op: OpToken,
+    ) -> Result<Revision> {
+        let operation = Operation::Save;
+        self.check_size(&write, operation)?;
+        let restart = match write.lineage {
+            Lineage::Restart => *Incarnation::generate()?.as_bytes(),
+            _ => [0; 16],
+        };
+        let want = [
+            op.as_bytes().as_slice(),
+            &expectation(expected, operation)?,
+            &restart,
+            &record::millis(write.ttl).to_be_bytes(),
+            &record::absolute(&write.meta).to_be_bytes(),
+        ]
+        .concat();
+        let block = record::block(&write);
+        let reply = self.run(operation, &self.0.scripts.save, key, &[&want, &block]).await?;
+        reply.revision(operation)
+    }
+
+    async fn touch(
+        &self,
+        key: &Key,
+        ttl: Ttl,
+        incarnation: Incarnation,
+        _op: OpToken,
+    ) -> Result<()> {
+        let want = [incarnation.as_bytes().as_slice(), &record::millis(ttl).to_be_bytes()].concat();
+        let reply = self.run(Operation::Touch, &self.0.scripts.touch, key, &[&want]).await?;
+        reply.done(Operation::Touch)
+    }
+
+    async fn delete(&self, key: &Key, expected: Expected<'_>, _op: OpToken) -> Result<()> {
+        let operation = Operation::Delete;
+        let want = expectation(expected, operation)?;
+        let reply = self.run(operation, &self.0.scripts.delete, key, &[&want]).await?;
+        reply.done(operation)
+    }
+
+    async fn lock(&self, key: &Key, request: LockRequest) -> Result<Locked> {
+        let refuse = |kind| Error::new(kind, BACKEND, Operation::Lock);
+        let deadline = instant_after(request.wait);
+        match self.0.queue.enter(key.digest(), deadline).await {
+            Ok(turn) => self.wait_for_lock(key, request, turn, deadline).await,
+            Err(QueueError::Full) => Err(refuse(ErrorKind::TooManyWaiters)),
+            Err(_) => Err(refuse(ErrorKind::LockTimeout)),
+        }
+    }
+
+    async fn renew(&self, key: &Key, lease: &Lease, duration: Duration) -> Result<()> {
+        let duration = record::millis(duration.into()).to_be_bytes();
+        let want = [lease.token().as_bytes().as_slice(), &duration].concat();
+        let reply = self.run(Operation::Renew, &self.0.scripts.renew, key, &[&want]).await?;
+        reply.done(Operation::Renew)
+    }
+
+    async fn release(&self, key: &Key, lease: &Lease) -> Result<()> {
+        let token = lease.token();
+        let arguments: [&[u8]; 1] = [token.as_bytes()];
+        let reply = self.run(Operation::Release, &self.0.scripts.release, key, &arguments).await?;
+        reply.done(Operation::Release)
+    }
+
+    async fn sweep(&self, _cursor: Option<&Cursor>, _budget: SweepBudget) -> Result<SweepReport> {
+        Ok(SweepReport::default())
+    }
+
+    async fn ping(&self) -> Result<()> {
+        let request =
+            Request { key: Vec::new(), commands: vec![Command::new("PING", &[])], replica: false };
+        self.ask(Operation::Ping, request).await.map(drop)
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.0.capabilities
+    }
+
+    fn principal_index(&self) -> Option<&dyn PrincipalIndex> {
+        None
+    }
+
+    fn enumeration(&self) -> Option<&dyn Enumeration> {
+        None
+    }
+}

@@ -110,10 +110,11 @@ impl Link {
         let mut values = Vec::new();
         for command in &request.commands {
             let mut connection = self.connection.clone();
-            let value = match connection.send_packed_command(&command.cmd).await {
+            let value = connection.send_packed_command(&command.cmd).await;
+            let value = match value.and_then(Value::extract_error) {
                 Err(error) if error.code() == Some("NOSCRIPT") => {
                     let cmd = command.with_text().ok_or(error)?;
-                    connection.send_packed_command(&cmd).await?
+                    connection.send_packed_command(&cmd).await?.extract_error()?
                 }
                 value => value?,
             };

@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+mod clock;
 mod config;
 mod keys;
 mod link;
 mod record;
 mod scripts;
 mod store;
+mod wait;
 
 pub use config::RedisConfig;
 pub use store::RedisStore;

@@ -1,7 +1,7 @@
 //! What is stored under a key: a header of fixed length, which the scripts read and write, and a
 //! block that only this program makes, which holds the payload. See `docs/formats/redis.md`.
 
-use std::ops::Range;
+use std::{ops::Range, time::Duration};
 
 use bytes::Bytes;
 use session_core::{Incarnation, Meta, PrincipalDigest, Record, Revision, Timestamp, Ttl, Write};
@@ -70,17 +70,8 @@ pub(crate) fn millis(ttl: Ttl) -> u64 {
     millis.min(FAR)
 }
 
-/// By what the remaining life is measured.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Left {
-    /// The server's time when it read the record.
-    Now(u64),
-    /// What the server says of the key, in milliseconds.
-    Millis(u64),
-}
-
-/// The record in a stored value, or `None` where there is only a lock.
-pub(crate) fn decode(value: Vec<u8>, left: Left) -> Result<Option<Record>, Damage> {
+/// The record in a stored value, or `None` where there is only a lock. `now` is the server's time.
+pub(crate) fn decode(value: Vec<u8>, now: u64) -> Result<Option<Record>, Damage> {
     let stored = Bytes::from(value);
     match stored.get(MAGIC) {
         Some(magic) if magic == RECORD => {}
@@ -100,7 +91,7 @@ pub(crate) fn decode(value: Vec<u8>, left: Left) -> Result<Option<Record>, Damag
         .with_absolute_deadline((flags & HAS_ABSOLUTE != 0).then_some(absolute))
         .with_principal((flags & HAS_PRINCIPAL != 0).then_some(principal), epoch);
     let revision = revision(stored.get(INCARNATION.start..VERSION.end).ok_or(Damage)?)?;
-    let remaining = remaining(number::<8>(&stored, DEADLINE)?, left);
+    let remaining = remaining(number::<8>(&stored, DEADLINE)?, now);
     Ok(Some(Record::new(stored.slice(PAYLOAD..), meta, revision, remaining)))
 }
 
@@ -110,14 +101,19 @@ pub(crate) fn revision(bytes: &[u8]) -> Result<Revision, Damage> {
     Ok(Revision::counted(incarnation, number::<8>(bytes, 16..24)?))
 }
 
+/// The server's time, from what it says of the remaining life of a key in milliseconds; `None`
+/// where the record has no end, and its life tells nothing.
+pub(crate) fn now_by(value: &[u8], left: u64) -> Option<u64> {
+    let deadline = number::<8>(value, DEADLINE).ok().filter(|deadline| *deadline < FAR)?;
+    value.starts_with(RECORD).then(|| deadline.saturating_sub(left))
+}
+
 /// Never zero: the server has just shown that the record lives.
-fn remaining(deadline: u64, left: Left) -> Ttl {
-    let millis = match left {
-        _ if deadline >= FAR => return Ttl::NEVER,
-        Left::Now(now) => deadline.saturating_sub(now),
-        Left::Millis(millis) => millis,
-    };
-    std::time::Duration::from_millis(millis.max(1)).into()
+fn remaining(deadline: u64, now: u64) -> Ttl {
+    if deadline >= FAR {
+        return Ttl::NEVER;
+    }
+    Duration::from_millis(deadline.saturating_sub(now).max(1)).into()
 }
 
 fn array<const N: usize>(bytes: &[u8], range: Range<usize>) -> Result<[u8; N], Damage> {

@@ -5,37 +5,35 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use session_core::{
     Capabilities, Cursor, Enumeration, Error, ErrorKind, Expected, Idempotency, Incarnation, Key,
-    Lease, Lineage, LockQueue, LockRequest, Locked, OpToken, Operation, PrincipalIndex, QueueError,
+    Lease, Lineage, LockQueue, LockRequest, Locked, OpToken, Operation, PrincipalIndex,
     REMEMBERED_OPS, ReadOptions, Record, Result, Revision, SessionStore, SweepBudget, SweepReport,
-    Sweeping, Then, Ttl, Turn, Under, Write, instant_after,
+    Sweeping, Then, Ttl, Under, Write,
 };
-use tokio::time::Instant;
 
 use crate::{
     BACKEND, RedisConfig,
+    clock::ServerClock,
     keys::Keys,
     link::{Answer, Command, Link, Parts, Request, Script, Value},
-    record::{self, Damage, Left},
+    record::{self, Damage},
     scripts::{Scripts, code},
+    wait::{self, WAKE_STEP, Watched},
 };
-
-/// The longest pause between two looks at a lock: messages about a release can be lost.
-const WAKE_STEP: Duration = Duration::from_millis(500);
-/// The limits of the random pauses where no messages come.
-const POLLS: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
 
 /// Keeps sessions in Redis or Valkey.
 ///
 /// A clone is a handle to the same store, with the same connections.
 #[derive(Debug, Clone)]
-pub struct RedisStore(Arc<Inner>);
+pub struct RedisStore(pub(crate) Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
-    link: Link,
-    keys: Keys,
+pub(crate) struct Inner {
+    pub(crate) link: Link,
+    pub(crate) keys: Keys,
+    clock: ServerClock,
     scripts: Scripts,
-    queue: LockQueue,
+    pub(crate) queue: LockQueue,
+    pub(crate) watched: Watched,
     capabilities: Capabilities,
 }
 
@@ -73,8 +71,9 @@ impl RedisStore {
         let link = Link::open(&config, on_message).await;
         let link = link.map_err(|fault| fault.into_error(Operation::Open, false))?;
         let scripts = Scripts::new(link.has_sharded_channels());
-        let capabilities = capabilities(&config);
-        Ok(Self(Arc::new(Inner { link, keys, scripts, queue, capabilities })))
+        let watched = Watched::default();
+        let (capabilities, clock) = (capabilities(&config), ServerClock::new());
+        Ok(Self(Arc::new(Inner { link, keys, clock, scripts, queue, watched, capabilities })))
     }
 
     fn check_size(&self, write: &Write, operation: Operation) -> Result<()> {
@@ -107,7 +106,20 @@ impl RedisStore {
         Ok(Reply { code, parts, resent: answer.resent })
     }
 
-    async fn try_lock(
+    /// What the remaining life of a key says of the server's time. A key that expired just after
+    /// it was read has none left.
+    fn learn(&self, value: &[u8], left: Value) -> Option<u64> {
+        let Value::Int(left) = left else { return None };
+        let now = record::now_by(value, u64::try_from(left).unwrap_or_default())?;
+        if left > 0 {
+            self.0.clock.learn(now);
+        }
+        Some(now)
+    }
+
+    /// Asks once for the lock; without a grant says how long the present lease still lasts.
+    /// `wants`: for how long the caller wants to be told of a release.
+    pub(crate) async fn try_lock(
         &self,
         key: &Key,
         request: LockRequest,
@@ -132,7 +144,7 @@ impl RedisStore {
                 Ok(Ok(Locked::new(grant.accept(), record)))
             }
             Ok(reply) => {
-                drop(grant.accept());
+                grant.accept();
                 let error = reply.refusal(operation)?;
                 match error.kind() {
                     ErrorKind::LockHeld => Ok(Err(error.retry_after().unwrap_or(WAKE_STEP))),
@@ -140,42 +152,6 @@ impl RedisStore {
                 }
             }
             Err(error) => Err(error),
-        }
-    }
-
-    async fn wait_for_lock(
-        &self,
-        key: &Key,
-        request: LockRequest,
-        turn: Turn,
-        deadline: Instant,
-    ) -> Result<Locked> {
-        let (mut subscription, mut wants) = (None, Duration::ZERO);
-        let mut most = POLLS.0;
-        loop {
-            let held = match self.try_lock(key, request, wants).await? {
-                Ok(locked) => return Ok(locked),
-                Err(held) => held,
-            };
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                let error = Error::new(ErrorKind::LockTimeout, BACKEND, Operation::Lock);
-                return Err(error.with_retry_after(Some(held)));
-            }
-            if wants.is_zero() {
-                wants = WAKE_STEP * 2;
-                subscription = self.0.link.subscribe(self.0.keys.name(key)).await.ok();
-                continue;
-            }
-            let pause = match &subscription {
-                Some(_) => WAKE_STEP,
-                None => {
-                    most = (most * 2).min(POLLS.1);
-                    most.mul_f64(fastrand::f64())
-                }
-            };
-            let lapsed = held + Duration::from_millis(1);
-            turn.wait(pause.min(lapsed).min(left)).await;
         }
     }
 }
@@ -232,7 +208,7 @@ impl Reply {
     fn record(&mut self, operation: Operation, value: Vec<u8>) -> Result<Option<Record>> {
         let now = self.parts.number().and_then(|now| u64::try_from(now).ok());
         let now = now.ok_or_else(|| nonsense(operation))?;
-        record::decode(value, Left::Now(now)).map_err(|Damage| corrupt(operation))
+        record::decode(value, now).map_err(|Damage| corrupt(operation))
     }
 
     fn done(self, operation: Operation) -> Result<()> {
@@ -332,17 +308,21 @@ impl SessionStore for RedisStore {
     async fn load(&self, key: &Key, options: ReadOptions) -> Result<Option<Record>> {
         let operation = Operation::Load;
         let name = self.0.keys.name(key);
-        let commands = vec![Command::new("GET", &[&name]), Command::new("PTTL", &[&name])];
         let replica = !options.max_staleness.is_zero();
+        let now = self.0.clock.now().filter(|_| !replica);
+        let mut commands = vec![Command::new("GET", &[&name])];
+        if now.is_none() {
+            commands.push(Command::new("PTTL", &[&name]));
+        }
         let answer = self.ask(operation, Request { key: name, commands, replica }).await?;
         let mut values = answer.values.into_iter();
-        let (value, left) = match (values.next(), values.next()) {
-            (Some(Value::Nil), _) => return Ok(None),
-            (Some(Value::BulkString(value)), Some(Value::Int(left))) => (value, left),
+        let value = match values.next() {
+            Some(Value::Nil) => return Ok(None),
+            Some(Value::BulkString(value)) => value,
             _ => return Err(nonsense(operation)),
         };
-        let left = Left::Millis(u64::try_from(left).unwrap_or_default());
-        record::decode(value, left).map_err(|Damage| corrupt(operation))
+        let now = now.or_else(|| self.learn(&value, values.next()?)).unwrap_or_default();
+        record::decode(value, now).map_err(|Damage| corrupt(operation))
     }
 
     async fn save(
@@ -368,7 +348,9 @@ impl SessionStore for RedisStore {
         .concat();
         let block = record::block(&write);
         let reply = self.run(operation, &self.0.scripts.save, key, &[&want, &block]).await?;
-        reply.revision(operation)
+        let revision = reply.revision(operation)?;
+        wait::freed(self, key);
+        Ok(revision)
     }
 
     async fn touch(
@@ -387,17 +369,13 @@ impl SessionStore for RedisStore {
         let operation = Operation::Delete;
         let want = expectation(expected, operation)?;
         let reply = self.run(operation, &self.0.scripts.delete, key, &[&want]).await?;
-        reply.done(operation)
+        reply.done(operation)?;
+        wait::freed(self, key);
+        Ok(())
     }
 
     async fn lock(&self, key: &Key, request: LockRequest) -> Result<Locked> {
-        let refuse = |kind| Error::new(kind, BACKEND, Operation::Lock);
-        let deadline = instant_after(request.wait);
-        match self.0.queue.enter(key.digest(), deadline).await {
-            Ok(turn) => self.wait_for_lock(key, request, turn, deadline).await,
-            Err(QueueError::Full) => Err(refuse(ErrorKind::TooManyWaiters)),
-            Err(_) => Err(refuse(ErrorKind::LockTimeout)),
-        }
+        wait::lock(self, key, request).await
     }
 
     async fn renew(&self, key: &Key, lease: &Lease, duration: Duration) -> Result<()> {
@@ -411,7 +389,9 @@ impl SessionStore for RedisStore {
         let token = lease.token();
         let arguments: [&[u8]; 1] = [token.as_bytes()];
         let reply = self.run(Operation::Release, &self.0.scripts.release, key, &arguments).await?;
-        reply.done(Operation::Release)
+        reply.done(Operation::Release)?;
+        wait::freed(self, key);
+        Ok(())
     }
 
     async fn sweep(&self, _cursor: Option<&Cursor>, _budget: SweepBudget) -> Result<SweepReport> {

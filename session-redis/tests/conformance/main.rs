@@ -1,13 +1,26 @@
-//! The Redis store keeps the contract.
+//! The Redis store keeps the contract, on five real servers.
 
-mod server;
+mod lane;
+mod monitor;
 
 use std::process::ExitCode;
 
 use session_conformance::Suite;
 
-use crate::server::Server;
+use crate::lane::{Kind, Lane};
 
 fn main() -> ExitCode {
-    Suite::new().backend(Server::new("redis", "redis://127.0.0.1:16379")).run()
+    [
+        ("redis", Kind::Redis),
+        ("valkey", Kind::Valkey),
+        ("redis-tls", Kind::Tls),
+        ("redis-sentinel", Kind::Sentinel),
+        ("valkey-cluster", Kind::Cluster),
+    ]
+    .into_iter()
+    .fold(Suite::new(), |suite, (name, kind)| match kind.missing() {
+        None => suite.backend(Lane::new(name, kind)),
+        Some(reason) => suite.missing(name, reason),
+    })
+    .run()
 }

@@ -1,0 +1,76 @@
+//! What the server's clock shows, as far as it is known here.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+/// How long a reading of the server's clock is carried on by this machine's.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// The server's clock as it was read last, carried on from there.
+///
+/// It tells how long a record still lives, which decides when it is touched. Whether a record
+/// lives at all is for the server to say, by its own clock. The estimate is late by what the
+/// reply took to come, and by a step of the server's clock for at most [`FRESH`].
+#[derive(Debug)]
+pub(crate) struct ServerClock {
+    started: Instant,
+    /// The server's time in milliseconds when `started` was.
+    origin: AtomicU64,
+    /// When the server is to be asked again, in milliseconds since `started`.
+    stale_at: AtomicU64,
+}
+
+impl ServerClock {
+    pub(crate) fn new() -> Self {
+        Self { started: Instant::now(), origin: AtomicU64::new(0), stale_at: AtomicU64::new(0) }
+    }
+
+    /// The server's time, or `None` when the caller should find it out.
+    pub(crate) fn now(&self) -> Option<u64> {
+        let elapsed = self.elapsed();
+        let stale_at = self.stale_at.load(Ordering::Acquire);
+        (elapsed < stale_at).then(|| self.origin.load(Ordering::Acquire).saturating_add(elapsed))
+    }
+
+    /// Notes the server's time that a reply has just brought.
+    pub(crate) fn learn(&self, now: u64) {
+        let elapsed = self.elapsed();
+        self.origin.store(now.saturating_sub(elapsed), Ordering::Release);
+        self.stale_at.store(elapsed.saturating_add(millis(FRESH)), Ordering::Release);
+    }
+
+    fn elapsed(&self) -> u64 {
+        millis(self.started.elapsed())
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_is_carried_on_until_it_is_stale() {
+        let clock = ServerClock::new();
+        assert_eq!(clock.now(), None);
+        clock.learn(1_000_000);
+        let now = clock.now().unwrap();
+        assert!((1_000_000..1_001_000).contains(&now), "{now}");
+        clock.stale_at.store(0, Ordering::Release);
+        assert_eq!(clock.now(), None);
+    }
+
+    #[test]
+    fn a_later_reading_counts_also_when_the_server_was_set_back() {
+        let clock = ServerClock::new();
+        clock.learn(1_000_000);
+        clock.learn(500_000);
+        let now = clock.now().unwrap();
+        assert!((500_000..501_000).contains(&now), "{now}");
+    }
+}

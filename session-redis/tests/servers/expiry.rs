@@ -1,0 +1,119 @@
+//! Deadlines, by the server's clock.
+
+use std::time::Duration;
+
+use session_core::{
+    ErrorKind, Expected, Lease, Meta, SessionStore, Then, Timestamp, Ttl, Under, Write,
+};
+use test_servers::TestResult;
+
+use crate::support::{HOUR, World, create, eventually, load, new_key, op, request};
+
+const BRIEF: Duration = Duration::from_millis(400);
+
+/// Case E10, in real time.
+pub(crate) async fn no_save_and_no_touch_passes_the_absolute_deadline() -> TestResult {
+    let World { server, store } = World::start().await?;
+    let seconds: u64 = server.command(&["TIME"]).await?.lines().next().unwrap().parse()?;
+    let absolute = Timestamp::from_millis((seconds + 1) * 1_000).after(BRIEF);
+    let meta = Meta::new().with_absolute_deadline(Some(absolute));
+    let write = || Write::new("x", HOUR).with_meta(meta);
+    let [created, saved, touched] = [new_key(), new_key(), new_key()];
+    for key in [&created, &saved, &touched] {
+        let revision = store.create(key, write(), op(), None).await?;
+        if *key == saved {
+            store.save(key, write(), Expected::Revision(revision), op()).await?;
+        }
+        if *key == touched {
+            store.touch(key, HOUR.into(), revision.incarnation(), op()).await?;
+        }
+        let left = load(&store, key).await?.unwrap().remaining;
+        assert!(left <= Duration::from_secs(3).into(), "{left:?}");
+    }
+    for key in [&created, &saved, &touched] {
+        eventually("the absolute end", async || load(&store, key).await.unwrap().is_none()).await;
+    }
+    assert_eq!(server.command(&["DBSIZE"]).await?, "0");
+    Ok(())
+}
+
+/// Everything that may be done to a key, in every order of three.
+pub(crate) async fn no_key_is_ever_without_an_expiry() -> TestResult {
+    let World { server, store } = World::start().await?;
+    for steps in 0..STEPS.pow(3) {
+        let key = new_key();
+        let mut lease = None;
+        for step in [steps % STEPS, steps / STEPS % STEPS, steps / STEPS / STEPS] {
+            do_step(step, &store, &key, &mut lease).await;
+            for name in server.command(&["KEYS", "*"]).await?.lines().filter(|n| !n.is_empty()) {
+                let left: i64 = server.command(&["PTTL", name]).await?.parse()?;
+                assert!(left != -1, "steps {steps}: a key without an expiry");
+            }
+        }
+        store.delete(&key, Expected::Any, op()).await?;
+    }
+    assert_eq!(server.command(&["DBSIZE"]).await?, "0");
+    Ok(())
+}
+
+const STEPS: u32 = 8;
+
+/// What is refused is of no interest here.
+async fn do_step(
+    step: u32,
+    store: &session_redis::RedisStore,
+    key: &session_core::Key,
+    lease: &mut Option<Lease>,
+) {
+    let revision = load(store, key).await.unwrap().map(|record| record.revision);
+    let write = Write::new("x", if step == 0 { Ttl::NEVER } else { HOUR.into() });
+    let refused = match (step, revision, lease.as_ref()) {
+        (0 | 1, None, None) => store.create(key, write, op(), None).await.err(),
+        (0 | 1, None, Some(lease)) => {
+            store.create(key, write, op(), Some(Under::new(lease, Then::Keep))).await.err()
+        }
+        (0 | 1, Some(revision), None) => {
+            store.save(key, write, Expected::Revision(revision), op()).await.err()
+        }
+        (0 | 1, Some(revision), Some(lease)) => {
+            let expected = Expected::Lease { lease, revision, then: Then::Keep };
+            store.save(key, write, expected, op()).await.err()
+        }
+        (2, Some(revision), _) => {
+            store.touch(key, Ttl::NEVER, revision.incarnation(), op()).await.err()
+        }
+        (3, ..) => match store.lock(key, request(Duration::ZERO)).await {
+            Ok(locked) => {
+                *lease = locked.lease;
+                None
+            }
+            Err(error) => Some(error),
+        },
+        (4, _, Some(lease)) => store.renew(key, lease, HOUR).await.err(),
+        (5, _, Some(lease)) => store.release(key, lease).await.err(),
+        (6, Some(revision), Some(lease)) => {
+            let expected = Expected::Lease { lease, revision, then: Then::Keep };
+            store.delete(key, expected, op()).await.err()
+        }
+        (7, Some(revision), Some(lease)) => {
+            let expected = Expected::Lease { lease, revision, then: Then::Keep };
+            store.save(key, Write::new("x", Ttl::ZERO), expected, op()).await.err()
+        }
+        _ => None,
+    };
+    assert!(refused.is_none_or(|error| error.kind() != ErrorKind::Backend));
+}
+
+pub(crate) async fn a_record_without_an_end_says_so() -> TestResult {
+    let World { store, .. } = World::start().await?;
+    let key = new_key();
+    let revision = create(&store, &key, b"x").await;
+    let write = Write::new("x", Ttl::NEVER);
+    store.save(&key, write, Expected::Revision(revision), op()).await?;
+    for _ in 0..2 {
+        assert_eq!(load(&store, &key).await?.unwrap().remaining, Ttl::NEVER);
+    }
+    let locked = store.lock(&key, request(Duration::ZERO)).await?;
+    assert_eq!(locked.record.unwrap().remaining, Ttl::NEVER);
+    Ok(())
+}

@@ -1,0 +1,47 @@
+//! What the store does with a real server, beyond the contract.
+
+mod counts;
+mod expiry;
+mod memory;
+mod rights;
+mod support;
+mod waiting;
+
+use std::process::ExitCode;
+
+use test_servers::{redis::Flavor, trial};
+
+/// Tests that need redis-server.
+macro_rules! trials {
+    ($($module:ident: $($name:ident)*;)*) => {
+        vec![$($(trial(
+            concat!(stringify!($module), "::", stringify!($name)),
+            &["redis"],
+            Flavor::Redis.missing(),
+            $module::$name,
+        )),*),*]
+    };
+}
+
+fn main() -> ExitCode {
+    let trials = trials! {
+        counts: a_read_is_one_round_trip
+                an_unlocked_change_is_two
+                a_locked_cycle_is_two
+                a_touch_is_one
+                an_untouched_session_costs_nothing
+                a_session_that_is_only_read_costs_its_read;
+        expiry: no_save_and_no_touch_passes_the_absolute_deadline
+                no_key_is_ever_without_an_expiry
+                a_record_without_an_end_says_so;
+        memory: a_full_server_refuses_saves_and_nothing_else
+                an_evicted_session_is_absent;
+        rights: without_channels_waiters_poll
+                a_wrong_password_is_told_and_not_repeated;
+        waiting: a_waiter_is_woken_by_the_release
+                 a_waiter_is_woken_by_a_commit_and_by_a_log_out
+                 waiters_leave_no_channel_behind
+                 nobody_waits_nobody_is_told;
+    };
+    libtest_mimic::run(&libtest_mimic::Arguments::from_args(), trials).exit_code()
+}

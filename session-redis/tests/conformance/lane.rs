@@ -28,7 +28,7 @@ pub(crate) enum Kind {
 /// The user of the lane with TLS may do what the documentation says, and nothing else.
 const RULES: &str = "~conf* &conf* -@all +get +pttl +evalsha +eval +set +setrange +getrange \
                      +pexpire +pexpireat +unlink +time +publish +subscribe +unsubscribe +ping \
-                     +info +client|setname +client|setinfo +hello";
+                     +info +client|setname +hello";
 
 impl Kind {
     fn options(self) -> Options {

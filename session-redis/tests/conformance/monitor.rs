@@ -42,8 +42,7 @@ impl Monitors {
         let mut servers = Vec::new();
         for client in clients {
             let seen = Arc::new(Seen::default());
-            let mut monitor = client.get_async_monitor().await?;
-            monitor.monitor().await?;
+            let monitor = client.get_async_monitor().await?;
             let watched = Arc::clone(&seen);
             tokio::spawn(async move { watched.follow(monitor).await });
             servers.push((client.get_multiplexed_async_connection().await?, seen));

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use session_core::{Session, SessionManager};
+use session_core::{KeyHasher, Session, SessionManager, SessionStore};
 use test_servers::{TestResult, redis::Traffic};
 
-use crate::support::{SOON, World};
+use crate::support::{SOON, World, load, op};
 
 /// A session that exists, on a server that counts.
 struct Counted {
@@ -26,13 +26,16 @@ impl Counted {
             panic!("a new session has an id");
         };
         let counted = Self { world, sessions, id };
+        let key = KeyHasher::plain().key(&counted.id);
         // The server learns the scripts, and its clock is read.
         let warm = counted.session();
         let mut locked = warm.lock(SOON).await.unwrap();
         locked.insert("n", 2).unwrap();
         locked.commit().await.unwrap();
         warm.update(|data| data.insert("n", 3)).await.unwrap();
-        counted.session().get::<u32>("n").await.unwrap();
+        let record = load(&counted.world.store, &key).await.unwrap().unwrap();
+        let incarnation = record.revision.incarnation();
+        counted.world.store.touch(&key, SOON.into(), incarnation, op()).await.unwrap();
         Ok(counted)
     }
 

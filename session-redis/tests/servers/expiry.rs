@@ -105,7 +105,7 @@ async fn do_step(
 }
 
 pub(crate) async fn a_record_without_an_end_says_so() -> TestResult {
-    let World { store, .. } = World::start().await?;
+    let World { server: _server, store } = World::start().await?;
     let key = new_key();
     let revision = create(&store, &key, b"x").await;
     let write = Write::new("x", Ttl::NEVER);

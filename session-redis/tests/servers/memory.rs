@@ -37,7 +37,7 @@ pub(crate) async fn a_full_server_refuses_saves_and_nothing_else() -> TestResult
 /// Case Z12.
 pub(crate) async fn an_evicted_session_is_absent() -> TestResult {
     let options = Options::redis().max_memory("3mb", "allkeys-lru");
-    let World { store, .. } = World::with(&options).await?;
+    let World { server: _server, store } = World::with(&options).await?;
     let mut keys = Vec::new();
     for _ in 0..300 {
         let key = new_key();

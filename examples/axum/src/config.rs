@@ -4,6 +4,7 @@ use std::{env, fmt, sync::Arc};
 
 use session_core::{MemoryStore, Result as SessionResult, SessionStore};
 use session_files::{FilesConfig, FilesStore, FilesStoreBuilder};
+use session_redis::{RedisConfig, RedisStore};
 
 /// Where sessions are kept when `SESSION_STORE` is not set, relative to the working directory.
 const DEFAULT_DIRECTORY: &str = ".sessions";
@@ -19,6 +20,7 @@ pub(crate) struct Config {
 pub(crate) enum Location {
     Default,
     Files(String),
+    Redis(String),
     Memory,
 }
 
@@ -50,10 +52,15 @@ impl Config {
 impl Location {
     fn parse(url: Option<String>) -> Result<Self, ConfigError> {
         let Some(url) = url else { return Ok(Self::Default) };
-        match url.split_once(':') {
-            Some(("memory", "")) => Ok(Self::Memory),
-            Some(("files", _)) => Ok(Self::Files(url)),
-            _ => Err(ConfigError("SESSION_STORE must be files:///DIRECTORY or memory:".to_owned())),
+        match url.split_once(':').map_or("", |(scheme, _)| scheme) {
+            "memory" if url == "memory:" => Ok(Self::Memory),
+            scheme if FilesConfig::URL_SCHEMES.contains(&scheme) => Ok(Self::Files(url)),
+            scheme if RedisConfig::URL_SCHEMES.contains(&scheme) => Ok(Self::Redis(url)),
+            _ => Err(ConfigError(
+                "SESSION_STORE must be like files:///DIRECTORY, redis://HOST, \
+                 redis+cluster://HOST,HOST or memory:"
+                    .to_owned(),
+            )),
         }
     }
 
@@ -64,6 +71,7 @@ impl Location {
                 let config = FilesConfig::from_url(url)?;
                 Arc::new(FilesStoreBuilder::from(config).open().await?)
             }
+            Self::Redis(url) => Arc::new(RedisStore::open(url).await?),
             Self::Memory => Arc::new(MemoryStore::new()),
         })
     }

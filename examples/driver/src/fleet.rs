@@ -65,7 +65,7 @@ impl Instance {
         let mut command = Command::new(example.program());
         command
             .env("PORT", "0")
-            .env("SESSION_STORE", format!("files://{}", folder.join("store").display()))
+            .env("SESSION_STORE", example.store_url(folder))
             .env("INSTANCE", name);
         let log = folder.join(format!("{name}.log"));
         let program = Program::start(&mut command, &log, port).await;

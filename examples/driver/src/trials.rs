@@ -23,6 +23,16 @@ pub struct Example {
     program: PathBuf,
     target: PathBuf,
     document: Option<PathBuf>,
+    stores: Vec<Store>,
+    /// The URL of the present one; without it sessions are in files.
+    store: Option<String>,
+}
+
+/// A store that the scenarios are played on as well.
+#[derive(Debug, Clone)]
+struct Store {
+    name: &'static str,
+    url: std::result::Result<String, String>,
 }
 
 impl Example {
@@ -33,7 +43,16 @@ impl Example {
         program: impl Into<PathBuf>,
         target: impl Into<PathBuf>,
     ) -> Self {
-        Self { name: name.into(), program: program.into(), target: target.into(), document: None }
+        let (name, program, target) = (name.into(), program.into(), target.into());
+        Self { name, program, target, document: None, stores: Vec::new(), store: None }
+    }
+
+    /// Plays the scenarios on this store too: its URL, or the reason why it is not there. Without
+    /// it they are ignored, unless `SESSION_REQUIRE` has the name.
+    #[must_use]
+    pub fn store(mut self, name: &'static str, url: std::result::Result<String, String>) -> Self {
+        self.stores.push(Store { name, url });
+        self
     }
 
     /// Holds the transcripts in a Markdown document against what the example answers.
@@ -65,13 +84,39 @@ impl Example {
         self.target.join("e2e").join(&self.name)
     }
 
+    /// Where an instance keeps its sessions that has a folder of its own.
+    pub(crate) fn store_url(&self, folder: &Path) -> String {
+        let files = || format!("files://{}", folder.join("store").display());
+        self.store.clone().unwrap_or_else(files)
+    }
+
     fn trials(&self) -> Vec<Trial> {
+        let mut trials = self.plain_trials();
+        trials.push(self.in_browser());
+        trials.extend(self.document.as_deref().map(|document| self.by_the_book(document)));
+        trials.extend(self.stores.iter().flat_map(|store| self.on(store)));
+        trials
+    }
+
+    /// The plain scenarios on another store.
+    fn on(&self, store: &Store) -> Vec<Trial> {
+        let mut example = self.clone();
+        example.name = format!("{}-{}", self.name, store.name);
+        match &store.url {
+            Ok(url) => example.store = Some(url.clone()),
+            Err(reason) => return vec![missing_store(store.name, reason.clone())],
+        }
+        let trials = example.plain_trials();
+        trials.into_iter().map(|trial| trial.with_kind(store.name)).collect()
+    }
+
+    fn plain_trials(&self) -> Vec<Trial> {
         macro_rules! plain {
             ($($scenario:ident)*) => {
                 vec![$(self.plain(stringify!($scenario), scenario::$scenario)),*]
             };
         }
-        let mut trials = plain![
+        plain![
             a_foreign_id_is_not_adopted
             a_log_out_is_final
             a_session_outlives_its_instance
@@ -81,10 +126,7 @@ impl Example {
             looking_sets_no_cookie
             parallel_counts_are_exact
             parallel_edits_of_the_cart_are_all_kept
-        ];
-        trials.push(self.in_browser());
-        trials.extend(self.document.as_deref().map(|document| self.by_the_book(document)));
-        trials
+        ]
     }
 
     fn plain<F>(&self, name: &'static str, scenario: fn(Fleet) -> F) -> Trial
@@ -123,7 +165,10 @@ impl Example {
     {
         let example = self.clone();
         Trial::ignorable_test(name, move || {
-            if let Some(reason) = reason_to_ignore(tool, missing())? {
+            let missing = missing().map(|program| {
+                format!("{program} is not installed; `cargo xtask setup` installs it")
+            });
+            if let Some(reason) = reason_to_ignore(tool, missing)? {
                 return Ok(Completion::ignored_with(reason));
             }
             play(async {
@@ -135,20 +180,29 @@ impl Example {
     }
 }
 
+/// Stands for the scenarios of a store that is not there.
+fn missing_store(name: &'static str, reason: String) -> Trial {
+    let trial = Trial::ignorable_test("all_scenarios", move || {
+        let reason = reason_to_ignore(name, Some(reason))?;
+        Ok(reason.map_or(Completion::Completed, Completion::ignored_with))
+    });
+    trial.with_kind(name)
+}
+
 fn play(scenario: impl Future<Output = Result>) -> std::result::Result<(), Failed> {
     Ok(Runtime::new()?.block_on(scenario)?)
 }
 
-/// Why a trial is left out whose `tool` has a `missing` program, or an error if it must not be.
+/// Why a trial is left out that needs a `tool` which is `missing` for a reason, or an error if it
+/// must not be.
 fn reason_to_ignore(
     tool: &str,
-    missing: Option<&str>,
+    missing: Option<String>,
 ) -> std::result::Result<Option<String>, Failed> {
     if lists("SESSION_SKIP", tool) {
         return Ok(Some(format!("SESSION_SKIP names {tool}")));
     }
-    let Some(program) = missing else { return Ok(None) };
-    let reason = format!("{program} is not installed; `cargo xtask setup` installs it");
+    let Some(reason) = missing else { return Ok(None) };
     if lists("SESSION_REQUIRE", tool) || lists("SESSION_REQUIRE", "all") {
         return Err(format!("{reason}, and SESSION_REQUIRE asks for it").into());
     }

@@ -6,10 +6,12 @@ mod keys;
 mod link;
 mod record;
 mod scripts;
+mod servers;
 mod store;
 mod wait;
 
 pub use config::RedisConfig;
+pub use servers::{Endpoint, Protocol, Servers, Tls};
 pub use store::RedisStore;
 
 /// The store's name in errors and capabilities.

@@ -52,7 +52,7 @@ impl RedisStore {
     /// [`Unavailable`](ErrorKind::Unavailable) or [`Timeout`](ErrorKind::Timeout) when no server
     /// answers.
     pub async fn open(url: &str) -> Result<Self> {
-        Self::connect(RedisConfig::new(url)).await
+        Self::connect(RedisConfig::from_url(url)?).await
     }
 
     /// Connects.

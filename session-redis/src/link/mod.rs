@@ -11,14 +11,14 @@ mod script;
 
 use std::{fmt, sync::Arc};
 
-use redis::{Cmd, aio::MultiplexedConnection};
+use redis::{Cmd, IntoConnectionInfo, aio::MultiplexedConnection};
 
 pub(crate) use self::{
     fault::Fault,
     reply::{Parts, Value},
     script::Script,
 };
-use crate::RedisConfig;
+use crate::{RedisConfig, Servers};
 
 /// What is told of a channel: its name. Called for each message, and, for every channel that is
 /// subscribed to, when messages may have been lost.
@@ -95,7 +95,7 @@ impl Command {
 impl Link {
     /// Connects.
     pub(crate) async fn open(config: &RedisConfig, on_message: OnMessage) -> Result<Self, Fault> {
-        let client = redis::Client::open(config.url.as_str())?;
+        let client = redis::Client::open(connection_info(config)?)?;
         let connection = client.get_multiplexed_async_connection().await?;
         Ok(Self { connection, on_message })
     }
@@ -127,6 +127,22 @@ impl Link {
     pub(crate) async fn subscribe(&self, channel: Vec<u8>) -> Result<Subscription, Fault> {
         Ok(Subscription { channel, on_message: Arc::clone(&self.on_message) })
     }
+}
+
+fn connection_info(config: &RedisConfig) -> Result<redis::ConnectionInfo, redis::RedisError> {
+    let (user, password) = (config.user.as_deref(), config.password.as_deref());
+    let mut settings = redis::RedisConnectionInfo::default()
+        .set_db(config.database.into())
+        .set_username(user.unwrap_or("default"));
+    if let Some(password) = password {
+        settings = settings.set_password(password);
+    }
+    let address = match &config.servers {
+        Servers::One(endpoint) => redis::ConnectionAddr::Tcp(endpoint.host.clone(), endpoint.port),
+        Servers::Unix(path) => redis::ConnectionAddr::Unix(path.clone()),
+        _ => return Err((redis::ErrorKind::InvalidClientConfig, "not yet supported").into()),
+    };
+    Ok(address.into_connection_info()?.set_redis_settings(settings))
 }
 
 impl fmt::Debug for Link {

@@ -9,7 +9,7 @@
 //! - how a session becomes a payload: [`Format`] and [`NativeFormat`], [`Document`], [`Codec`],
 //!   [`MergeRule`];
 //! - what stores share: [`Slot`] (the commit rule as plain data), [`LockQueue`] (the in-process
-//!   line of waiters), [`Clock`].
+//!   line of waiters), [`Clock`], [`settings`] (the query of a store's URL).
 //!
 //! It does no network I/O and knows no web framework and no backend. It uses tokio's timers and
 //! synchronisation.
@@ -26,6 +26,7 @@ mod merge;
 mod queue;
 mod record;
 mod session;
+pub mod settings;
 mod slot;
 mod store;
 mod time;

@@ -8,7 +8,10 @@ use std::{
 };
 
 use percent_encoding::percent_decode_str;
-use session_core::{Capabilities, Error, ErrorKind, Operation, Result};
+use session_core::{
+    Capabilities, Error, ErrorKind, Operation, Result,
+    settings::{self, Setting, duration},
+};
 
 use crate::BACKEND;
 
@@ -94,13 +97,7 @@ impl FilesConfig {
             return Err(wrong("the URL needs an absolute path and no host, as in files:///path"));
         }
         let mut config = Self::new(path);
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let key = KEYS.iter().find(|key| key.name == name).ok_or_else(|| unknown(name))?;
-            let value = percent_decode_str(value).decode_utf8().unwrap_or_default();
-            (key.set)(&mut config, &value)
-                .ok_or_else(|| wrong(&format!("{name} needs {}", key.form)))?;
-        }
+        settings::read(BACKEND, SETTINGS, query, &mut config)?;
         config.check()?;
         Ok(config)
     }
@@ -117,52 +114,26 @@ impl FilesConfig {
     }
 }
 
-/// A key of the URL.
-struct UrlKey {
-    name: &'static str,
-    form: &'static str,
-    set: fn(&mut FilesConfig, &str) -> Option<()>,
-}
-
-const KEYS: &[UrlKey] = &[
-    UrlKey {
-        name: "session.threads",
-        form: "a number",
-        set: |config, value| value.parse().ok().map(|number| config.threads = number),
-    },
-    UrlKey {
-        name: "session.queue",
-        form: "a number",
-        set: |config, value| value.parse().ok().map(|number| config.queue = number),
-    },
-    UrlKey {
-        name: "session.timeout",
-        form: "a time like 500ms or 5s",
-        set: |config, value| duration(value).map(|time| config.timeout = time),
-    },
-    UrlKey {
-        name: "session.durability",
-        form: "none, data or data-and-directory",
-        set: |config, value| durability(value).map(|grade| config.durability = grade),
-    },
-    UrlKey {
-        name: "session.max_payload",
-        form: "a number of bytes",
-        set: |config, value| value.parse().ok().map(|bytes| config.max_payload = bytes),
-    },
-    UrlKey {
-        name: "session.max_waiters",
-        form: "a number",
-        set: |config, value| value.parse().ok().map(|number| config.max_waiters = number),
-    },
+const SETTINGS: &[Setting<FilesConfig>] = &[
+    Setting::new("session.threads", "a number", |config, value| {
+        value.parse().ok().map(|number| config.threads = number)
+    }),
+    Setting::new("session.queue", "a number", |config, value| {
+        value.parse().ok().map(|number| config.queue = number)
+    }),
+    Setting::new("session.timeout", "a time like 500ms or 5s", |config, value| {
+        duration(value).map(|time| config.timeout = time)
+    }),
+    Setting::new("session.durability", "none, data or data-and-directory", |config, value| {
+        durability(value).map(|grade| config.durability = grade)
+    }),
+    Setting::new("session.max_payload", "a number of bytes", |config, value| {
+        value.parse().ok().map(|bytes| config.max_payload = bytes)
+    }),
+    Setting::new("session.max_waiters", "a number", |config, value| {
+        value.parse().ok().map(|number| config.max_waiters = number)
+    }),
 ];
-
-fn duration(text: &str) -> Option<Duration> {
-    match text.strip_suffix("ms") {
-        Some(millis) => millis.parse().ok().map(Duration::from_millis),
-        None => text.strip_suffix('s')?.parse().ok().map(Duration::from_secs),
-    }
-}
 
 fn durability(text: &str) -> Option<Durability> {
     match text {
@@ -171,28 +142,6 @@ fn durability(text: &str) -> Option<Durability> {
         "data-and-directory" => Some(Durability::DataAndDirectory),
         _ => None,
     }
-}
-
-fn unknown(name: &str) -> Error {
-    let names: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
-    let nearest = names.iter().min_by_key(|known| distance(name, known)).unwrap_or(&"");
-    let all = names.join(", ");
-    wrong(&format!("unknown key {name}; did you mean {nearest}? Keys are {all}"))
-}
-
-/// How many characters must be put in, taken out or changed to make `a` into `b`.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (n, left) in a.chars().enumerate() {
-        let mut next = vec![n + 1];
-        for ((right, corner), above) in b.chars().zip(&row).zip(row.iter().skip(1)) {
-            let beside = next.last().copied().unwrap_or_default();
-            let change = corner + usize::from(left != right);
-            next.push(change.min(above + 1).min(beside + 1));
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 fn wrong(detail: &str) -> Error {
@@ -257,8 +206,8 @@ mod tests {
     #[test]
     fn the_readme_and_the_documentation_list_every_key() {
         let (readme, source) = (include_str!("../README.md"), include_str!("config.rs"));
-        for key in KEYS {
-            let row = format!("| `{}` |", key.name);
+        for setting in SETTINGS {
+            let row = format!("| `{}` |", setting.name());
             assert!(readme.contains(&row), "README: {row}");
             assert!(source.contains(&format!("/// {row}")), "documentation: {row}");
         }

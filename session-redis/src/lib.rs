@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod builder;
 mod clock;
 mod config;
 mod keys;
@@ -8,8 +9,10 @@ mod record;
 mod scripts;
 mod servers;
 mod store;
+mod url;
 mod wait;
 
+pub use builder::RedisStoreBuilder;
 pub use config::RedisConfig;
 pub use servers::{Endpoint, Protocol, Servers, Tls};
 pub use store::RedisStore;

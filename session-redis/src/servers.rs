@@ -13,13 +13,26 @@ pub enum Servers {
     /// A cluster, of which these nodes are known; the others are learned from them.
     Cluster(Vec<Endpoint>),
     /// The primary that these Sentinels name.
-    #[non_exhaustive]
     Sentinel {
         /// The Sentinels.
         sentinels: Vec<Endpoint>,
         /// The name under which they watch the primary.
         service: String,
     },
+}
+
+impl Servers {
+    /// Whether there may be such servers.
+    pub(crate) fn are_plausible(&self) -> bool {
+        let plausible =
+            |all: &[Endpoint]| !all.is_empty() && all.iter().all(Endpoint::is_plausible);
+        match self {
+            Self::One(endpoint) => endpoint.is_plausible(),
+            Self::Unix(path) => path.is_absolute(),
+            Self::Cluster(nodes) => plausible(nodes),
+            Self::Sentinel { sentinels, service } => plausible(sentinels) && !service.is_empty(),
+        }
+    }
 }
 
 /// A host and a port.
@@ -33,15 +46,23 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// The port of servers.
+    /// The usual port of servers.
     pub const PORT: u16 = 6379;
-    /// The port of Sentinels.
+    /// The usual port of Sentinels.
     pub const SENTINEL_PORT: u16 = 26379;
 
     /// A host and a port.
     #[must_use]
     pub fn new(host: impl Into<String>, port: u16) -> Self {
         Self { host: host.into(), port }
+    }
+
+    /// Whether there may be such a host: a name, or an address.
+    pub(crate) fn is_plausible(&self) -> bool {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let address = || self.host.parse::<std::net::Ipv6Addr>().is_ok();
+        let named = !self.host.is_empty() && self.host.bytes().all(plain);
+        self.port != 0 && self.host.len() <= 253 && (named || address())
     }
 }
 

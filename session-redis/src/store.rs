@@ -11,7 +11,7 @@ use session_core::{
 };
 
 use crate::{
-    BACKEND, RedisConfig,
+    BACKEND, RedisConfig, RedisStoreBuilder,
     clock::ServerClock,
     keys::Keys,
     link::{Answer, Command, Link, Parts, Request, Script, Value},
@@ -45,21 +45,25 @@ struct Reply {
 }
 
 impl RedisStore {
-    /// Connects with the settings of a URL.
+    /// Connects with the settings of a [URL](RedisConfig::from_url).
     ///
     /// # Errors
     /// [`Config`](ErrorKind::Config) when the URL or the credentials are wrong,
     /// [`Unavailable`](ErrorKind::Unavailable) or [`Timeout`](ErrorKind::Timeout) when no server
     /// answers.
     pub async fn open(url: &str) -> Result<Self> {
-        Self::connect(RedisConfig::from_url(url)?).await
+        Self::builder(url)?.open().await
     }
 
-    /// Connects.
+    /// A store with the settings of a [URL](RedisConfig::from_url), and others of your own.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
-    pub async fn connect(config: RedisConfig) -> Result<Self> {
+    /// [`Config`](ErrorKind::Config) when the URL is wrong.
+    pub fn builder(url: &str) -> Result<RedisStoreBuilder> {
+        RedisConfig::from_url(url).map(Into::into)
+    }
+
+    pub(crate) async fn connect(config: RedisConfig) -> Result<Self> {
         let keys = Keys::new(&config.prefix);
         let queue = LockQueue::new(config.max_waiters);
         let on_message = {

@@ -3,6 +3,7 @@
 mod builder;
 mod clock;
 mod config;
+mod index;
 mod keys;
 mod link;
 mod record;

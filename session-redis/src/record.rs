@@ -95,6 +95,18 @@ pub(crate) fn decode(value: Vec<u8>, now: u64) -> Result<Option<Record>, Damage>
     Ok(Some(Record::new(stored.slice(PAYLOAD..), meta, revision, remaining)))
 }
 
+/// As much of a stored value as [`belongs_to`] looks at.
+pub(crate) const UP_TO_PRINCIPAL: usize = PAYLOAD;
+
+/// The incarnation of a record of this principal, from the beginning of a stored value.
+pub(crate) fn belongs_to(stored: &[u8], principal: &PrincipalDigest) -> Option<Incarnation> {
+    let is_theirs = stored.get(MAGIC).is_some_and(|magic| magic == RECORD)
+        && stored.get(FLAGS).is_some_and(|flags| flags & HAS_PRINCIPAL != 0)
+        && stored.get(PRINCIPAL).is_some_and(|stored| stored == principal.as_bytes());
+    let incarnation = array(stored, INCARNATION).ok().filter(|_| is_theirs)?;
+    Some(Incarnation::from_bytes(incarnation))
+}
+
 /// A revision as the scripts return it: 16 bytes of incarnation, 8 of version.
 pub(crate) fn revision(bytes: &[u8]) -> Result<Revision, Damage> {
     let incarnation = Incarnation::from_bytes(array(bytes, 0..16)?);

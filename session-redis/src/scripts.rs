@@ -23,6 +23,8 @@ pub(crate) struct Scripts {
     pub(crate) lock: Script,
     pub(crate) renew: Script,
     pub(crate) release: Script,
+    pub(crate) enlist: Script,
+    pub(crate) bump: Script,
 }
 
 macro_rules! script {
@@ -47,6 +49,8 @@ impl Scripts {
             lock: script!("lock", publish),
             renew: script!("renew", publish),
             release: script!("release", publish),
+            enlist: script!("enlist", publish),
+            bump: script!("bump", publish),
         }
     }
 }

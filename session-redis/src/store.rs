@@ -13,6 +13,7 @@ use session_core::{
 use crate::{
     BACKEND, RedisConfig, RedisStoreBuilder,
     clock::ServerClock,
+    index,
     keys::Keys,
     link::{Answer, Command, Link, Parts, Request, Script, Value},
     record::{self, Damage},
@@ -31,16 +32,16 @@ pub(crate) struct Inner {
     pub(crate) link: Link,
     pub(crate) keys: Keys,
     clock: ServerClock,
-    scripts: Scripts,
+    pub(crate) scripts: Scripts,
     pub(crate) queue: LockQueue,
     pub(crate) watched: Watched,
     capabilities: Capabilities,
 }
 
 /// What a script or a command said, taken apart.
-struct Reply {
+pub(crate) struct Reply {
     code: i64,
-    parts: Parts,
+    pub(crate) parts: Parts,
     resent: bool,
 }
 
@@ -87,7 +88,7 @@ impl RedisStore {
         Ok(())
     }
 
-    async fn ask(&self, operation: Operation, request: Request) -> Result<Answer> {
+    pub(crate) async fn ask(&self, operation: Operation, request: Request) -> Result<Answer> {
         let writes = !matches!(operation, Operation::Load | Operation::Ping);
         self.0.link.ask(request).await.map_err(|fault| fault.into_error(operation, writes))
     }
@@ -100,7 +101,17 @@ impl RedisStore {
         key: &Key,
         arguments: &[&[u8]],
     ) -> Result<Reply> {
-        let name = self.0.keys.name(key);
+        self.run_on(operation, script, self.0.keys.name(key), arguments).await
+    }
+
+    /// Runs a script on the key of this name.
+    pub(crate) async fn run_on(
+        &self,
+        operation: Operation,
+        script: &Script,
+        name: Vec<u8>,
+        arguments: &[&[u8]],
+    ) -> Result<Reply> {
         let commands = vec![Command::script(script, &name, arguments)];
         let request = Request { key: name, commands, replica: false };
         let mut answer = self.ask(operation, request).await?;
@@ -219,16 +230,17 @@ impl Reply {
         if self.code == code::OK { Ok(()) } else { Err(self.refusal(operation)?) }
     }
 
-    fn revision(mut self, operation: Operation) -> Result<Revision> {
+    /// The new revision, and whether the principal may be another one now.
+    fn revision(mut self, operation: Operation) -> Result<(Revision, bool)> {
         if self.code != code::OK {
             return Err(self.refusal(operation)?);
         }
         let revision = self.parts.bytes().and_then(|bytes| record::revision(&bytes).ok());
-        revision.ok_or_else(|| nonsense(operation))
+        Ok((revision.ok_or_else(|| nonsense(operation))?, self.parts.number().is_some()))
     }
 }
 
-fn nonsense(operation: Operation) -> Error {
+pub(crate) fn nonsense(operation: Operation) -> Error {
     Error::new(ErrorKind::Backend, BACKEND, operation).with_detail("the reply makes no sense")
 }
 
@@ -306,7 +318,10 @@ impl SessionStore for RedisStore {
         .concat();
         let block = record::block(&write);
         let reply = self.run(operation, &self.0.scripts.create, key, &[&want, &block]).await?;
-        reply.revision(operation)
+        let (revision, _) = reply.revision(operation)?;
+        wait::freed(self, key);
+        index::enlist(self, key, &write).await;
+        Ok(revision)
     }
 
     async fn load(&self, key: &Key, options: ReadOptions) -> Result<Option<Record>> {
@@ -352,8 +367,11 @@ impl SessionStore for RedisStore {
         .concat();
         let block = record::block(&write);
         let reply = self.run(operation, &self.0.scripts.save, key, &[&want, &block]).await?;
-        let revision = reply.revision(operation)?;
+        let (revision, has_moved) = reply.revision(operation)?;
         wait::freed(self, key);
+        if has_moved {
+            index::enlist(self, key, &write).await;
+        }
         Ok(revision)
     }
 
@@ -413,7 +431,7 @@ impl SessionStore for RedisStore {
     }
 
     fn principal_index(&self) -> Option<&dyn PrincipalIndex> {
-        None
+        Some(self)
     }
 
     fn enumeration(&self) -> Option<&dyn Enumeration> {

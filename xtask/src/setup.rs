@@ -50,9 +50,7 @@ fn debian_packages() -> io::Result<()> {
     }
     match missing_packages().join(" ") {
         none if none.is_empty() => Ok(()),
-        list => {
-            Err(io::Error::other(format!("not installed; as root: apt-get install {list}")))
-        }
+        list => Err(io::Error::other(format!("not installed; as root: apt-get install {list}"))),
     }
 }
 

@@ -23,6 +23,14 @@ impl Parts {
         }
     }
 
+    /// The next part, an array.
+    pub(crate) fn array(&mut self) -> Option<Vec<Value>> {
+        match self.0.next()? {
+            Value::Array(parts) => Some(parts),
+            _ => None,
+        }
+    }
+
     /// The next part, bytes.
     pub(crate) fn bytes(&mut self) -> Option<Vec<u8>> {
         match self.0.next()? {

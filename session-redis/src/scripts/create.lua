@@ -1,6 +1,7 @@
 -- Creates a record where there is none.
 -- ARGV[1] op(16) incarnation(16) ttl(8) absolute(8) lease(16, zero without) then(1: k, r)
 -- ARGV[2] the block
+-- Answers with the revision, and a 1 as the principal is another one now.
 local key, want = KEYS[1], ARGV[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -14,7 +15,7 @@ if head ~= '' then
     local found = string.find(string.sub(head, 69, 132), op, 1, true)
     if found and found % 16 == 1 then
       local version = struct.unpack('>I8', head, 21) - (found - 1) / 16
-      return {OK, string.sub(head, 5, 20) .. struct.pack('>I8', version)}
+      return {OK, string.sub(head, 5, 20) .. struct.pack('>I8', version), 1}
     end
     return {EXISTS}
   end
@@ -41,4 +42,4 @@ elseif lock == NO_LOCK then
   redis.call('UNLINK', key)
 end
 if waiting and lock == NO_LOCK then redis.pcall('PUBLISH', key, '') end
-return {OK, revision}
+return {OK, revision, 1}

@@ -2,8 +2,9 @@
 -- ARGV[1] op(16) mode(1: a, i, r, l) revision(24) lease(16) then(1: k, r) restart(16, zero to go on)
 --         ttl(8) absolute(8)
 -- ARGV[2] the block
+-- Answers with the revision, and a 1 if the principal may be another one now.
 local key, want = KEYS[1], ARGV[1]
-local head = redis.call('GETRANGE', key, 0, 131)
+local head = redis.call('GETRANGE', key, 0, 184)
 local magic = string.sub(head, 1, 4)
 if head == '' or magic == LOCK_ONLY then return {NOT_FOUND} end
 if magic ~= RECORD then return {CORRUPT} end
@@ -11,7 +12,7 @@ local op, ops = string.sub(want, 1, 16), string.sub(head, 69, 132)
 local version = struct.unpack('>I8', head, 21)
 local found = string.find(ops, op, 1, true)
 if found and found % 16 == 1 then
-  return {OK, string.sub(head, 5, 20) .. struct.pack('>I8', version - (found - 1) / 16)}
+  return {OK, string.sub(head, 5, 20) .. struct.pack('>I8', version - (found - 1) / 16), 1}
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -51,4 +52,5 @@ else
   redis.call('UNLINK', key)
 end
 if wanted > now and lock == NO_LOCK then redis.pcall('PUBLISH', key, '') end
+if string.sub(head, 154, 185) ~= string.sub(ARGV[2], 22, 53) then return {OK, revision, 1} end
 return {OK, revision}

@@ -80,8 +80,7 @@ impl Servers {
                 None => format!("{}?", server.url()),
             },
             Self::Sentinels(pair) => {
-                let addresses: Vec<String> =
-                    pair.sentinels().iter().map(Server::address).collect();
+                let addresses: Vec<String> = pair.sentinels().iter().map(Server::address).collect();
                 format!("redis+sentinel://{}/{}?", addresses.join(","), Sentinels::NAME)
             }
             Self::Cluster(cluster) => {
@@ -228,9 +227,8 @@ impl RawAccess for Lane {
                     Damage::Truncated => value.truncate(middle),
                     _ => value.iter_mut().skip(middle).take(1).for_each(|byte| *byte ^= 1),
                 }
-                let options = redis::SetOptions::default().with_expiration(
-                    redis::SetExpiry::KEEPTTL,
-                );
+                let options =
+                    redis::SetOptions::default().with_expiration(redis::SetExpiry::KEEPTTL);
                 let set = connection.set_options::<_, _, ()>(&name, value, options);
                 set.await.map_err(failed)?;
             }
@@ -243,8 +241,7 @@ impl RawAccess for Lane {
         let mut items = Vec::new();
         for direct in &started.direct {
             for mut name in started.names(direct, namespace).await? {
-                let value: Option<Vec<u8>> =
-                    direct.0.clone().get(&name).await.map_err(failed)?;
+                let value: Option<Vec<u8>> = direct.0.clone().get(&name).await.map_err(failed)?;
                 if let Some(value) = value {
                     name.extend(value);
                     items.push(name);

@@ -12,8 +12,13 @@ use tokio::{sync::Notify, time::timeout};
 
 /// Commands that only read, or have nothing to do with keys.
 const READS: &[&str] = &[
-    "\"GET\"", "\"PTTL\"", "\"SUBSCRIBE\"", "\"SSUBSCRIBE\"", "\"UNSUBSCRIBE\"",
-    "\"SUNSUBSCRIBE\"", "\"SCAN\"",
+    "\"GET\"",
+    "\"PTTL\"",
+    "\"SUBSCRIBE\"",
+    "\"SSUBSCRIBE\"",
+    "\"UNSUBSCRIBE\"",
+    "\"SUNSUBSCRIBE\"",
+    "\"SCAN\"",
 ];
 const HANG: Duration = Duration::from_secs(30);
 

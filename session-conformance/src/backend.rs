@@ -158,7 +158,7 @@ pub trait RawAccess: Send + Sync {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Damage {
-    /// One bit in the middle of it is flipped.
+    /// One bit of its payload is flipped, in the middle.
     FlippedBit,
     /// Its second half is missing.
     Truncated,

@@ -7,12 +7,15 @@ use std::{
 
 /// How long a reading of the server's clock is carried on by this machine's.
 const FRESH: Duration = Duration::from_secs(1);
+/// A reading that took longer says too little.
+const PROMPT: Duration = Duration::from_millis(20);
 
 /// The server's clock as it was read last, carried on from there.
 ///
 /// It tells how long a record still lives, which decides when it is touched. Whether a record
-/// lives at all is for the server to say, by its own clock. The estimate is late by what the
-/// reply took to come, and by a step of the server's clock for at most [`FRESH`].
+/// lives at all is for the server to say, by its own clock. The estimate is ahead by no more than
+/// [`PROMPT`], so that a life is not shown longer than it is, and wrong by a step of the server's
+/// clock for at most [`FRESH`].
 #[derive(Debug)]
 pub(crate) struct ServerClock {
     started: Instant,
@@ -34,9 +37,12 @@ impl ServerClock {
         (elapsed < stale_at).then(|| self.origin.load(Ordering::Acquire).saturating_add(elapsed))
     }
 
-    /// Notes the server's time that a reply has just brought.
-    pub(crate) fn learn(&self, now: u64) {
-        let elapsed = self.elapsed();
+    /// Notes the server's time that a reply has just brought to what was asked at `asked`.
+    pub(crate) fn learn(&self, now: u64, asked: Instant) {
+        if asked.elapsed() > PROMPT {
+            return;
+        }
+        let elapsed = millis(asked.saturating_duration_since(self.started));
         self.origin.store(now.saturating_sub(elapsed), Ordering::Release);
         self.stale_at.store(elapsed.saturating_add(millis(FRESH)), Ordering::Release);
     }
@@ -58,7 +64,7 @@ mod tests {
     fn a_reading_is_carried_on_until_it_is_stale() {
         let clock = ServerClock::new();
         assert_eq!(clock.now(), None);
-        clock.learn(1_000_000);
+        clock.learn(1_000_000, Instant::now());
         let now = clock.now().unwrap();
         assert!((1_000_000..1_001_000).contains(&now), "{now}");
         clock.stale_at.store(0, Ordering::Release);
@@ -66,10 +72,17 @@ mod tests {
     }
 
     #[test]
+    fn a_reading_that_took_long_is_not_taken() {
+        let clock = ServerClock::new();
+        clock.learn(1_000_000, Instant::now() - PROMPT * 2);
+        assert_eq!(clock.now(), None);
+    }
+
+    #[test]
     fn a_later_reading_counts_also_when_the_server_was_set_back() {
         let clock = ServerClock::new();
-        clock.learn(1_000_000);
-        clock.learn(500_000);
+        clock.learn(1_000_000, Instant::now());
+        clock.learn(500_000, Instant::now());
         let now = clock.now().unwrap();
         assert!((500_000..501_000).contains(&now), "{now}");
     }

@@ -160,7 +160,8 @@ impl PrincipalIndex for RedisStore {
         let (mut revoked, mut after) = (0, None);
         loop {
             let (found, last) = page(self, principal, after.as_deref(), PAGE).await?;
-            let theirs = found.into_iter().filter(|(key, _)| Some(key) != except);
+            let spared = except.map(Key::digest);
+            let theirs = found.into_iter().filter(|(key, _)| Some(key.digest()) != spared);
             for (key, incarnation) in theirs {
                 let expected = Expected::Incarnation(incarnation);
                 match self.delete(&key, expected, OpToken::generate()?).await {

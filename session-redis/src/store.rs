@@ -1,6 +1,9 @@
 //! The store.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use session_core::{
@@ -123,11 +126,11 @@ impl RedisStore {
 
     /// What the remaining life of a key says of the server's time. A key that expired just after
     /// it was read has none left.
-    fn learn(&self, value: &[u8], left: Value) -> Option<u64> {
+    fn learn(&self, value: &[u8], left: Value, asked: Instant) -> Option<u64> {
         let Value::Int(left) = left else { return None };
         let now = record::now_by(value, u64::try_from(left).unwrap_or_default())?;
         if left > 0 {
-            self.0.clock.learn(now);
+            self.0.clock.learn(now, asked);
         }
         Some(now)
     }
@@ -333,6 +336,7 @@ impl SessionStore for RedisStore {
         if now.is_none() {
             commands.push(Command::new("PTTL", &[&name]));
         }
+        let asked = Instant::now();
         let answer = self.ask(operation, Request { key: name, commands, replica }).await?;
         let mut values = answer.values.into_iter();
         let value = match values.next() {
@@ -340,7 +344,7 @@ impl SessionStore for RedisStore {
             Some(Value::BulkString(value)) => value,
             _ => return Err(nonsense(operation)),
         };
-        let now = now.or_else(|| self.learn(&value, values.next()?)).unwrap_or_default();
+        let now = now.or_else(|| self.learn(&value, values.next()?, asked)).unwrap_or_default();
         record::decode(value, now).map_err(|Damage| corrupt(operation))
     }
 

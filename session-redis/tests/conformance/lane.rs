@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use data_encoding::BASE64URL_NOPAD;
 use redis::{AsyncCommands, aio::MultiplexedConnection};
 use session_conformance::{
     Backend, Damage, Namespace, RawAccess, SingleConnectionOpen, WriteCounter,
@@ -29,6 +30,9 @@ pub(crate) enum Kind {
 const RULES: &str = "~conf* &conf* -@all +get +pttl +evalsha +eval +set +setrange +getrange \
                      +pexpire +pexpireat +unlink +time +publish +subscribe +unsubscribe +ping \
                      +info +client|setname +hello";
+
+/// Where the payload begins in a stored record.
+const BEFORE_PAYLOAD: usize = 185;
 
 impl Kind {
     fn options(self) -> Options {
@@ -114,6 +118,22 @@ struct Direct(MultiplexedConnection);
 impl std::fmt::Debug for Direct {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Direct")
+    }
+}
+
+impl Direct {
+    /// All that is stored under a name.
+    async fn content(&self, name: &[u8]) -> redis::RedisResult<Vec<u8>> {
+        let mut connection = self.0.clone();
+        match connection.key_type(name).await? {
+            redis::ValueType::ZSet => {
+                let members: Vec<Vec<u8>> = connection.zrange(name, 0, -1).await?;
+                Ok(members.concat())
+            }
+            redis::ValueType::String => connection.get(name).await,
+            // It expired meanwhile.
+            _ => Ok(Vec::new()),
+        }
     }
 }
 
@@ -215,17 +235,20 @@ impl WriteCounter for Lane {
 
 #[async_trait]
 impl RawAccess for Lane {
-    async fn damage(&self, namespace: &Namespace, _key: &Key, damage: Damage) -> Result<()> {
-        // The only one in it.
+    async fn damage(&self, namespace: &Namespace, key: &Key, damage: Damage) -> Result<()> {
         let started = self.started().await?;
+        let digest = BASE64URL_NOPAD.encode(key.digest().as_bytes());
         for direct in &started.direct {
-            for name in started.names(direct, namespace).await? {
+            let names = started.names(direct, namespace).await?;
+            for name in names.into_iter().filter(|name| name.ends_with(digest.as_bytes())) {
                 let mut connection = direct.0.clone();
                 let mut value: Vec<u8> = connection.get(&name).await.map_err(failed)?;
-                let middle = value.len() / 2;
                 match damage {
-                    Damage::Truncated => value.truncate(middle),
-                    _ => value.iter_mut().skip(middle).take(1).for_each(|byte| *byte ^= 1),
+                    Damage::Truncated => value.truncate(value.len() / 2),
+                    _ => {
+                        let middle = (BEFORE_PAYLOAD + value.len()) / 2;
+                        value.iter_mut().skip(middle).take(1).for_each(|byte| *byte ^= 1);
+                    }
                 }
                 let options =
                     redis::SetOptions::default().with_expiration(redis::SetExpiry::KEEPTTL);
@@ -241,11 +264,8 @@ impl RawAccess for Lane {
         let mut items = Vec::new();
         for direct in &started.direct {
             for mut name in started.names(direct, namespace).await? {
-                let value: Option<Vec<u8>> = direct.0.clone().get(&name).await.map_err(failed)?;
-                if let Some(value) = value {
-                    name.extend(value);
-                    items.push(name);
-                }
+                name.extend(direct.content(&name).await.map_err(failed)?);
+                items.push(name);
             }
         }
         Ok(items)

@@ -4,161 +4,108 @@
 //! deadline; what a server says about its own state (a slot that moved, a failover, a script that it
 //! forgot) is dealt with here; a request that may have been done without an answer is sent again,
 //! and the [`Answer`] says so.
+//!
+//! From the outside in: [`retry`] asks until there is an answer; [`topology`] knows which server to
+//! ask; a [`server`] has a few connections, each in a [`lane`] that makes it anew when it is no
+//! longer fit; a connection sends what is asked at the same time as one [`batch`].
 
+mod batch;
+mod cluster;
+mod command;
+mod dial;
 mod fault;
+mod info;
+mod lane;
+mod open;
+mod pushes;
 mod reply;
+mod retry;
 mod script;
+mod sentinel;
+mod server;
+mod slot;
+mod topology;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
-use redis::{Cmd, IntoConnectionInfo, aio::MultiplexedConnection};
+use tokio::{task::AbortHandle, time::Instant};
 
+use self::{dial::Dialer, pushes::Channels, topology::Topology};
 pub(crate) use self::{
+    command::{Answer, Command, Request},
     fault::Fault,
+    info::Info,
+    pushes::Subscription,
     reply::{Parts, Value},
     script::Script,
 };
-use crate::{RedisConfig, Servers};
+use crate::RedisConfig;
 
 /// What is told of a channel: its name. Called for each message, and, for every channel that is
-/// subscribed to, when messages may have been lost.
+/// subscribed to, when messages may have been lost. Must not block.
 pub(crate) type OnMessage = Arc<dyn Fn(&[u8]) + Send + Sync>;
 
 /// The connections to one server, to a primary that Sentinel names, or to a cluster.
 #[derive(Clone)]
-pub(crate) struct Link {
-    connection: MultiplexedConnection,
-    on_message: OnMessage,
-}
+pub(crate) struct Link(Arc<Inner>);
 
-/// What is asked of the server that holds `key`: one command or several, in one round trip.
-#[derive(Debug)]
-pub(crate) struct Request {
-    /// Decides about the server.
-    pub(crate) key: Vec<u8>,
-    /// The commands, all about this key.
-    pub(crate) commands: Vec<Command>,
-    /// Whether a replica may answer.
-    pub(crate) replica: bool,
-}
-
-/// One command.
-#[derive(Debug)]
-pub(crate) struct Command {
-    cmd: Cmd,
-    /// The text to send when the server has forgotten the script.
-    script: Option<Script>,
-}
-
-/// The replies to a request, one for each command.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) values: Vec<Value>,
-    /// Whether the request was sent more than once, so that an earlier one may have been done.
-    pub(crate) resent: bool,
-}
-
-impl Command {
-    pub(crate) fn new(name: &str, arguments: &[&[u8]]) -> Self {
-        let mut cmd = Cmd::with_capacity(1 + arguments.len(), 0);
-        cmd.arg(name);
-        for argument in arguments {
-            cmd.arg(*argument);
-        }
-        Self { cmd, script: None }
-    }
-
-    /// Runs a script on one key.
-    pub(crate) fn script(script: &Script, key: &[u8], arguments: &[&[u8]]) -> Self {
-        let mut cmd = Cmd::with_capacity(4 + arguments.len(), 0);
-        cmd.arg("EVALSHA").arg(script.sha()).arg(1).arg(key);
-        for argument in arguments {
-            cmd.arg(*argument);
-        }
-        Self { cmd, script: Some(script.clone()) }
-    }
-
-    /// The same script with its text, which the server then remembers.
-    fn with_text(&self) -> Option<Cmd> {
-        let script = self.script.as_ref()?;
-        let mut cmd = Cmd::new();
-        cmd.arg("EVAL").arg(script.text());
-        for argument in self.cmd.args_iter().skip(2) {
-            if let redis::Arg::Simple(bytes) = argument {
-                cmd.arg(bytes);
-            }
-        }
-        Some(cmd)
-    }
+struct Inner {
+    topology: Arc<Topology>,
+    channels: Arc<Channels>,
+    dialer: Dialer,
+    /// For one request with everything that is tried again.
+    timeout: Duration,
+    reads_replicas: bool,
+    info: Info,
+    /// The task that keeps channels subscribed.
+    keeper: AbortHandle,
 }
 
 impl Link {
     /// Connects.
     pub(crate) async fn open(config: &RedisConfig, on_message: OnMessage) -> Result<Self, Fault> {
-        let client = redis::Client::open(connection_info(config)?)?;
-        let connection = client.get_multiplexed_async_connection().await?;
-        Ok(Self { connection, on_message })
+        let inner = open::open(config, on_message).await?;
+        Ok(Self(Arc::new(inner)))
     }
 
     /// Whether the servers have sharded channels, and it matters.
     pub(crate) fn has_sharded_channels(&self) -> bool {
-        false
+        self.0.channels.are_sharded()
     }
 
-    /// Sends a request, again if need be, until it is answered or `config.timeout` is over.
-    pub(crate) async fn ask(&self, request: Request) -> Result<Answer, Fault> {
-        let mut values = Vec::new();
-        for command in &request.commands {
-            let mut connection = self.connection.clone();
-            let value = connection.send_packed_command(&command.cmd).await;
-            let value = match value.and_then(Value::extract_error) {
-                Err(error) if error.code() == Some("NOSCRIPT") => {
-                    let cmd = command.with_text().ok_or(error)?;
-                    connection.send_packed_command(&cmd).await?.extract_error()?
-                }
-                value => value?,
-            };
-            values.push(value);
-        }
-        Ok(Answer { values, resent: false })
+    /// What the servers said of themselves.
+    pub(crate) fn info(&self) -> &Info {
+        &self.0.info
     }
 
-    /// Wants to be told of messages on a channel, until the subscription is dropped.
+    /// Sends a request, again if need be, until it is answered or the time for it is over.
+    ///
+    /// Cancel safe: what was sent is sent, and its answer is thrown away.
+    pub(crate) async fn ask(&self, mut request: Request) -> Result<Answer, Fault> {
+        request.replica &= self.0.reads_replicas;
+        let deadline = Instant::now() + self.0.timeout;
+        retry::ask(&self.0.topology, request, deadline).await
+    }
+
+    /// Wants to be told of messages on a channel, until the subscription is dropped. Messages from
+    /// before are not lost from now on.
     pub(crate) async fn subscribe(&self, channel: Vec<u8>) -> Result<Subscription, Fault> {
-        Ok(Subscription { channel, on_message: Arc::clone(&self.on_message) })
+        if !self.0.dialer.has_messages() {
+            let detail = "the server's protocol has no messages";
+            return Err(Fault::new(session_core::ErrorKind::Unsupported, detail));
+        }
+        self.0.channels.subscribe(channel, Instant::now() + self.0.timeout).await
     }
 }
 
-fn connection_info(config: &RedisConfig) -> Result<redis::ConnectionInfo, redis::RedisError> {
-    let (user, password) = (config.user.as_deref(), config.password.as_deref());
-    let mut settings = redis::RedisConnectionInfo::default()
-        .set_db(config.database.into())
-        .set_username(user.unwrap_or("default"));
-    if let Some(password) = password {
-        settings = settings.set_password(password);
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.keeper.abort();
     }
-    let address = match &config.servers {
-        Servers::One(endpoint) => redis::ConnectionAddr::Tcp(endpoint.host.clone(), endpoint.port),
-        Servers::Unix(path) => redis::ConnectionAddr::Unix(path.clone()),
-        _ => return Err((redis::ErrorKind::InvalidClientConfig, "not yet supported").into()),
-    };
-    Ok(address.into_connection_info()?.set_redis_settings(settings))
 }
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Link")
-    }
-}
-
-/// Keeps a channel subscribed.
-pub(crate) struct Subscription {
-    channel: Vec<u8>,
-    on_message: OnMessage,
-}
-
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        (self.on_message)(&self.channel);
     }
 }

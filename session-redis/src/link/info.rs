@@ -1,0 +1,78 @@
+//! What a server says of itself.
+
+use std::collections::HashMap;
+
+use redis::Value;
+
+use super::{Command, Request};
+
+/// What is known of the servers: what they said when the link was opened.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Info {
+    /// The version, or that of Redis with which the server is compatible.
+    pub(crate) version: String,
+    /// What the server removes when its memory is full: `noeviction` or a policy.
+    pub(crate) eviction: Option<String>,
+}
+
+impl Info {
+    /// What to ask. Servers before 7.0 take one section at a time.
+    pub(super) fn request() -> Request {
+        let commands = vec![Command::new("INFO", &[b"server"]), Command::new("INFO", &[b"memory"])];
+        Request { key: Vec::new(), commands, replica: false }
+    }
+
+    pub(super) fn read(replies: &[Value]) -> Self {
+        let texts: Vec<String> = replies.iter().filter_map(text).collect();
+        let lines = texts.iter().flat_map(|text| text.lines());
+        let fields: HashMap<&str, &str> = lines.filter_map(|line| line.split_once(':')).collect();
+        let field = |name| fields.get(name).map(|value: &&str| value.trim().to_owned());
+        Self {
+            version: field("redis_version").unwrap_or_default(),
+            eviction: field("maxmemory_policy"),
+        }
+    }
+
+    /// Whether sessions may be removed before their time.
+    pub(crate) fn evicts(&self) -> bool {
+        self.eviction.as_deref().is_some_and(|policy| policy != "noeviction")
+    }
+
+    pub(super) fn has_sharded_channels(&self) -> bool {
+        let major = self.version.split('.').next().and_then(|major| major.parse().ok());
+        major.is_some_and(|major: u32| major >= 7)
+    }
+
+    pub(super) fn warn(&self) {
+        if self.evicts() {
+            tracing::warn!(
+                policy = self.eviction.as_deref(),
+                "the server removes sessions before their time when its memory is full; \
+                 set maxmemory-policy to noeviction"
+            );
+        }
+    }
+}
+
+fn text(reply: &Value) -> Option<String> {
+    match reply {
+        Value::BulkString(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        Value::VerbatimString { text, .. } | Value::SimpleString(text) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_and_the_policy_are_read() {
+        let server = Value::BulkString(b"# Server\r\nredis_version:7.2.4\r\n".to_vec());
+        let memory = Value::BulkString(b"maxmemory_policy:allkeys-lru\r\n".to_vec());
+        let info = Info::read(&[server, memory]);
+        assert_eq!(info.version, "7.2.4");
+        assert!(info.evicts() && info.has_sharded_channels());
+        assert!(!Info::default().evicts() && !Info::default().has_sharded_channels());
+    }
+}

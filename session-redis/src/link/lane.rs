@@ -1,0 +1,129 @@
+//! Keeps one connection: makes it when it is first needed, and anew when it is no longer fit.
+
+use std::{
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep_until, timeout_at},
+};
+
+use super::{batch::Connection, fault::Fault};
+
+/// The pauses between tries to connect begin with one of up to this and double.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The place of one connection.
+#[derive(Default)]
+pub(super) struct Lane {
+    present: RwLock<Option<Arc<Connection>>>,
+    /// Held by the one who connects.
+    dialing: Mutex<Dialing>,
+    failures: AtomicU64,
+}
+
+#[derive(Default)]
+struct Dialing {
+    /// Tries that failed, or brought a connection that was soon unfit.
+    in_a_row: u32,
+    connected: Option<Instant>,
+    not_before: Option<Instant>,
+    last: Option<Fault>,
+}
+
+impl Lane {
+    /// The present connection, if it is fit for use.
+    pub(super) fn present(&self) -> Option<Arc<Connection>> {
+        let present = self.present.read().unwrap_or_else(PoisonError::into_inner);
+        present.as_ref().filter(|connection| connection.is_fit()).cloned()
+    }
+
+    /// Lets the next one who comes connect anew.
+    pub(super) fn retire(&self) {
+        if let Some(connection) = self.present() {
+            connection.retire();
+        }
+    }
+
+    /// The present connection, or a new one. Of many callers one connects, and the failure is told
+    /// to all of them. Cancel safe.
+    pub(super) async fn connection<F>(
+        &self,
+        deadline: Instant,
+        dial: impl FnOnce() -> F,
+    ) -> Result<Arc<Connection>, Fault>
+    where
+        F: Future<Output = Result<Connection, Fault>>,
+    {
+        match self.present() {
+            Some(connection) => Ok(connection),
+            // Boxed: it is rare, and large.
+            None => Box::pin(self.connect(deadline, dial)).await,
+        }
+    }
+
+    async fn connect<F>(
+        &self,
+        deadline: Instant,
+        dial: impl FnOnce() -> F,
+    ) -> Result<Arc<Connection>, Fault>
+    where
+        F: Future<Output = Result<Connection, Fault>>,
+    {
+        let failures = self.failures.load(Ordering::Relaxed);
+        let dialed = timeout_at(deadline, async {
+            let mut dialing = self.dialing.lock().await;
+            if let Some(connection) = self.present() {
+                return Ok(connection);
+            }
+            if let Some(fault) = dialing.last.clone()
+                && self.failures.load(Ordering::Relaxed) != failures
+            {
+                return Err(fault);
+            }
+            if let Some(not_before) = dialing.not_before {
+                sleep_until(not_before).await;
+            }
+            let dialed = dial().await;
+            self.note(&mut dialing, dialed)
+        });
+        dialed.await.unwrap_or_else(|_| Err(Fault::timeout()))
+    }
+
+    fn note(
+        &self,
+        dialing: &mut Dialing,
+        dialed: Result<Connection, Fault>,
+    ) -> Result<Arc<Connection>, Fault> {
+        // A server that takes connections and then does not serve is not asked without pause either.
+        let soon = |connected: Instant| connected.elapsed() < LONGEST_PAUSE * 2;
+        if dialed.is_err() || dialing.connected.is_some_and(soon) {
+            dialing.in_a_row += 1;
+        } else {
+            dialing.in_a_row = 0;
+        }
+        let pause = FIRST_PAUSE * 2_u32.saturating_pow(dialing.in_a_row.min(10));
+        let pause = pause.min(LONGEST_PAUSE).mul_f64(fastrand::f64());
+        dialing.not_before = Some(Instant::now() + pause);
+        match dialed {
+            Ok(connection) => {
+                dialing.connected = Some(Instant::now());
+                let connection = Arc::new(connection);
+                let mut present = self.present.write().unwrap_or_else(PoisonError::into_inner);
+                *present = Some(Arc::clone(&connection));
+                Ok(connection)
+            }
+            Err(fault) => {
+                dialing.last = Some(fault.clone());
+                self.failures.fetch_add(1, Ordering::Relaxed);
+                Err(fault)
+            }
+        }
+    }
+}

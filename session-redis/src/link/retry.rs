@@ -1,0 +1,183 @@
+//! Asks until there is an answer, a refusal that stays, or no time left.
+
+use std::{sync::Arc, time::Duration};
+
+use session_core::ErrorKind;
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    Answer, Command, Request,
+    batch::{Failure, Why},
+    fault::{Fault, Verdict},
+    server::Server,
+    topology::Topology,
+};
+
+/// The pauses between tries begin with one of up to this and double.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+/// So many redirections in a row are followed without a pause.
+const REDIRECTIONS: u32 = 5;
+
+/// What has come of a request so far.
+struct Course<'a> {
+    topology: &'a Topology,
+    deadline: Instant,
+    tries: u32,
+    /// Whether an earlier try may have been done.
+    in_doubt: bool,
+    /// Where to go next, if a server said so.
+    redirect: Option<Redirect>,
+}
+
+struct Redirect {
+    to: Arc<Server>,
+    /// The slot is on its way there; the server has to be told that we know.
+    asking: bool,
+}
+
+/// Sends a request until it is answered.
+pub(super) async fn ask(
+    topology: &Topology,
+    request: Request,
+    deadline: Instant,
+) -> Result<Answer, Fault> {
+    let writes = request.writes();
+    let Request { key, mut commands, replica } = request;
+    let mut course = Course { topology, deadline, tries: 0, in_doubt: false, redirect: None };
+    loop {
+        let replica = replica && course.tries == 0;
+        let (server, asking) = match course.redirect.take() {
+            Some(redirect) => (redirect.to, redirect.asking),
+            None => match topology.server(&key, replica, deadline).await {
+                Ok(server) => (server, false),
+                Err(fault) => {
+                    course.pause(fault).await?;
+                    continue;
+                }
+            },
+        };
+        let connection = match server.connection(writes, deadline).await {
+            Ok(connection) => connection,
+            Err(fault) => {
+                if fault.passes() {
+                    Box::pin(course.topology.look_again(&server, None, deadline)).await;
+                }
+                course.pause(fault).await?;
+                continue;
+            }
+        };
+        let asked = if asking {
+            connection.ask(with_asking(commands), deadline).await.map(without_asking)
+        } else {
+            connection.ask(commands, deadline).await
+        };
+        commands = match asked {
+            Ok(values) => return Ok(Answer { values, resent: course.in_doubt }),
+            Err(failure) => {
+                let Failure { mut commands, why } = failure;
+                if asking {
+                    commands = without_asking(commands);
+                }
+                Box::pin(course.follow(&server, commands, why, !connection.is_fit())).await?
+            }
+        };
+    }
+}
+
+impl Course<'_> {
+    /// What to send next.
+    async fn follow(
+        &mut self,
+        server: &Arc<Server>,
+        commands: Vec<Command>,
+        why: Why,
+        unfit: bool,
+    ) -> Result<Vec<Command>, Fault> {
+        let refused = match why {
+            Why::Refused(error) => Verdict::of(&error),
+            Why::Unacknowledged => return Err(Fault::unacknowledged()),
+            Why::Unsent(fault) | Why::Unanswered(fault) if commands.is_empty() => {
+                return Err(fault.in_doubt(true));
+            }
+            Why::Unsent(fault) => {
+                self.pause(fault).await?;
+                return Ok(commands);
+            }
+            Why::Unanswered(fault) => {
+                self.in_doubt = true;
+                if unfit {
+                    self.look_again_in_a_cluster(server).await;
+                }
+                self.pause(fault).await?;
+                return Ok(commands);
+            }
+        };
+        match refused {
+            Verdict::NoScript => {
+                self.tries += 1;
+                return Ok(commands.into_iter().map(Command::with_text).collect());
+            }
+            Verdict::Moved(target) => self.redirected(server, &target, false).await?,
+            Verdict::Ask(target) => self.redirected(server, &target, true).await?,
+            Verdict::Again(fault) => self.pause(fault).await?,
+            Verdict::Elsewhere(fault) => {
+                self.topology.look_again(server, None, self.deadline).await;
+                self.pause(fault).await?;
+            }
+            Verdict::Never(fault) => return Err(fault.in_doubt(self.in_doubt)),
+        }
+        Ok(commands)
+    }
+
+    /// The connection is done for: it is made anew in any case, but the slots may be elsewhere now.
+    async fn look_again_in_a_cluster(&self, server: &Server) {
+        if matches!(self.topology, Topology::Cluster(_)) {
+            self.topology.look_again(server, None, self.deadline).await;
+        }
+    }
+
+    async fn redirected(
+        &mut self,
+        from: &Server,
+        target: &str,
+        asking: bool,
+    ) -> Result<(), Fault> {
+        let to = self.topology.server_at(target, from);
+        if !asking {
+            self.topology.look_again(from, to.as_ref(), self.deadline).await;
+        }
+        if self.tries >= REDIRECTIONS || to.is_none() {
+            let fault = Fault::new(ErrorKind::Unavailable, "the cluster is being changed");
+            self.pause(fault).await?;
+        } else {
+            self.tries += 1;
+        }
+        self.redirect = to.map(|to| Redirect { to, asking });
+        Ok(())
+    }
+
+    /// Waits before the next try, if there is time for one.
+    async fn pause(&mut self, fault: Fault) -> Result<(), Fault> {
+        if !fault.passes() {
+            return Err(fault.in_doubt(self.in_doubt));
+        }
+        let longest = FIRST_PAUSE * 2_u32.saturating_pow(self.tries.min(10));
+        let until = Instant::now() + longest.min(LONGEST_PAUSE).mul_f64(fastrand::f64());
+        self.tries += 1;
+        if until >= self.deadline {
+            return Err(fault.in_doubt(self.in_doubt));
+        }
+        sleep_until(until).await;
+        Ok(())
+    }
+}
+
+fn with_asking(commands: Vec<Command>) -> Vec<Command> {
+    commands.into_iter().flat_map(|command| [Command::new("ASKING", &[]), command]).collect()
+}
+
+/// Every second one.
+fn without_asking<T>(all: Vec<T>) -> Vec<T> {
+    all.into_iter().skip(1).step_by(2).collect()
+}

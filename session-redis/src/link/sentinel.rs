@@ -1,0 +1,100 @@
+//! Asks Sentinels for the primary.
+
+use std::sync::{Mutex, PoisonError};
+
+use redis::{RedisError, Value, aio::MultiplexedConnection};
+use session_core::ErrorKind;
+
+use super::{
+    dial::{Address, Dialer, OnPush},
+    fault::Fault,
+};
+
+/// The Sentinels that watch one primary.
+pub(super) struct Sentinels {
+    /// The one that answered last comes first.
+    addresses: Mutex<Vec<Address>>,
+    service: String,
+    dialer: Dialer,
+}
+
+impl Sentinels {
+    pub(super) fn new(addresses: Vec<Address>, service: String, dialer: Dialer) -> Self {
+        Self { addresses: Mutex::new(addresses), service, dialer }
+    }
+
+    /// Connects to the server that a Sentinel names, if it agrees to be the primary.
+    pub(super) async fn dial_primary(
+        &self,
+        dialer: &Dialer,
+        on_push: &OnPush,
+    ) -> Result<MultiplexedConnection, Fault> {
+        let addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut last = Fault::new(ErrorKind::Unavailable, "no Sentinel names a primary");
+        for sentinel in addresses {
+            let primary = match self.primary(&sentinel).await {
+                Ok(Some(primary)) => primary,
+                Ok(None) => continue,
+                Err(error) => {
+                    last = error.into();
+                    continue;
+                }
+            };
+            match dial_a_primary(dialer, &primary, on_push).await {
+                Ok(wire) => {
+                    self.prefer(&sentinel);
+                    return Ok(wire);
+                }
+                // Another Sentinel may know of a newer one.
+                Err(fault) => last = fault,
+            }
+        }
+        Err(last)
+    }
+
+    async fn primary(&self, sentinel: &Address) -> Result<Option<Address>, RedisError> {
+        let mut wire = self.dialer.dial(sentinel, std::sync::Arc::new(drop)).await?;
+        let mut ask = redis::cmd("SENTINEL");
+        ask.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.service);
+        let reply = within(&self.dialer, wire.send_packed_command(&ask)).await?;
+        let Value::Array(parts) = reply.extract_error()? else { return Ok(None) };
+        let [Value::BulkString(host), Value::BulkString(port)] = parts.as_slice() else {
+            return Ok(None);
+        };
+        let host = String::from_utf8_lossy(host).into_owned();
+        let port = std::str::from_utf8(port).ok().and_then(|port| port.parse().ok());
+        Ok(port.map(|port| Address::Tcp(host, port)))
+    }
+
+    fn prefer(&self, sentinel: &Address) {
+        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = addresses.iter().position(|address| address == sentinel) {
+            addresses.swap(0, place);
+        }
+    }
+}
+
+async fn dial_a_primary(
+    dialer: &Dialer,
+    address: &Address,
+    on_push: &OnPush,
+) -> Result<MultiplexedConnection, Fault> {
+    let mut wire = dialer.dial(address, OnPush::clone(on_push)).await?;
+    let role = redis::cmd("ROLE");
+    let reply = within(dialer, wire.send_packed_command(&role)).await?;
+    match reply {
+        Value::Array(parts) if parts.first() != Some(&Value::BulkString(b"master".to_vec())) => {
+            Err(Fault::new(ErrorKind::Unavailable, "the server that Sentinel names is a replica"))
+        }
+        // A user without the right to ask finds out by the first write.
+        _ => Ok(wire),
+    }
+}
+
+async fn within<T>(
+    dialer: &Dialer,
+    reply: impl Future<Output = Result<T, RedisError>>,
+) -> Result<T, RedisError> {
+    let reply = tokio::time::timeout(dialer.timeout, reply).await;
+    reply.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
+}

@@ -1,0 +1,105 @@
+//! One server, and the connections to it.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{
+    batch::{Connection, Health, Replicas},
+    dial::{Address, Dialer, OnPush},
+    fault::Fault,
+    lane::Lane,
+    pushes::Channels,
+    sentinel::Sentinels,
+};
+
+/// What all servers have in common.
+pub(super) struct Common {
+    pub(super) dialer: Dialer,
+    /// How long one try may take.
+    pub(super) response_timeout: Duration,
+    /// Whether writes wait for replicas.
+    pub(super) replicas: Option<Replicas>,
+    pub(super) channels: Arc<Channels>,
+}
+
+/// How a server is found.
+pub(super) enum Origin {
+    At(Address),
+    /// The primary that the sentinels name.
+    Named(Sentinels),
+}
+
+/// A server. Its connections are made when they are needed.
+pub(super) struct Server {
+    pub(super) origin: Origin,
+    common: Arc<Common>,
+    plain: Lane,
+    /// For writes that wait for replicas: the wait blocks the connection.
+    acknowledged: Lane,
+    /// For subscriptions. The client crate takes an unsolicited `sunsubscribe`, which a server sends
+    /// when a slot moves, for the reply to a command that is on its way: there must be none.
+    feed: Lane,
+}
+
+impl Server {
+    pub(super) fn new(origin: Origin, common: Arc<Common>) -> Arc<Self> {
+        let (plain, acknowledged, feed) = Default::default();
+        Arc::new(Self { origin, common, plain, acknowledged, feed })
+    }
+
+    /// The connection for a request.
+    pub(super) async fn connection(
+        &self,
+        writes: bool,
+        deadline: Instant,
+    ) -> Result<Arc<Connection>, Fault> {
+        let replicas = self.common.replicas.filter(|_| writes);
+        let lane = if replicas.is_some() { &self.acknowledged } else { &self.plain };
+        lane.connection(deadline, || async {
+            let connection = self.dial(replicas, None).await?;
+            // The server may be another one now.
+            self.feed.retire();
+            self.common.channels.look_again();
+            Ok(connection)
+        })
+        .await
+    }
+
+    /// The connection for subscriptions.
+    pub(super) async fn feed(&self, deadline: Instant) -> Result<Arc<Connection>, Fault> {
+        let dial = || {
+            let channels = Arc::clone(&self.common.channels);
+            let then: OnPush = Arc::new(move |info| channels.pushed(&info));
+            self.dial(None, Some(then))
+        };
+        self.feed.connection(deadline, dial).await
+    }
+
+    /// Whether it is worth asking.
+    pub(super) fn is_well(&self) -> bool {
+        self.plain.present().is_some()
+    }
+
+    /// Makes all of them anew when they are next needed: the server has lost its part.
+    pub(super) fn retire(&self) {
+        for lane in [&self.plain, &self.acknowledged, &self.feed] {
+            lane.retire();
+        }
+    }
+
+    async fn dial(
+        &self,
+        replicas: Option<Replicas>,
+        then: Option<OnPush>,
+    ) -> Result<Connection, Fault> {
+        let health = Arc::<Health>::default();
+        let on_push = health.watch(then);
+        let dialer = &self.common.dialer;
+        let wire = match &self.origin {
+            Origin::At(address) => dialer.dial(address, on_push).await?,
+            Origin::Named(sentinels) => sentinels.dial_primary(dialer, &on_push).await?,
+        };
+        Ok(Connection::new(wire, health, self.common.response_timeout, replicas))
+    }
+}

@@ -109,3 +109,6 @@ impl fmt::Debug for Link {
         f.write_str("Link")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,52 @@
+use test_servers::redis::Sentinels;
+
+use super::*;
+
+fn config(sentinels: &Sentinels) -> RedisConfig {
+    let endpoints = sentinels.sentinels().iter().map(|node| endpoint(node.port())).collect();
+    let mut config = RedisConfig::new(Servers::Sentinel {
+        sentinels: endpoints,
+        service: Sentinels::NAME.to_owned(),
+    });
+    config.timeout = SOON;
+    config
+}
+
+#[tokio::test]
+async fn the_new_primary_is_found_after_the_old_one_was_killed() {
+    let sentinels = Sentinels::start(&Options::redis()).await.unwrap();
+    let heard = Heard::default();
+    let link = Link::open(&config(&sentinels), heard.on_message()).await.unwrap();
+    let _subscription = link.subscribe(b"channel".to_vec()).await.unwrap();
+    link.ask(set("key", "value")).await.unwrap();
+    let old = sentinels.primary().await.unwrap();
+    old.wait_for_replicas(1, SOON).await.unwrap();
+    old.kill();
+    // Tried again until the other one takes it.
+    link.ask(set("key", "other")).await.unwrap();
+    let new = sentinels.wait_for_another(old, SOON).await.unwrap();
+    assert_eq!(new.command(&["GET", "key"]).await.unwrap().trim(), "other");
+    let before = heard.count("channel");
+    until("a message from the new one", async || {
+        new.command(&["PUBLISH", "channel", ""]).await.unwrap();
+        heard.count("channel") > before + 1
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_new_primary_is_found_while_the_old_one_hangs() {
+    let sentinels = Sentinels::start(&Options::redis()).await.unwrap();
+    let mut config = config(&sentinels);
+    config.response_timeout = Duration::from_millis(200);
+    config.connect_timeout = Duration::from_millis(200);
+    let link = open(&config).await;
+    let old = sentinels.primary().await.unwrap();
+    old.stop().unwrap();
+    let answer = link.ask(set("key", "other")).await.unwrap();
+    assert!(answer.resent);
+    let new = sentinels.wait_for_another(old, SOON).await.unwrap();
+    assert_eq!(new.command(&["GET", "key"]).await.unwrap().trim(), "other");
+    old.resume().unwrap();
+    link.ask(set("key", "again")).await.unwrap();
+}

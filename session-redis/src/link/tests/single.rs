@@ -1,0 +1,269 @@
+use session_core::{ErrorKind, Operation};
+use test_servers::proxy::{Direction, Proxy};
+
+use super::*;
+
+#[tokio::test]
+async fn a_request_is_answered_alone_and_in_a_crowd() {
+    let server = start().await;
+    let link = open(&one(server.port())).await;
+    assert_eq!(number(&link.ask(count("alone")).await.unwrap()), 1);
+    let mut crowd = tokio::task::JoinSet::new();
+    for task in 0..64 {
+        let link = link.clone();
+        crowd.spawn(async move {
+            let key = format!("key {task}");
+            for turn in 1..=20 {
+                assert_eq!(number(&link.ask(count(&key)).await.unwrap()), turn);
+                let answer = link.ask(get(&key)).await.unwrap();
+                let number = turn.to_string().into_bytes();
+                assert_eq!(answer.values, [Value::BulkString(number)]);
+                assert!(!answer.resent);
+            }
+        });
+    }
+    while let Some(task) = crowd.join_next().await {
+        task.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn forgotten_scripts_are_sent_again_also_in_a_batch() {
+    let server = start().await;
+    let link = open(&one(server.port())).await;
+    for round in 1..=3 {
+        server.forget_scripts().await.unwrap();
+        let mut crowd = tokio::task::JoinSet::new();
+        for task in 0..16 {
+            let link = link.clone();
+            crowd.spawn(async move { link.ask(count(&format!("key {task}"))).await.unwrap() });
+        }
+        while let Some(answer) = crowd.join_next().await {
+            let answer = answer.unwrap();
+            assert_eq!(number(&answer), round);
+            assert!(!answer.resent, "a server that does not know the script has not run it");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_while_idle_does_not_surface() {
+    let server = start().await;
+    let link = open(&one(server.port())).await;
+    for turn in 1..=5 {
+        server.kill_clients().await.unwrap();
+        assert_eq!(number(&link.ask(count("key")).await.unwrap()), turn);
+    }
+}
+
+#[tokio::test]
+async fn a_lost_reply_is_told_of() {
+    let server = start().await;
+    let proxy = Proxy::start(&server.address()).await.unwrap();
+    let link = open(&one(proxy.port())).await;
+    assert!(!link.ask(count("key")).await.unwrap().resent);
+    proxy.lose_reply_to(b"EVALSHA");
+    let answer = link.ask(count("key")).await.unwrap();
+    assert!(answer.resent);
+    assert_eq!(number(&answer), 3, "both were done");
+    assert_eq!(proxy.lost(), 1);
+    assert!(!link.ask(count("key")).await.unwrap().resent);
+}
+
+#[tokio::test]
+async fn a_killed_server_is_an_error_in_time_and_is_found_again() {
+    let server = start().await;
+    let mut config = one(server.port());
+    config.timeout = Duration::from_millis(400);
+    let link = open(&config).await;
+    server.kill();
+    let (answer, took) = timed(&link, count("key")).await;
+    let error = answer.unwrap_err().into_error(Operation::Save, true);
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    server.start_again().await.unwrap();
+    until("an answer", async || link.ask(count("key")).await.is_ok()).await;
+}
+
+#[tokio::test]
+async fn requests_outlast_a_restart_that_is_shorter_than_their_time() {
+    let server = start().await;
+    let mut config = one(server.port());
+    config.timeout = SOON;
+    let link = open(&config).await;
+    link.ask(set("key", "value")).await.unwrap();
+    server.kill();
+    let asked = tokio::spawn({
+        let link = link.clone();
+        async move { link.ask(set("key", "value")).await }
+    });
+    server.start_again().await.unwrap();
+    asked.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_stopped_server_is_a_timeout_in_time_and_is_found_again() {
+    let server = start().await;
+    let mut config = one(server.port());
+    config.response_timeout = Duration::from_millis(100);
+    config.connect_timeout = Duration::from_millis(100);
+    config.timeout = Duration::from_millis(700);
+    let link = open(&config).await;
+    server.stop().unwrap();
+    let mut crowd = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let link = link.clone();
+        crowd.spawn(async move { timed(&link, count("key")).await });
+    }
+    while let Some(asked) = crowd.join_next().await {
+        let (answer, took) = asked.unwrap();
+        let error = answer.unwrap_err().into_error(Operation::Save, true);
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        assert!(error.maybe_applied());
+        assert!(took < Duration::from_secs(3), "{took:?}");
+    }
+    server.resume().unwrap();
+    until("an answer", async || link.ask(get("other")).await.is_ok()).await;
+}
+
+#[tokio::test]
+async fn after_three_silences_the_connection_is_made_anew() {
+    let server = start().await;
+    let proxy = Proxy::start(&server.address()).await.unwrap();
+    let mut config = one(proxy.port());
+    config.response_timeout = Duration::from_millis(50);
+    config.timeout = SOON;
+    let link = open(&config).await;
+    let before = proxy.accepted();
+    proxy.swallow(Direction::Replies);
+    let asked = tokio::spawn({
+        let link = link.clone();
+        async move { link.ask(count("key")).await }
+    });
+    until("a new connection", async || proxy.accepted() > before).await;
+    proxy.pass().await;
+    assert!(asked.await.unwrap().unwrap().resent);
+}
+
+#[tokio::test]
+async fn what_the_server_refuses_for_good_is_told_at_once_without_names() {
+    let server = start().await;
+    let link = open(&one(server.port())).await;
+    link.ask(request("secret", Command::new("LPUSH", &[b"secret", b"1"]))).await.unwrap();
+    let kind = |answer: Result<Answer, Fault>| {
+        let error = answer.unwrap_err().into_error(Operation::Save, true);
+        let source = std::error::Error::source(&error).map(ToString::to_string);
+        let text = format!("{error} {error:?} {source:?}");
+        assert!(!text.contains("secret"), "{text}");
+        assert!(!error.maybe_applied());
+        error.kind()
+    };
+    assert_eq!(kind(link.ask(count("secret")).await), ErrorKind::Corrupt);
+    let unknown = request("secret", Command::new("NOSUCH", &[b"secret"]));
+    assert_eq!(kind(link.ask(unknown).await), ErrorKind::Backend);
+    server.configure("maxmemory", "1").await.unwrap();
+    assert_eq!(kind(link.ask(set("secret", "value")).await), ErrorKind::Unavailable);
+    assert!(!format!("{:?}", set("secret", "secret")).contains("secret"));
+}
+
+#[tokio::test]
+async fn a_dropped_request_leaves_nothing_behind() {
+    let server = start().await;
+    let proxy = Proxy::start(&server.address()).await.unwrap();
+    let link = open(&one(proxy.port())).await;
+    proxy.latency(Direction::Both, Duration::from_millis(30));
+    for wait in 0..20 {
+        let mut crowd = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let link = link.clone();
+            crowd.spawn(async move { link.ask(count("key")).await });
+        }
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        crowd.shutdown().await;
+    }
+    proxy.latency(Direction::Both, Duration::ZERO);
+    // The replies of those that were dropped are not taken for others.
+    let answer = link.ask(set("other", "value")).await.unwrap();
+    assert_eq!(answer.values, [Value::Okay]);
+    let answer = link.ask(get("other")).await.unwrap();
+    assert_eq!(answer.values, [Value::BulkString(b"value".to_vec())]);
+}
+
+#[tokio::test]
+async fn a_server_that_loads_or_that_became_a_replica_is_asked_again() {
+    let (server, other) = tokio::join!(start(), start());
+    let mut config = one(server.port());
+    config.timeout = SOON;
+    let link = open(&config).await;
+    let port = other.port().to_string();
+    server.command(&["REPLICAOF", "127.0.0.1", &port]).await.unwrap();
+    let asked = tokio::spawn({
+        let link = link.clone();
+        async move { link.ask(count("key")).await }
+    });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    server.command(&["REPLICAOF", "NO", "ONE"]).await.unwrap();
+    assert!(!asked.await.unwrap().unwrap().resent, "a replica refuses");
+}
+
+#[tokio::test]
+async fn a_write_is_acknowledged_by_replicas_or_an_error() {
+    let (server, replica) = tokio::join!(start(), start());
+    let mut config = one(server.port());
+    config.wait_replicas = 1;
+    config.wait_timeout = Duration::from_millis(50);
+    let link = open(&config).await;
+    let error = link.ask(count("key")).await.unwrap_err().into_error(Operation::Save, true);
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.maybe_applied());
+    assert!(error.to_string().contains("not acknowledged"), "{error}");
+    assert!(link.ask(get("key")).await.is_ok(), "a read waits for nobody");
+    let port = server.port().to_string();
+    replica.command(&["REPLICAOF", "127.0.0.1", &port]).await.unwrap();
+    until("an acknowledged write", async || link.ask(count("key")).await.is_ok()).await;
+}
+
+#[tokio::test]
+async fn wrong_credentials_and_a_wrong_address_are_told_apart() {
+    let options = Options::redis().user("app", "right", "~* &* +@all");
+    let server = Server::start(&options).await.unwrap();
+    let mut config = one(server.port());
+    let began = Instant::now();
+    for password in [None, Some("wrong".to_owned())] {
+        config.user = password.as_ref().map(|_| "app".to_owned());
+        config.password = password;
+        let fault = Link::open(&config, nobody()).await.unwrap_err();
+        assert_eq!(fault.into_error(Operation::Open, false).kind(), ErrorKind::Config);
+    }
+    assert!(began.elapsed() < Duration::from_secs(4), "told at once");
+    config.password = Some("right".to_owned());
+    open(&config).await;
+    server.kill();
+    config.timeout = Duration::from_millis(200);
+    let fault = Link::open(&config, nobody()).await.unwrap_err();
+    assert_eq!(fault.into_error(Operation::Open, false).kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_user_without_the_right_to_info_is_served() {
+    let options = Options::redis().user("app", "right", "~* &* +@read +@write +@connection");
+    let server = Server::start(&options).await.unwrap();
+    let mut config = one(server.port());
+    config.user = Some("app".to_owned());
+    config.password = Some("right".to_owned());
+    let link = open(&config).await;
+    assert_eq!(link.info().version, "");
+    assert!(link.ask(set("key", "value")).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_old_protocol_is_enough_for_all_but_subscriptions() {
+    let server = start().await;
+    let mut config = one(server.port());
+    config.protocol = crate::Protocol::Resp2;
+    let link = open(&config).await;
+    assert_eq!(number(&link.ask(count("key")).await.unwrap()), 1);
+    server.kill_clients().await.unwrap();
+    assert_eq!(number(&link.ask(count("key")).await.unwrap()), 2);
+    assert!(link.subscribe(b"channel".to_vec()).await.is_err());
+}

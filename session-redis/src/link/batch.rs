@@ -11,7 +11,9 @@ use std::{
     time::Duration,
 };
 
-use redis::{Cmd, Pipeline, PushInfo, PushKind, RedisError, ServerError, aio::MultiplexedConnection};
+use redis::{
+    Cmd, Pipeline, PushInfo, PushKind, RedisError, ServerError, aio::MultiplexedConnection,
+};
 use session_core::ErrorKind;
 use tokio::{
     sync::{Mutex, mpsc, oneshot},
@@ -160,7 +162,8 @@ impl Connection {
         let jobs = Arc::new(Mutex::new(jobs));
         let flights = if replicas.is_some() { 1 } else { FLIGHTS };
         for _ in 0..flights {
-            let flight = Flight { wire: wire.clone(), health: Arc::clone(&health), limit, replicas };
+            let flight =
+                Flight { wire: wire.clone(), health: Arc::clone(&health), limit, replicas };
             tokio::spawn(flight.run(Arc::clone(&jobs)));
         }
         Self { wire, line, health, limit, direct: replicas.is_none() }
@@ -224,16 +227,13 @@ impl Connection {
         deadline: Instant,
     ) -> Result<Vec<Value>, Failure> {
         let (reply, answer) = oneshot::channel();
-        let lost = || Failure {
-            commands: Vec::new(),
-            why: Why::Unanswered(Fault::timeout()),
-        };
+        let lost = || Failure { commands: Vec::new(), why: Why::Unanswered(Fault::timeout()) };
         let answer = async {
             if let Err(unsent) = self.line.send(Job { commands, reply }).await {
                 let why = Why::Unsent(Fault::new(ErrorKind::Unavailable, ""));
                 return Err(Failure { commands: unsent.0.commands, why });
             }
-            answer.await.map_err(|_| lost())?
+            answer.await.unwrap_or_else(|_ended| Err(lost()))
         };
         timeout_at(deadline, answer).await.unwrap_or_else(|_| Err(lost()))
     }
@@ -403,4 +403,3 @@ impl Job {
         Passenger { scripts, reply: self.reply }
     }
 }
-

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{
-    Command, Value,
+    Boxed, Command, Value,
     dial::Address,
     fault::Fault,
     server::{Common, Origin, Server},
@@ -22,6 +22,8 @@ use super::{
 
 /// A map that is younger than this is not asked for again.
 const FRESH: Duration = Duration::from_millis(100);
+/// After this a map without replicas is asked for again.
+const STALE: Duration = Duration::from_secs(1);
 /// How long one server may take to tell the map.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -41,6 +43,7 @@ pub(super) struct Map {
     slots: Vec<u16>,
     shards: Vec<Shard>,
     servers: HashMap<Address, Arc<Server>>,
+    made: Option<Instant>,
 }
 
 struct Shard {
@@ -64,11 +67,16 @@ impl Cluster {
         replica: bool,
         deadline: Instant,
     ) -> Result<Arc<Server>, Fault> {
-        if let Some(server) = self.map().server(key, replica) {
-            return Ok(server);
+        let map = self.map();
+        match map.server(key, replica) {
+            // A replica is not announced before it has its data.
+            Some(_) if replica && map.age() > STALE && !map.has_replica(key) => {}
+            Some(server) => return Ok(server),
+            None => {}
         }
-        Box::pin(self.refresh(None, deadline)).await?;
-        let uncovered = || Fault::new(ErrorKind::Unavailable, "no server has this part of the cluster");
+        self.refresh(None, deadline).await?;
+        let uncovered =
+            || Fault::new(ErrorKind::Unavailable, "no server has this part of the cluster");
         self.map().server(key, replica).ok_or_else(uncovered)
     }
 
@@ -89,7 +97,15 @@ impl Cluster {
     }
 
     /// Asks for the map, `first` before all others. Of many callers one asks.
-    pub(super) async fn refresh(
+    pub(super) fn refresh<'a>(
+        &'a self,
+        first: Option<&'a Arc<Server>>,
+        deadline: Instant,
+    ) -> Boxed<'a, Result<(), Fault>> {
+        Box::pin(self.refresh_by(first, deadline))
+    }
+
+    async fn refresh_by(
         &self,
         first: Option<&Arc<Server>>,
         deadline: Instant,
@@ -144,7 +160,11 @@ impl Cluster {
     /// Reads what a server said of the slots. Servers that were known keep their connections.
     fn read(&self, reply: Value, from: &Arc<Server>, old: &Map) -> Option<Map> {
         let Value::Array(ranges) = reply else { return None };
-        let mut map = Map { slots: vec![u16::MAX; SLOTS.into()], ..Map::default() };
+        let mut map = Map {
+            slots: vec![u16::MAX; SLOTS.into()],
+            made: Some(Instant::now()),
+            ..Map::default()
+        };
         for range in ranges {
             let Value::Array(parts) = range else { return None };
             let mut parts = parts.into_iter();
@@ -154,7 +174,8 @@ impl Cluster {
             let mut servers = parts.filter_map(|node| {
                 let address = address(node, from)?;
                 let known = map.servers.get(&address).or_else(|| old.servers.get(&address));
-                let known = known.cloned().or_else(|| is_at(from, &address).then(|| Arc::clone(from)));
+                let known =
+                    known.cloned().or_else(|| is_at(from, &address).then(|| Arc::clone(from)));
                 let server = known.unwrap_or_else(|| self.meet(address.clone()));
                 map.servers.insert(address, Arc::clone(&server));
                 Some(server)
@@ -167,20 +188,26 @@ impl Cluster {
         }
         (!map.shards.is_empty()).then_some(map)
     }
-
-    /// All servers with slots.
-    pub(super) fn primaries(&self) -> Vec<Arc<Server>> {
-        self.map().shards.iter().map(|shard| Arc::clone(&shard.primary)).collect()
-    }
 }
 
 impl Map {
+    fn age(&self) -> Duration {
+        self.made.map_or(Duration::MAX, |made| made.elapsed())
+    }
+
+    fn shard(&self, key: &[u8]) -> Option<&Shard> {
+        if key.is_empty() {
+            return fastrand::choice(&self.shards);
+        }
+        self.shards.get(usize::from(*self.slots.get(usize::from(slot(key)))?))
+    }
+
+    fn has_replica(&self, key: &[u8]) -> bool {
+        self.shard(key).is_some_and(|shard| !shard.replicas.is_empty())
+    }
+
     fn server(&self, key: &[u8], replica: bool) -> Option<Arc<Server>> {
-        let shard = if key.is_empty() {
-            fastrand::choice(&self.shards)?
-        } else {
-            self.shards.get(usize::from(*self.slots.get(usize::from(slot(key)))?))?
-        };
+        let shard = self.shard(key)?;
         let replica = replica.then(|| fastrand::choice(&shard.replicas)).flatten();
         Some(Arc::clone(replica.unwrap_or(&shard.primary)))
     }

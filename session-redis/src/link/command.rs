@@ -65,7 +65,10 @@ impl Command {
 
     /// About how many bytes it has.
     pub(super) fn size(&self) -> usize {
-        self.cmd.args_iter().map(|arg| if let Arg::Simple(bytes) = arg { bytes.len() } else { 0 }).sum()
+        self.cmd
+            .args_iter()
+            .map(|arg| if let Arg::Simple(bytes) = arg { bytes.len() } else { 0 })
+            .sum()
     }
 
     pub(super) fn into_parts(self) -> (Cmd, Option<Script>) {
@@ -102,9 +105,7 @@ impl fmt::Debug for Request {
 
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Command")
-            .field("script", &self.script.is_some())
-            .finish_non_exhaustive()
+        f.debug_struct("Command").field("script", &self.script.is_some()).finish_non_exhaustive()
     }
 }
 

@@ -117,7 +117,9 @@ impl From<RedisError> for Fault {
             Some((_, kind, detail)) => (kind, detail),
             None if error.is_timeout() => (ErrorKind::Timeout, ""),
             None if error.is_io_error() => (ErrorKind::Unavailable, ""),
-            None if error.kind() == redis::ErrorKind::InvalidClientConfig => (ErrorKind::Config, ""),
+            None if error.kind() == redis::ErrorKind::InvalidClientConfig => {
+                (ErrorKind::Config, "")
+            }
             None => (ErrorKind::Backend, ""),
         };
         let text = match error.code() {

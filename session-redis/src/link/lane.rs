@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout_at},
 };
 
-use super::{batch::Connection, fault::Fault};
+use super::{Boxed, batch::Connection, fault::Fault};
 
 /// The pauses between tries to connect begin with one of up to this and double.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -56,25 +56,27 @@ impl Lane {
     pub(super) async fn connection<F>(
         &self,
         deadline: Instant,
-        dial: impl FnOnce() -> F,
+        dial: impl FnOnce() -> F + Send,
     ) -> Result<Arc<Connection>, Fault>
     where
-        F: Future<Output = Result<Connection, Fault>>,
+        F: Future<Output = Result<Connection, Fault>> + Send,
     {
         match self.present() {
             Some(connection) => Ok(connection),
-            // Boxed: it is rare, and large.
-            None => Box::pin(self.connect(deadline, dial)).await,
+            None => {
+                let connecting: Boxed<'_, _> = Box::pin(self.connect(deadline, dial));
+                connecting.await
+            }
         }
     }
 
     async fn connect<F>(
         &self,
         deadline: Instant,
-        dial: impl FnOnce() -> F,
+        dial: impl FnOnce() -> F + Send,
     ) -> Result<Arc<Connection>, Fault>
     where
-        F: Future<Output = Result<Connection, Fault>>,
+        F: Future<Output = Result<Connection, Fault>> + Send,
     {
         let failures = self.failures.load(Ordering::Relaxed);
         let dialed = timeout_at(deadline, async {

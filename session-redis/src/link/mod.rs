@@ -26,11 +26,10 @@ mod server;
 mod slot;
 mod topology;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
 use tokio::{task::AbortHandle, time::Instant};
 
-use self::{dial::Dialer, pushes::Channels, topology::Topology};
 pub(crate) use self::{
     command::{Answer, Command, Request},
     fault::Fault,
@@ -39,7 +38,12 @@ pub(crate) use self::{
     reply::{Parts, Value},
     script::Script,
 };
+use self::{dial::Dialer, pushes::Channels, topology::Topology};
 use crate::RedisConfig;
+
+/// A future without the type of what it does: without it, the types of all that a request may have
+/// to do would nest in those of its callers.
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What is told of a channel: its name. Called for each message, and, for every channel that is
 /// subscribed to, when messages may have been lost. Must not block.
@@ -64,8 +68,8 @@ struct Inner {
 impl Link {
     /// Connects.
     pub(crate) async fn open(config: &RedisConfig, on_message: OnMessage) -> Result<Self, Fault> {
-        let inner = open::open(config, on_message).await?;
-        Ok(Self(Arc::new(inner)))
+        let opened: Boxed<'_, _> = Box::pin(open::open(config, on_message));
+        Ok(Self(Arc::new(opened.await?)))
     }
 
     /// Whether the servers have sharded channels, and it matters.

@@ -56,7 +56,8 @@ fn dialer(config: &RedisConfig) -> Result<Dialer, Fault> {
         TlsSetting::On => Some(Tls { root: None, insecure: false }),
         TlsSetting::Insecure => Some(Tls { root: None, insecure: true }),
         TlsSetting::Ca(path) => {
-            let unreadable = |_| Fault::new(ErrorKind::Config, "the file of the authority cannot be read");
+            let unreadable =
+                |_| Fault::new(ErrorKind::Config, "the file of the authority cannot be read");
             Some(Tls { root: Some(std::fs::read(path).map_err(unreadable)?), insecure: false })
         }
     };

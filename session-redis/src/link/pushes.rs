@@ -131,8 +131,10 @@ impl Channels {
                 Some(Entry { on: State::Failed(fault), .. }) => return Err(fault.clone()),
                 _ => {}
             }
-            let pass = timeout_at(deadline, passes.changed()).await;
-            pass.map_err(|_| Fault::timeout())?.map_err(|_| Fault::timeout())?;
+            match timeout_at(deadline, passes.changed()).await {
+                Ok(Ok(())) => {}
+                _ => return Err(Fault::timeout()),
+            }
         }
         Ok(subscription)
     }

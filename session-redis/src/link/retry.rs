@@ -6,7 +6,7 @@ use session_core::ErrorKind;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    Answer, Command, Request,
+    Answer, Boxed, Command, Request,
     batch::{Failure, Why},
     fault::{Fault, Verdict},
     server::Server,
@@ -28,6 +28,8 @@ struct Course<'a> {
     in_doubt: bool,
     /// Where to go next, if a server said so.
     redirect: Option<Redirect>,
+    /// Why the last try failed.
+    last: Option<Fault>,
 }
 
 struct Redirect {
@@ -44,7 +46,8 @@ pub(super) async fn ask(
 ) -> Result<Answer, Fault> {
     let writes = request.writes();
     let Request { key, mut commands, replica } = request;
-    let mut course = Course { topology, deadline, tries: 0, in_doubt: false, redirect: None };
+    let mut course =
+        Course { topology, deadline, tries: 0, in_doubt: false, redirect: None, last: None };
     loop {
         let replica = replica && course.tries == 0;
         let (server, asking) = match course.redirect.take() {
@@ -61,7 +64,7 @@ pub(super) async fn ask(
             Ok(connection) => connection,
             Err(fault) => {
                 if fault.passes() {
-                    Box::pin(course.topology.look_again(&server, None, deadline)).await;
+                    course.topology.look_again(&server, None, deadline).await;
                 }
                 course.pause(fault).await?;
                 continue;
@@ -79,7 +82,9 @@ pub(super) async fn ask(
                 if asking {
                     commands = without_asking(commands);
                 }
-                Box::pin(course.follow(&server, commands, why, !connection.is_fit())).await?
+                let next: Boxed<'_, _> =
+                    Box::pin(course.follow(&server, commands, why, !connection.is_fit()));
+                next.await?
             }
         };
     }
@@ -137,12 +142,7 @@ impl Course<'_> {
         }
     }
 
-    async fn redirected(
-        &mut self,
-        from: &Server,
-        target: &str,
-        asking: bool,
-    ) -> Result<(), Fault> {
+    async fn redirected(&mut self, from: &Server, target: &str, asking: bool) -> Result<(), Fault> {
         let to = self.topology.server_at(target, from);
         if !asking {
             self.topology.look_again(from, to.as_ref(), self.deadline).await;
@@ -162,12 +162,17 @@ impl Course<'_> {
         if !fault.passes() {
             return Err(fault.in_doubt(self.in_doubt));
         }
+        if Instant::now() >= self.deadline {
+            // What was known before tells more than that there is no time left.
+            return Err(self.last.take().unwrap_or(fault).in_doubt(self.in_doubt));
+        }
         let longest = FIRST_PAUSE * 2_u32.saturating_pow(self.tries.min(10));
         let until = Instant::now() + longest.min(LONGEST_PAUSE).mul_f64(fastrand::f64());
         self.tries += 1;
         if until >= self.deadline {
             return Err(fault.in_doubt(self.in_doubt));
         }
+        self.last = Some(fault);
         sleep_until(until).await;
         Ok(())
     }

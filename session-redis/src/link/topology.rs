@@ -9,7 +9,10 @@ use super::{cluster::Cluster, fault::Fault, server::Server};
 /// The servers.
 pub(super) enum Topology {
     /// One that takes writes, and perhaps a place where replicas answer.
-    One { primary: Arc<Server>, reader: Option<Arc<Server>> },
+    One {
+        primary: Arc<Server>,
+        reader: Option<Arc<Server>>,
+    },
     Cluster(Cluster),
 }
 

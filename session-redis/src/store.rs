@@ -80,7 +80,8 @@ impl RedisStore {
         let link = link.map_err(|fault| fault.into_error(Operation::Open, false))?;
         let scripts = Scripts::new(link.has_sharded_channels());
         let watched = Watched::default();
-        let (capabilities, clock) = (capabilities(&config), ServerClock::new());
+        let (mut capabilities, clock) = (capabilities(&config), ServerClock::new());
+        capabilities.evicts = link.info().evicts();
         Ok(Self(Arc::new(Inner { link, keys, clock, scripts, queue, watched, capabilities })))
     }
 

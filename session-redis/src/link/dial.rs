@@ -15,6 +15,7 @@ use redis::{
     aio::MultiplexedConnection,
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
 };
+use rustls::crypto::CryptoProvider;
 
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -114,6 +115,10 @@ impl Dialer {
 
     fn client(&self, address: &Address) -> Result<Client, RedisError> {
         let insecure = self.tls.as_ref().is_some_and(|tls| tls.insecure);
+        if self.tls.is_some() && CryptoProvider::get_default().is_none() {
+            // If somebody else is quicker, his choice stands.
+            drop(rustls::crypto::ring::default_provider().install_default());
+        }
         let addr = match (address.clone(), &self.tls) {
             (Address::Unix(path), _) => ConnectionAddr::Unix(path),
             (Address::Tcp(host, port), None) => ConnectionAddr::Tcp(host, port),

@@ -17,6 +17,11 @@ const PROGRAMS: &[(&[&str], &[&str])] = &[
     (BROWSERS, &["chromium", "fonts-liberation"]),
     (&["chromedriver"], &["chromium-driver"]),
     (&["curl"], &["curl"]),
+    (&["openssl"], &["openssl"]),
+    (&["redis-server"], &["redis-server"]),
+    (&["redis-cli"], &["redis-tools"]),
+    (&["valkey-server"], &["valkey-server"]),
+    (&["valkey-cli"], &["valkey-tools"]),
 ];
 
 /// Installs everything. What cannot be installed is noted; whether that is a failure is for the
@@ -34,21 +39,28 @@ pub(crate) fn run(workspace: &Workspace) -> Outcome {
 }
 
 fn debian_packages() -> io::Result<()> {
-    let missing: Vec<&str> = PROGRAMS
-        .iter()
-        .filter(|(programs, _)| !programs.iter().any(|program| process::find(program).is_some()))
-        .flat_map(|(_, packages)| packages.iter().copied())
-        .collect();
+    let missing = missing_packages();
     if missing.is_empty() {
         return Ok(());
     }
-    let list = missing.join(" ");
-    println!("installing {list}");
-    let by_hand = || io::Error::other(format!("not installed; as root: apt-get install {list}"));
-    let mut command =
-        as_root().filter(|_| process::find("apt-get").is_some()).ok_or_else(by_hand)?;
-    command.args(["sh", "-c", include_str!("install.sh"), "install"]).args(&missing);
-    if process::run(&mut command)?.success { Ok(()) } else { Err(by_hand()) }
+    println!("installing {}", missing.join(" "));
+    if let Some(mut command) = as_root().filter(|_| process::find("apt-get").is_some()) {
+        command.args(["sh", "-c", include_str!("install.sh"), "install"]).args(&missing);
+        process::run(&mut command)?;
+    }
+    match missing_packages().join(" ") {
+        none if none.is_empty() => Ok(()),
+        list => Err(io::Error::other(format!("not installed; as root: apt-get install {list}"))),
+    }
+}
+
+/// The packages of the programs that are not there.
+fn missing_packages() -> Vec<&'static str> {
+    PROGRAMS
+        .iter()
+        .filter(|(programs, _)| !programs.iter().any(|program| process::find(program).is_some()))
+        .flat_map(|(_, packages)| packages.iter().copied())
+        .collect()
 }
 
 /// A command that runs its arguments as root, without asking for a password when nobody is there.

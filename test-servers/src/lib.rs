@@ -1,0 +1,26 @@
+//! Real servers for tests and benchmarks, started on free ports in directories of their own, and
+//! the ways to break them.
+//!
+//! A handle owns its processes: they end when it is dropped, and also when the test program is
+//! killed. Every wait has a deadline; an error quotes the server's log.
+//!
+//! | module | servers |
+//! | --- | --- |
+//! | [`redis`] | Redis and Valkey: one server, a pair under Sentinel, a cluster |
+//! | [`proxy`] | none; a proxy that stands between a client and any server and loses things |
+//!
+//! [`trial`] makes tests that are ignored, with the reason, where a server is not installed.
+
+mod directory;
+mod error;
+mod ports;
+mod process;
+mod programs;
+pub mod proxy;
+pub mod redis;
+mod trial;
+mod wait;
+
+pub use error::{Error, Result};
+pub use trial::{TestResult, reason_to_ignore, trial};
+pub use wait::until;

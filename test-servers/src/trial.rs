@@ -1,0 +1,95 @@
+//! Tests that need a server.
+
+use std::{env, error};
+
+use libtest_mimic::{Completion, Failed, Trial};
+use tokio::runtime::Runtime;
+
+/// How a test ends.
+pub type TestResult = std::result::Result<(), Box<dyn error::Error>>;
+
+/// A test that is ignored where its server is `missing`, unless `SESSION_REQUIRE` has one of its
+/// `words` (or `all`), and wherever `SESSION_SKIP` has one. It runs in a runtime of its own.
+///
+/// ```no_run
+/// use test_servers::{redis::{Flavor, Options, Server}, trial};
+///
+/// let missing = Flavor::Valkey.missing();
+/// let trials = vec![trial("a_server_answers", &["valkey"], missing, || async {
+///     let server = Server::start(&Options::valkey()).await?;
+///     assert_eq!(server.command(&["PING"]).await?, "PONG");
+///     Ok(())
+/// })];
+/// libtest_mimic::run(&libtest_mimic::Arguments::from_args(), trials).exit();
+/// ```
+pub fn trial<F>(
+    name: impl Into<String>,
+    words: &'static [&'static str],
+    missing: Option<String>,
+    test: impl FnOnce() -> F + Send + 'static,
+) -> Trial
+where
+    F: Future<Output = TestResult>,
+{
+    Trial::ignorable_test(name, move || {
+        if let Some(reason) = reason_to_ignore(words, missing)? {
+            return Ok(Completion::ignored_with(reason));
+        }
+        let played: std::result::Result<(), Failed> = Ok(Runtime::new()?.block_on(test())?);
+        played.map(|()| Completion::Completed)
+    })
+}
+
+/// Why a test is left out that goes by these words and whose server is `missing` for a reason.
+///
+/// # Errors
+/// When it must not be left out, says why.
+pub fn reason_to_ignore(
+    words: &[&str],
+    missing: Option<String>,
+) -> std::result::Result<Option<String>, String> {
+    let variable = |name| env::var(name).unwrap_or_default();
+    decide(words, missing, &variable("SESSION_REQUIRE"), &variable("SESSION_SKIP"))
+}
+
+fn decide(
+    words: &[&str],
+    missing: Option<String>,
+    required: &str,
+    skipped: &str,
+) -> std::result::Result<Option<String>, String> {
+    let lists = |list: &str, word: &str| list.split(',').any(|item| item.trim() == word);
+    if let Some(word) = words.iter().find(|word| lists(skipped, word)) {
+        return Ok(Some(format!("SESSION_SKIP names {word}")));
+    }
+    let Some(reason) = missing else { return Ok(None) };
+    if lists(required, "all") || words.iter().any(|word| lists(required, word)) {
+        return Err(format!("{reason}, and SESSION_REQUIRE asks for it"));
+    }
+    Ok(Some(reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn missing() -> Option<String> {
+        Some("no server".to_owned())
+    }
+
+    #[test]
+    fn what_is_there_is_run_unless_it_is_to_be_skipped() {
+        assert_eq!(decide(&["redis"], None, "", "browser"), Ok(None));
+        let reason = decide(&["redis", "cluster"], None, "all", "browser, cluster").unwrap();
+        assert_eq!(reason.unwrap(), "SESSION_SKIP names cluster");
+    }
+
+    #[test]
+    fn what_is_missing_is_ignored_unless_it_is_required() {
+        assert_eq!(decide(&["redis"], missing(), "redis-cluster,files", ""), Ok(missing()));
+        for required in ["all", "files, redis"] {
+            let refused = decide(&["redis"], missing(), required, "").unwrap_err();
+            assert_eq!(refused, "no server, and SESSION_REQUIRE asks for it");
+        }
+    }
+}

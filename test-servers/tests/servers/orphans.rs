@@ -1,0 +1,83 @@
+//! Nothing outlives its owner.
+
+use std::{
+    env,
+    io::{BufRead, BufReader},
+    process::{Command, ExitCode, Stdio},
+};
+
+use libtest_mimic::Trial;
+use test_servers::{
+    TestResult,
+    redis::{Cluster, Flavor, Options, Server},
+    trial, until,
+};
+
+use crate::LIMIT;
+
+/// Makes this program an owner of servers.
+pub(crate) const ROLE: &str = "TEST_SERVERS_OWNER";
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let missing = || Flavor::Redis.missing();
+    vec![
+        trial("no_server_outlives_a_killed_owner", &["redis"], missing(), || async {
+            killed_owner().await
+        }),
+        trial("no_server_outlives_its_handle", &["redis"], missing(), || async {
+            let server = Server::start(&Options::redis()).await?;
+            let id = server.process_id().unwrap();
+            let directory = server.socket().parent().unwrap().to_owned();
+            assert!(is_alive(id) && directory.exists());
+            drop(server);
+            assert!(!is_alive(id) && !directory.exists());
+            Ok(())
+        }),
+    ]
+}
+
+async fn killed_owner() -> TestResult {
+    let mut command = Command::new(env::current_exe()?);
+    let mut owner = command.env(ROLE, "").stdout(Stdio::piped()).spawn()?;
+    let mut line = String::new();
+    BufReader::new(owner.stdout.take().unwrap()).read_line(&mut line)?;
+    let ids: Vec<i32> = line.split_whitespace().map(|id| id.parse().unwrap()).collect();
+    assert_eq!(ids.len(), 6, "{line}");
+    assert!(ids.iter().all(|id| is_alive(*id)));
+    assert!(ids.iter().all(|id| group_is_alive(*id)));
+    owner.kill()?;
+    owner.wait()?;
+    let ended = || async { Ok((!ids.iter().any(|id| group_is_alive(*id))).then_some(())) };
+    until("end of all six and of their watchers", LIMIT, ended).await?;
+    Ok(())
+}
+
+/// Starts a cluster, prints the ids of its processes, and waits to be killed. One of them is
+/// stopped, which must not keep it alive.
+pub(crate) fn owner() -> ExitCode {
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let cluster = Cluster::start(&Options::redis()).await.unwrap();
+        let ids = cluster.nodes().iter().map(|node| node.process_id().unwrap().to_string());
+        let ids = ids.collect::<Vec<_>>().join(" ");
+        cluster.nodes()[0].stop().unwrap();
+        println!("{ids}");
+        std::future::pending::<ExitCode>().await
+    })
+}
+
+fn is_alive(id: i32) -> bool {
+    state_and_group(id).is_some_and(|(state, _)| state != "Z")
+}
+
+/// Whether any process of the group still runs.
+fn group_is_alive(group: i32) -> bool {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    ids.filter_map(state_and_group).any(|(state, of)| state != "Z" && of == group)
+}
+
+fn state_and_group(id: i32) -> Option<(String, i32)> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    let mut words = stat.rsplit_once(')')?.1.split_whitespace();
+    Some((words.next()?.to_owned(), words.nth(1)?.parse().ok()?))
+}

@@ -97,6 +97,7 @@ async fn a_stopped_server_is_silent_until_it_goes_on(flavor: Flavor) -> TestResu
     assert!(tokio::time::timeout(soon, &mut ping).await.is_err(), "it answered");
     server.resume()?;
     assert_eq!(ping.await?, "PONG");
+    assert!(server.is_up());
     Ok(())
 }
 

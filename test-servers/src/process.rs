@@ -13,16 +13,24 @@ use nix::{
     sys::signal::{Signal, kill, killpg},
     unistd::Pid,
 };
+use tempfile::TempDir;
 
 use crate::{Error, Result};
 
-/// Becomes the program, after leaving a watcher behind that kills the whole process group once the
-/// pipe on standard input ends. The other end of the pipe is ours, and ends with us however that
-/// comes about. The watcher ignores the hang-up that a group gets when it is left behind with a
-/// stopped member, and what a terminal sends.
+/// Becomes the program, after leaving a watcher behind that kills it once the pipe on standard
+/// input ends, and then removes the directory and the rest of the process group. The other end of
+/// the pipe is ours, and ends with us however that comes about. The watcher ignores the hang-up
+/// that a group gets when it is left behind with a stopped member, and what a terminal sends.
 const LEASH: &str = "\
 exec 3<&0 </dev/null
-(trap '' HUP INT TERM; while read -r _ <&3; do :; done; kill -s KILL -- -$$) >/dev/null 2>&1 &
+(
+    trap '' HUP INT TERM
+    while read -r _ <&3; do :; done
+    kill -s KILL $$
+    rm -rf -- \"$1\"
+    kill -s KILL -- -$$
+) >/dev/null 2>&1 &
+shift
 exec \"$@\" 3<&-";
 
 /// A running program in a process group of its own. Dropping it kills the group.
@@ -39,8 +47,9 @@ impl Process {
     pub(crate) fn spawn<A: AsRef<OsStr>>(
         program: &Path,
         arguments: &[A],
-        directory: &Path,
+        directory: &TempDir,
     ) -> Result<Self> {
+        let directory = directory.path();
         let log = directory.join("log");
         let output = OpenOptions::new().create(true).append(true).open(&log)?;
         let mut child = leashed(program, arguments, directory, output)
@@ -97,7 +106,7 @@ fn leashed<A: AsRef<OsStr>>(
     output: File,
 ) -> Command {
     let mut command = Command::new("sh");
-    command.args(["-c", LEASH, "leash"]).arg(program).args(arguments);
+    command.args(["-c", LEASH, "leash"]).arg(directory).arg(program).args(arguments);
     command.current_dir(directory).process_group(0).stdin(Stdio::piped());
     if let Ok(copy) = output.try_clone() {
         command.stderr(copy);
@@ -115,14 +124,14 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(10);
 
-    fn shell(script: &str, directory: &Path) -> Process {
+    fn shell(script: &str, directory: &TempDir) -> Process {
         Process::spawn(Path::new("/bin/sh"), &["-c", script], directory).unwrap()
     }
 
     #[tokio::test]
     async fn output_is_kept_and_the_end_is_seen() {
         let directory = directory::fresh().unwrap();
-        let process = shell("echo one; echo two >&2; exit 3", directory.path());
+        let process = shell("echo one; echo two >&2; exit 3", &directory);
         until("the end", LIMIT, || async { Ok(process.has_ended().then_some(())) }).await.unwrap();
         assert_eq!(process.log(), "one\ntwo\n");
         let refused = process.signal(Signal::SIGSTOP).unwrap_err().to_string();
@@ -132,7 +141,7 @@ mod tests {
     #[tokio::test]
     async fn the_whole_group_ends_with_the_handle() {
         let directory = directory::fresh().unwrap();
-        let process = shell("sleep 1000 & echo $!; exec sleep 1000", directory.path());
+        let process = shell("sleep 1000 & echo $!; exec sleep 1000", &directory);
         let look = || async { Ok(process.log().lines().next().map(str::to_owned)) };
         let inner = until("the inner process", LIMIT, look).await.unwrap();
         let ids = [process.id(), inner.parse().unwrap()];

@@ -2,29 +2,59 @@
 
 use std::{
     env,
-    path::{Path, PathBuf},
+    ffi::OsStr,
+    path::{self, PathBuf},
     process::Command,
 };
 
 use crate::{Error, Result};
 
-/// Where a program is: in the folder that `variable` names, if it is set, else on the path.
+/// Where a program is that can be run by its name.
 ///
 /// The error is the reason why tests that need it are ignored.
-pub(crate) fn find(program: &str, variable: &str) -> Result<PathBuf> {
-    let folders = env::var_os(variable).filter(|folder| !folder.is_empty());
-    let found = |list| env::split_paths(&list).map(|f| f.join(program)).find(|file| file.is_file());
-    match folders {
-        Some(folder) => found(folder)
+pub(crate) fn find(program: &str) -> Result<PathBuf> {
+    let folders = env::var_os("PATH").unwrap_or_default();
+    first(&folders, program).ok_or_else(|| {
+        Error::new(format!("{program} is not installed; `cargo xtask setup` installs it"))
+    })
+}
+
+/// Where a program is: in the folder that `variable` names, if it is set, else as [`find`].
+pub(crate) fn find_at(variable: &str, program: &str) -> Result<PathBuf> {
+    match env::var_os(variable).filter(|folder| !folder.is_empty()) {
+        Some(folder) => first(&folder, program)
             .ok_or_else(|| Error::new(format!("{program} is not in the folder of {variable}"))),
-        None => env::var_os("PATH").and_then(found).ok_or_else(|| {
-            Error::new(format!("{program} is not installed; `cargo xtask setup` installs it"))
-        }),
+        None => find(program),
     }
 }
 
+/// The first that there is, as a path that holds in every working directory.
+fn first(folders: &OsStr, program: &str) -> Option<PathBuf> {
+    let files = env::split_paths(folders).map(|folder| folder.join(program));
+    files.into_iter().find(|file| file.is_file()).and_then(|file| path::absolute(file).ok())
+}
+
 /// What a program prints when it is asked for its version.
-pub(crate) fn version(program: &Path) -> Result<String> {
+pub(crate) fn version(program: &path::Path) -> Result<String> {
     let output = Command::new(program).arg("--version").output()?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_found_or_the_reason_says_how_to_get_it() {
+        assert!(find("sh").unwrap().is_absolute());
+        let reason = find("no-such-server").unwrap_err().to_string();
+        assert_eq!(reason, "no-such-server is not installed; `cargo xtask setup` installs it");
+        assert!(find_at("SESSION_NO_SUCH_BIN", "sh").is_ok());
+    }
+
+    #[test]
+    fn a_folder_that_is_named_is_the_only_one() {
+        assert!(first(OsStr::new("src"), "lib.rs").unwrap().is_absolute());
+        assert!(first(OsStr::new("src"), "sh").is_none());
+    }
 }

@@ -36,7 +36,8 @@ pub enum Direction {
     Both,
 }
 
-/// A proxy in front of one server, at an address of its own. It ends when it is dropped.
+/// A proxy in front of one server, at an address of its own. It runs in the runtime that it was
+/// started in, and ends when it is dropped.
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,

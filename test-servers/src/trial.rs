@@ -1,15 +1,18 @@
 //! Tests that need a server.
 
-use std::{env, error};
+use std::{env, error, time::Duration};
 
 use libtest_mimic::{Completion, Failed, Trial};
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, time::timeout};
+
+/// A test that takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// How a test ends.
 pub type TestResult = std::result::Result<(), Box<dyn error::Error>>;
 
 /// A test that is ignored where its server is `missing`, unless `SESSION_REQUIRE` has one of its
-/// `words` (or `all`), and wherever `SESSION_SKIP` has one. It runs in a runtime of its own.
+/// `words` (or `all`), and wherever `SESSION_SKIP` has one. It runs in a runtime of its own, and fails after five minutes.
 ///
 /// ```no_run
 /// use test_servers::{redis::{Flavor, Options, Server}, trial};
@@ -35,8 +38,9 @@ where
         if let Some(reason) = reason_to_ignore(words, missing)? {
             return Ok(Completion::ignored_with(reason));
         }
-        let played: std::result::Result<(), Failed> = Ok(Runtime::new()?.block_on(test())?);
-        played.map(|()| Completion::Completed)
+        let played = Runtime::new()?.block_on(async { timeout(LIMIT, test()).await });
+        played.map_err(|_elapsed| Failed::from(format!("not done after {LIMIT:?}")))??;
+        Ok(Completion::Completed)
     })
 }
 

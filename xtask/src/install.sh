@@ -22,12 +22,13 @@ backports() {
         "Codename: $release" 'Component: main' | head -n 1)
     key=/usr/share/keyrings/debian-archive-keyring.gpg
     list=/etc/apt/sources.list.d/$suite-for-session-tests.list
-    [ -n "$source" ] && [ -e "$key" ] || return 1
+    [ -n "$source" ] && [ -e "$key" ] && [ ! -e "$list" ] || return 1
     echo "deb [signed-by=$key] $source $suite main" >"$list"
     update && offers "$1" || { rm -f "$list"; update; return 1; }
 }
 
-update
+# One source that cannot be reached must not keep what the others have from being installed.
+update || :
 wanted=
 for package in "$@"; do
     if offers "$package" || backports "$package"; then

@@ -8,6 +8,7 @@ mod conformance;
 mod counts;
 mod deny;
 mod features;
+mod fetch;
 mod process;
 mod report;
 mod setup;
@@ -26,21 +27,23 @@ usage: cargo xtask COMMAND
   setup           install what the tests need and is missing (Debian packages, cargo-deny)
   test            set up, then run every check and test
   test --quick    format, lints and tests only; no installation, no browser
+  fetch-servers   unpack the newest Redis and Valkey into the target folder, to test with them
 ";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let scope = match arguments.as_slice() {
-        ["setup"] => Scope::Setup,
-        ["test"] => Scope::Everything,
-        ["test", "--quick"] => Scope::Quick,
+    let done = match arguments.as_slice() {
+        ["setup"] => steps::run(Scope::Setup),
+        ["test"] => steps::run(Scope::Everything),
+        ["test", "--quick"] => steps::run(Scope::Quick),
+        ["fetch-servers"] => fetch::run(),
         _ => {
             print!("{USAGE}");
             return ExitCode::from(2);
         }
     };
-    match steps::run(scope) {
+    match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

@@ -61,7 +61,7 @@ impl Certificates {
 
 /// Why there can be no certificates here, if there cannot.
 pub(crate) fn missing() -> Option<String> {
-    programs::find("openssl", "SESSION_OPENSSL_BIN").err().map(|error| error.to_string())
+    programs::find("openssl").err().map(|error| error.to_string())
 }
 
 fn openssl(folder: &Path, arguments: &str) -> Result<()> {

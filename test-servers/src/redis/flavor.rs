@@ -54,7 +54,7 @@ impl Flavor {
             Self::Redis => "SESSION_REDIS_BIN",
             Self::Valkey => "SESSION_VALKEY_BIN",
         };
-        programs::find(&format!("{}-{program}", self.name()), variable)
+        programs::find_at(variable, &format!("{}-{program}", self.name()))
     }
 }
 

@@ -121,7 +121,7 @@ impl Server {
     }
 
     pub(crate) fn spawn(&self) -> Result<()> {
-        let process = Process::spawn(&self.program, &self.arguments, self.directory.path())?;
+        let process = Process::spawn(&self.program, &self.arguments, &self.directory)?;
         *self.process() = Some(process);
         self.paused.store(false, Ordering::Relaxed);
         Ok(())

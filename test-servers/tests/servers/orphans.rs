@@ -3,6 +3,7 @@
 use std::{
     env,
     io::{BufRead, BufReader},
+    path::Path,
     process::{Command, ExitCode, Stdio},
 };
 
@@ -41,26 +42,30 @@ async fn killed_owner() -> TestResult {
     let mut owner = command.env(ROLE, "").stdout(Stdio::piped()).spawn()?;
     let mut line = String::new();
     BufReader::new(owner.stdout.take().unwrap()).read_line(&mut line)?;
-    let ids: Vec<i32> = line.split_whitespace().map(|id| id.parse().unwrap()).collect();
-    assert_eq!(ids.len(), 6, "{line}");
-    assert!(ids.iter().all(|id| is_alive(*id)));
-    assert!(ids.iter().all(|id| group_is_alive(*id)));
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let (ids, directories) = words.split_at(6);
+    let ids: Vec<i32> = ids.iter().map(|id| id.parse().unwrap()).collect();
+    let lives = || ids.iter().any(|id| group_is_alive(*id));
+    let lies_about = || directories.iter().any(|directory| Path::new(directory).exists());
+    assert!(lives() && lies_about());
     owner.kill()?;
     owner.wait()?;
-    let ended = || async { Ok((!ids.iter().any(|id| group_is_alive(*id))).then_some(())) };
-    until("end of all six and of their watchers", LIMIT, ended).await?;
+    let gone = || async { Ok((!lives() && !lies_about()).then_some(())) };
+    until("end of all six and of their watchers", LIMIT, gone).await?;
     Ok(())
 }
 
-/// Starts a cluster, prints the ids of its processes, and waits to be killed. One of them is
+/// Starts a cluster, prints the ids of its processes and their directories, and waits to be killed. One of them is
 /// stopped, which must not keep it alive.
 pub(crate) fn owner() -> ExitCode {
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let cluster = Cluster::start(&Options::redis()).await.unwrap();
         let ids = cluster.nodes().iter().map(|node| node.process_id().unwrap().to_string());
-        let ids = ids.collect::<Vec<_>>().join(" ");
+        let directories = cluster.nodes().iter().map(|node| node.socket().parent().unwrap());
+        let directories = directories.map(|directory| directory.to_str().unwrap().to_owned());
+        let words = ids.chain(directories).collect::<Vec<_>>().join(" ");
         cluster.nodes()[0].stop().unwrap();
-        println!("{ids}");
+        println!("{words}");
         std::future::pending::<ExitCode>().await
     })
 }

@@ -6,6 +6,10 @@ use test_servers::{
     redis::{Cluster, Flavor, Options, Persistence, Sentinels, Server},
     trial, until,
 };
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::LIMIT;
 
@@ -26,7 +30,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         a_full_server_refuses_writes
         users_and_tls_are_enforced
         traffic_counts_what_clients_did_and_not_the_looks
+        killed_clients_are_counted_and_cut
         a_start_that_fails_quotes_the_log
+        a_taken_port_is_told_by_the_words_that_lead_to_another
         another_primary_is_announced_after_a_kill
         a_replica_takes_over_in_the_cluster
         a_stopped_primary_of_the_cluster_is_replaced
@@ -49,7 +55,7 @@ async fn a_server_answers_on_tcp_and_on_its_socket(flavor: Flavor) -> TestResult
     assert_eq!(server.command(&["SET", "key", "value"]).await?, "OK");
     assert_eq!(server.command(&["GET", "key"]).await?, "value");
     assert_eq!(server.command(&["CONFIG", "GET", "databases"]).await?, "databases\n3");
-    assert!(tokio::net::TcpStream::connect(server.address()).await.is_ok());
+    assert!(TcpStream::connect(server.address()).await.is_ok());
     assert!(server.url().starts_with("redis://127.0.0.1:"));
     let refused = server.command(&["GET"]).await.unwrap_err().to_string();
     assert!(refused.contains("wrong number of arguments"), "{refused}");
@@ -91,6 +97,7 @@ async fn a_stopped_server_is_silent_until_it_goes_on(flavor: Flavor) -> TestResu
     assert!(tokio::time::timeout(soon, &mut ping).await.is_err(), "it answered");
     server.resume()?;
     assert_eq!(ping.await?, "PONG");
+    assert!(server.is_up());
     Ok(())
 }
 
@@ -148,6 +155,32 @@ async fn traffic_counts_what_clients_did_and_not_the_looks(flavor: Flavor) -> Te
         assert_eq!(traffic.calls("script|flush"), 1, "{traffic:?}");
         assert!((3..=9).contains(&traffic.reads()), "{traffic:?}");
     }
+    Ok(())
+}
+
+async fn killed_clients_are_counted_and_cut(flavor: Flavor) -> TestResult {
+    let server = Server::start(&Options::new(flavor)).await?;
+    let mut clients = Vec::new();
+    for command in ["PING\r\n", "SUBSCRIBE channel\r\n"] {
+        let mut client = TcpStream::connect(server.address()).await?;
+        client.write_all(command.as_bytes()).await?;
+        assert!(client.read(&mut [0; 100]).await? > 0);
+        clients.push(client);
+    }
+    assert_eq!(server.kill_clients().await?, 2);
+    for mut client in clients {
+        let read = tokio::time::timeout(LIMIT, client.read(&mut [0; 100])).await?;
+        assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+    }
+    Ok(())
+}
+
+async fn a_taken_port_is_told_by_the_words_that_lead_to_another(flavor: Flavor) -> TestResult {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let port = taken.local_addr()?.port().to_string();
+    let refused = Server::start(&Options::new(flavor).argument("port", &port)).await;
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("Address already in use"), "{refused}");
     Ok(())
 }
 

@@ -62,15 +62,18 @@ pub struct RedisConfig {
     pub max_payload: usize,
     /// The most waiters for one lock in one process. Default: 64.
     pub max_waiters: usize,
-    /// How many replicas must have acknowledged a commit before it counts as done. Default: 0,
-    /// which asks none: a commit that was just acknowledged is lost when the primary is.
+    /// How many replicas must have acknowledged a write before it counts as done. Default: 0,
+    /// which asks none: a write that was just acknowledged may be lost with the primary. One that
+    /// too few acknowledge is an [`Unavailable`](ErrorKind::Unavailable) error with
+    /// [`maybe_applied`](Error::maybe_applied).
     pub wait_replicas: u32,
     /// How long to wait for these replicas. Default: 500 ms.
     pub wait_timeout: Duration,
-    /// How old the answer of a replica may be. Default: zero, which asks no replica. Requests that
-    /// only read and allow answers of this age may then be answered by replicas.
+    /// How far behind a replica may be. Default: zero, which asks no replica. Reads that allow
+    /// answers of this age may then be answered by replicas. It is your word for it: how far
+    /// behind a replica is cannot be seen at each read, so watch the lag that the servers report.
     pub replica_staleness: Duration,
-    /// Where replicas answer. Default: none; Sentinels and clusters tell.
+    /// Where replicas answer. Default: none. A cluster names its replicas itself.
     pub reader: Option<Endpoint>,
 }
 
@@ -144,9 +147,9 @@ impl RedisConfig {
     /// | `session.client_name` | name in `CLIENT LIST` | none |
     /// | `session.tls_ca` | PEM file with the authorities to trust | those of the system |
     /// | `session.tls_insecure` | `true` takes any certificate; for tests only | `false` |
-    /// | `session.wait_replicas` | replicas that must acknowledge a commit | `0` |
+    /// | `session.wait_replicas` | replicas that must acknowledge a write | `0` |
     /// | `session.wait_timeout` | time to wait for them | `500ms` |
-    /// | `session.replica_staleness` | age of a replica's answer that is allowed | `0s`: no replicas |
+    /// | `session.replica_staleness` | how far replicas may be behind | `0s`: none asked |
     /// | `session.reader` | `host:port` where replicas answer | none |
     /// | `session.sentinel_user` | user of the Sentinels | none |
     /// | `session.sentinel_password` | password at the Sentinels | none |
@@ -218,8 +221,8 @@ impl RedisConfig {
             ),
             (self.reader.is_none() || replicas, "a reader needs a replica_staleness"),
             (
-                !replicas || !one || self.reader.is_some(),
-                "replica_staleness needs a reader where there is only one server",
+                !replicas || cluster || self.reader.is_some(),
+                "replica_staleness needs a reader, or a cluster",
             ),
         ]
     }
@@ -450,6 +453,12 @@ mod tests {
     }
 
     #[test]
+    fn a_cluster_needs_no_reader() {
+        let config = read("redis+cluster://h?session.replica_staleness=1s");
+        assert_eq!(config.replica_staleness, Duration::from_secs(1));
+    }
+
+    #[test]
     fn a_password_may_stand_without_a_user() {
         let config = read("redis://:p%2Fw@h");
         assert_eq!((config.user, config.password), (None, Some("p/w".to_owned())));
@@ -555,6 +564,8 @@ mod tests {
         refused("rediss://h?session.tls_insecure=s3cret");
         refused("redis+cluster://h?session.reader=r&session.replica_staleness=1s");
         refused("redis+sentinel://h/main?session.sentinel_user=u");
+        refused("redis+sentinel://h/main?session.replica_staleness=1s");
+        refused("redis+unix:///s?session.replica_staleness=1s");
         refused("redis+unix:///s?db=s3cret");
     }
 

@@ -37,7 +37,8 @@ fn main() -> ExitCode {
         memory: a_full_server_refuses_saves_and_nothing_else
                 an_evicted_session_is_absent;
         rights: without_channels_waiters_poll
-                a_wrong_password_is_told_and_not_repeated;
+                a_wrong_password_is_told_and_not_repeated
+                the_rights_in_the_readme_are_enough;
         waiting: a_waiter_is_woken_by_the_release
                  a_waiter_is_woken_by_a_commit_and_by_a_log_out
                  waiters_leave_no_channel_behind

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use session_core::{ErrorKind, SessionStore};
+use session_core::{
+    ErrorKind, Expected, Key, KeyHasher, Meta, OpToken, ReadOptions, SessionStore, Then, Under,
+    Write,
+};
 use session_redis::RedisStore;
 use test_servers::{
     TestResult,
     redis::{Options, Server},
 };
 
-use crate::support::{HOUR, create, new_key, open, request};
+use crate::support::{HOUR, create, new_key, op, open, request};
 
 pub(crate) async fn without_channels_waiters_poll() -> TestResult {
     let options = Options::redis().user("sess", "s3cret", "~* resetchannels +@all");
@@ -39,5 +42,47 @@ pub(crate) async fn a_wrong_password_is_told_and_not_repeated() -> TestResult {
         cause = error.source();
     }
     assert!(!text.contains("gu3ss"), "{text}");
+    Ok(())
+}
+
+/// The rules of the user in the README.
+fn rights_in_the_readme() -> String {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once("ACL SETUSER app on >PASSWORD ").unwrap();
+    let (rules, _) = rest.split_once("```").unwrap();
+    rules.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+pub(crate) async fn the_rights_in_the_readme_are_enough() -> TestResult {
+    let options = Options::redis().user("app", "pw", &rights_in_the_readme());
+    let server = Server::start(&options).await?;
+    let store = open(&server).await;
+    let principal = KeyHasher::plain().principal("ada");
+    let write = || Write::new("x", HOUR).with_meta(Meta::new().with_principal(Some(principal), 0));
+    let key = new_key();
+
+    let lease = store.lock(&key, request(Duration::ZERO)).await?.lease.unwrap();
+    let under = Some(Under::new(&lease, Then::Keep));
+    store.create(&key, write(), op(), under).await?;
+    let waited = store.lock(&key, request(Duration::from_millis(100))).await;
+    assert_eq!(waited.unwrap_err().kind(), ErrorKind::LockTimeout);
+    store.renew(&key, &lease, HOUR).await?;
+    store.release(&key, &lease).await?;
+
+    let record = store.load(&key, ReadOptions::latest()).await?.unwrap();
+    let incarnation = record.revision.incarnation();
+    store.touch(&key, (HOUR * 2).into(), incarnation, op()).await?;
+    store.save(&key, write(), Expected::Revision(record.revision), op()).await?;
+
+    let index = store.principal_index().unwrap();
+    let listed = index.list(&principal, None, 10).await?.keys;
+    assert_eq!(listed.iter().map(Key::digest).collect::<Vec<_>>(), [key.digest()]);
+    assert_eq!(index.bump_epoch(&principal).await?, 1);
+    assert_eq!(index.epoch(&principal).await?, 1);
+    assert_eq!(index.revoke(&principal, None).await?, 1);
+    // What is left in the index is tidied up, too.
+    assert_eq!(index.list(&principal, None, 10).await?.keys, []);
+    store.delete(&key, Expected::Any, OpToken::generate()?).await?;
+    store.ping().await?;
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! one line: `N passed, N failed, N skipped`. [`steps`] lists what it does, in order.
 #![expect(clippy::print_stdout, reason = "a command line program talks through its output")]
 
+mod bench;
 mod conformance;
 mod counts;
 mod deny;
@@ -28,6 +29,7 @@ usage: cargo xtask COMMAND
   test            set up, then run every check and test
   test --quick    format, lints and tests only; no installation, no browser
   fetch-servers   unpack the newest Redis and Valkey into the target folder, to test with them
+  bench redis     our Redis store beside bare commands and other crates; `--help` lists options
 ";
 
 fn main() -> ExitCode {
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         ["test"] => steps::run(Scope::Everything),
         ["test", "--quick"] => steps::run(Scope::Quick),
         ["fetch-servers"] => fetch::run(),
+        ["bench", arguments @ ..] => bench::run(arguments),
         _ => {
             print!("{USAGE}");
             return ExitCode::from(2);

@@ -1,0 +1,110 @@
+//! The benchmark of the Redis store.
+
+mod commands;
+mod counted;
+pub(crate) mod fred;
+mod ours;
+mod place;
+mod targets;
+mod waiting;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+pub(crate) use self::place::Place;
+pub(crate) use self::{
+    counted::Cost,
+    targets::{Verdict, bare},
+    waiting::Burst,
+};
+use crate::{
+    machine::versions,
+    measure::{Contender, Result, Role},
+    options::Options,
+    peers,
+    report::{Facts, Report},
+    rounds::{Rounds, show},
+};
+
+const TTL_SECONDS: i64 = 3600;
+const TTL: Duration = Duration::from_secs(3600);
+const LEASE: Duration = Duration::from_secs(10);
+
+/// What is the same for all contenders.
+#[derive(Debug, Clone)]
+pub(crate) struct Setup {
+    pub(crate) sessions: usize,
+    pub(crate) payload: Bytes,
+}
+
+impl Setup {
+    fn standard() -> Self {
+        let letters = (0..1024).map(|_| fastrand::alphanumeric()).collect::<String>();
+        Self { sessions: 10_000, payload: letters.into() }
+    }
+
+    /// The payload as the text of an entry.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.payload).into_owned()
+    }
+
+    /// Names of keys as long as those of our store.
+    pub(crate) fn names<'a>(&self, prefix: &'a str) -> impl Iterator<Item = String> + use<'a> {
+        let width = "session:".len() + 43 - prefix.len();
+        (0..self.sessions).map(move |index| format!("{prefix}{index:0width$}"))
+    }
+}
+
+/// Runs it, and writes the report.
+pub(crate) async fn run(options: &Options) -> Result<()> {
+    let setup = Setup::standard();
+    let place = Place::start(options.flavor, options.cluster).await?;
+    let mut report = Report::new(facts(options, &place, &setup).await?);
+    if options.speed {
+        show("filling the server");
+        let contenders = contenders(options, &place, &setup).await?;
+        let plan = options.plan(setup.sessions);
+        for contender in &contenders {
+            report.costs.push(counted::count(&place, &plan, contender).await?);
+        }
+        let rounds = Rounds { plan, tasks: options.tasks.clone(), rounds: options.rounds() };
+        report.series = rounds.run(&contenders).await?;
+        report.verdicts = targets::verdicts(&report.series);
+    }
+    if options.wait {
+        report.bursts = waiting::run(&place, options).await?;
+    }
+    report.finish(options)
+}
+
+async fn contenders(options: &Options, place: &Place, setup: &Setup) -> Result<Vec<Contender>> {
+    let mut all = commands::contenders(place, setup).await?;
+    all.extend(ours::contenders(place, setup).await?);
+    all.extend(fred::contenders(place, setup).await?);
+    all.extend(peers::on_redis(place, setup).await?);
+    if let Some(only) = &options.only {
+        let asked = |name: &str| name.contains(only.as_str());
+        all.retain(|contender| contender.role == Role::Bare || asked(contender.name));
+    }
+    Ok(all)
+}
+
+async fn facts(options: &Options, place: &Place, setup: &Setup) -> Result<Facts> {
+    let crates = [
+        "redis",
+        "fred",
+        "tower-sessions-redis-store",
+        "actix-session",
+        "axum_session",
+        "axum_session_redispool",
+        "tokio",
+    ];
+    Ok(Facts {
+        server: place.describe(options.flavor).await?,
+        crates: crates.map(|name| (name, versions(name))).to_vec(),
+        left_out: peers::LEFT_OUT.to_vec(),
+        payload: setup.payload.len(),
+        sessions: setup.sessions,
+    })
+}

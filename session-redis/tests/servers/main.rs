@@ -38,7 +38,9 @@ fn main() -> ExitCode {
                 an_evicted_session_is_absent;
         rights: without_channels_waiters_poll
                 a_wrong_password_is_told_and_not_repeated
-                the_rights_in_the_readme_are_enough;
+                the_rights_in_the_readme_are_enough
+                the_rights_in_the_readme_are_enough_in_a_cluster
+                the_rights_in_the_readme_are_enough_behind_sentinel;
         waiting: a_waiter_is_woken_by_the_release
                  a_waiter_is_woken_by_a_commit_and_by_a_log_out
                  waiters_leave_no_channel_behind

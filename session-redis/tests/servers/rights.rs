@@ -9,7 +9,7 @@ use session_core::{
 use session_redis::RedisStore;
 use test_servers::{
     TestResult,
-    redis::{Options, Server},
+    redis::{Cluster, Options, Sentinels, Server},
 };
 
 use crate::support::{HOUR, create, new_key, op, open, request};
@@ -46,17 +46,71 @@ pub(crate) async fn a_wrong_password_is_told_and_not_repeated() -> TestResult {
 }
 
 /// The rules of the user in the README.
-fn rights_in_the_readme() -> String {
+fn rights() -> String {
     let readme = include_str!("../../README.md");
     let (_, rest) = readme.split_once("ACL SETUSER app on >PASSWORD ").unwrap();
     let (rules, _) = rest.split_once("```").unwrap();
     rules.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// Those that the README's table has for a case.
+fn more_rights(case: &str) -> String {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once(&format!("| {case} | `")).unwrap();
+    rest.split_once('`').unwrap().0.replace("\\|", "|")
+}
+
+/// Gives these rights to the user `app`.
+async fn admit(server: &Server, rights: &str) -> TestResult {
+    let rights = format!("ACL SETUSER app on >pw {rights}");
+    server.command(&rights.split(' ').collect::<Vec<_>>()).await?;
+    Ok(())
+}
+
+/// Leaves nothing but `more` to who does not log in.
+async fn keep_out_strangers(server: &Server, more: &str) -> TestResult {
+    let rights = format!("ACL SETUSER default -@all +auth +hello {more}");
+    server.command(&rights.split(' ').collect::<Vec<_>>()).await?;
+    Ok(())
+}
+
 pub(crate) async fn the_rights_in_the_readme_are_enough() -> TestResult {
-    let options = Options::redis().user("app", "pw", &rights_in_the_readme());
+    let options = Options::redis().user("app", "pw", &rights());
     let server = Server::start(&options).await?;
-    let store = open(&server).await;
+    do_everything(&open(&server).await).await
+}
+
+pub(crate) async fn the_rights_in_the_readme_are_enough_in_a_cluster() -> TestResult {
+    let cluster = Cluster::start(&Options::redis()).await?;
+    let rights = format!("{} {}", rights(), more_rights("in a cluster"));
+    for node in cluster.nodes() {
+        admit(node, &rights).await?;
+        keep_out_strangers(node, "+psync +replconf +ping").await?;
+    }
+    let url = format!("redis+cluster://app:pw@{}", cluster.addresses().join(","));
+    do_everything(&RedisStore::open(&url).await?).await
+}
+
+pub(crate) async fn the_rights_in_the_readme_are_enough_behind_sentinel() -> TestResult {
+    let pair = Sentinels::start(&Options::redis()).await?;
+    let [more, wait] = ["behind Sentinel", "with `session.wait_replicas`"].map(more_rights);
+    // Nobody is kept out here: Sentinels and the replica do not log in.
+    admit(pair.primary().await?, &format!("{} {more} {wait}", rights())).await?;
+    for sentinel in pair.sentinels() {
+        admit(sentinel, &more_rights("the user of the Sentinels")).await?;
+        keep_out_strangers(sentinel, "+ping").await?;
+    }
+    let sentinels: Vec<String> = pair.sentinels().iter().map(Server::address).collect();
+    let url = format!(
+        "redis+sentinel://app:pw@{}/{}?session.sentinel_user=app&session.sentinel_password=pw\
+         &session.wait_replicas=1",
+        sentinels.join(","),
+        Sentinels::NAME
+    );
+    do_everything(&RedisStore::open(&url).await?).await
+}
+
+async fn do_everything(store: &RedisStore) -> TestResult {
     let principal = KeyHasher::plain().principal("ada");
     let write = || Write::new("x", HOUR).with_meta(Meta::new().with_principal(Some(principal), 0));
     let key = new_key();

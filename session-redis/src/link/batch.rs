@@ -24,7 +24,7 @@ use tokio::{
 use super::{Command, Script, Value, dial::OnPush, fault::Fault};
 
 /// How many batches are on their way at most.
-const FLIGHTS: usize = 1;
+const FLIGHTS: usize = 2;
 /// How many requests are in one batch at most.
 const BATCH: usize = 512;
 /// How many requests wait at most, before callers wait for a place.
@@ -309,7 +309,11 @@ impl Flight {
                     waiting.push(job);
                 }
             }
-            self.fly(&mut waiting).await;
+            if self.health.is_fit() {
+                self.fly(&mut waiting).await;
+            } else {
+                waiting.drain(..).for_each(Job::turn_back);
+            }
         }
     }
 
@@ -391,6 +395,12 @@ impl Replicas {
 impl Job {
     fn size(&self) -> usize {
         self.commands.iter().map(Command::size).sum()
+    }
+
+    /// Another connection has to take it.
+    fn turn_back(self) {
+        let why = Why::Unsent(Fault::new(ErrorKind::Unavailable, ""));
+        drop(self.reply.send(Err(Failure { commands: self.commands, why })));
     }
 
     fn board(self, pipeline: &mut Pipeline) -> Passenger {

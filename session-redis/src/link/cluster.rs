@@ -16,6 +16,7 @@ use super::{
     Boxed, Command, Value,
     dial::Address,
     fault::Fault,
+    lane::Patience,
     server::{Common, Origin, Server},
     slot::{SLOTS, slot},
 };
@@ -149,7 +150,7 @@ impl Cluster {
 
     async fn ask(&self, server: &Arc<Server>, old: &Map) -> Result<Map, Fault> {
         let deadline = Instant::now() + PATIENCE.max(self.common.dialer.timeout);
-        let connection = server.connection(false, deadline).await?;
+        let connection = server.connection(false, Patience::Wait, deadline).await?;
         let command = Command::new("CLUSTER", &[b"SLOTS"]);
         let asked = connection.ask(vec![command], Instant::now() + PATIENCE).await;
         let reply = asked.map_err(|failure| failure.into_fault())?.pop();

@@ -48,7 +48,7 @@ pub(super) enum Verdict {
 
 impl Verdict {
     pub(super) fn of(error: &ServerError) -> Self {
-        let code = code(error);
+        let code = code(error.code(), error.details());
         match code {
             "NOSCRIPT" => return Self::NoScript,
             "MOVED" | "ASK" => {
@@ -73,10 +73,9 @@ impl Verdict {
 }
 
 /// Servers before 7.0 wrap what went wrong inside a script.
-fn code(error: &ServerError) -> &str {
+fn code<'a>(code: &'a str, detail: Option<&str>) -> &'a str {
     const WRAPPED: [&str; 5] = ["READONLY", "OOM", "WRONGTYPE", "NOREPLICAS", "MISCONF"];
-    let code = error.code();
-    match error.details() {
+    match detail {
         Some(detail) if code == "ERR" && detail.starts_with("Error running script") => {
             WRAPPED.into_iter().find(|known| detail.contains(known)).unwrap_or(code)
         }
@@ -109,7 +108,8 @@ fn classify(code: &str) -> (bool, ErrorKind, &'static str) {
 
 impl From<RedisError> for Fault {
     fn from(error: RedisError) -> Self {
-        let known = error.code().map(classify);
+        let code = error.code().map(|named| code(named, error.detail()));
+        let known = code.map(classify);
         let (kind, detail) = match known {
             _ if error.kind() == redis::ErrorKind::AuthenticationFailed => {
                 (ErrorKind::Config, "user or password are wrong")
@@ -122,7 +122,7 @@ impl From<RedisError> for Fault {
             }
             None => (ErrorKind::Backend, ""),
         };
-        let text = match error.code() {
+        let text = match code {
             Some(code) => format!("the server replied {code}"),
             None if error.is_io_error() => error.to_string(),
             None => error.category().to_owned(),
@@ -168,5 +168,55 @@ impl Fault {
         }
         let error = if self.detail.is_empty() { error } else { error.with_detail(self.detail) };
         if writes && self.maybe_applied { error.with_maybe_applied() } else { error }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(text: &str) -> Verdict {
+        let value = redis::parse_redis_value(format!("-{text}\r\n").as_bytes()).unwrap();
+        match value {
+            redis::Value::ServerError(error) => Verdict::of(&error),
+            other => panic!("no error: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn error_replies_are_told_apart() {
+        for passing in ["TRYAGAIN x", "BUSY x", "NOREPLICAS x", "ERR max number of clients reached"]
+        {
+            assert!(matches!(reply(passing), Verdict::Again(_)), "{passing}");
+        }
+        for elsewhere in ["READONLY x", "LOADING x", "MASTERDOWN x", "CLUSTERDOWN x"] {
+            assert!(matches!(reply(elsewhere), Verdict::Elsewhere(_)), "{elsewhere}");
+        }
+        for lasting in ["OOM x", "NOAUTH x", "NOPERM x", "WRONGTYPE x", "ERR x"] {
+            assert!(matches!(reply(lasting), Verdict::Never(_)), "{lasting}");
+        }
+        assert!(matches!(reply("MOVED 3999 a:6381"), Verdict::Moved(to) if to == "a:6381"));
+        assert!(matches!(reply("ASK 3999 a:6381"), Verdict::Ask(to) if to == "a:6381"));
+        assert!(matches!(reply("NOSCRIPT x"), Verdict::NoScript));
+    }
+
+    #[test]
+    fn errors_in_scripts_of_old_servers_are_told_apart() {
+        let wrapped = |inner| {
+            reply(&format!("ERR Error running script (call to f_0): @user_script:1: {inner} x"))
+        };
+        assert!(matches!(wrapped("-READONLY"), Verdict::Elsewhere(_)));
+        assert!(
+            matches!(wrapped("WRONGTYPE"), Verdict::Never(fault) if fault.kind == ErrorKind::Corrupt)
+        );
+    }
+
+    #[test]
+    fn what_a_server_quotes_is_not_shown() {
+        let Verdict::Never(fault) = reply("ERR unknown command 'X', with args: 'secret'") else {
+            panic!("it stays");
+        };
+        let error = fault.into_error(Operation::Load, false);
+        assert!(!format!("{error} {error:?}").contains("secret"));
     }
 }

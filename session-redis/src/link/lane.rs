@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use session_core::ErrorKind;
 use tokio::{
     sync::Mutex,
     time::{Instant, sleep_until, timeout_at},
@@ -26,6 +27,18 @@ pub(super) struct Lane {
     /// Held by the one who connects.
     dialing: Mutex<Dialing>,
     failures: AtomicU64,
+}
+
+/// What to do while somebody else connects, and in the pause after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    Wait,
+    /// There is another server to ask.
+    None,
+}
+
+fn resting() -> Fault {
+    Fault::new(ErrorKind::Unavailable, "the server could not be reached")
 }
 
 #[derive(Default)]
@@ -55,6 +68,7 @@ impl Lane {
     /// to all of them. Cancel safe.
     pub(super) async fn connection<F>(
         &self,
+        patience: Patience,
         deadline: Instant,
         dial: impl FnOnce() -> F + Send,
     ) -> Result<Arc<Connection>, Fault>
@@ -64,7 +78,7 @@ impl Lane {
         match self.present() {
             Some(connection) => Ok(connection),
             None => {
-                let connecting: Boxed<'_, _> = Box::pin(self.connect(deadline, dial));
+                let connecting: Boxed<'_, _> = Box::pin(self.connect(patience, deadline, dial));
                 connecting.await
             }
         }
@@ -72,6 +86,7 @@ impl Lane {
 
     async fn connect<F>(
         &self,
+        patience: Patience,
         deadline: Instant,
         dial: impl FnOnce() -> F + Send,
     ) -> Result<Arc<Connection>, Fault>
@@ -80,7 +95,10 @@ impl Lane {
     {
         let failures = self.failures.load(Ordering::Relaxed);
         let dialed = timeout_at(deadline, async {
-            let mut dialing = self.dialing.lock().await;
+            let mut dialing = match patience {
+                Patience::Wait => self.dialing.lock().await,
+                Patience::None => self.dialing.try_lock().map_err(|_busy| resting())?,
+            };
             if let Some(connection) = self.present() {
                 return Ok(connection);
             }
@@ -89,8 +107,12 @@ impl Lane {
             {
                 return Err(fault);
             }
-            if let Some(not_before) = dialing.not_before {
-                sleep_until(not_before).await;
+            match dialing.not_before {
+                Some(at) if patience == Patience::None && at > Instant::now() => {
+                    return Err(resting());
+                }
+                Some(at) => sleep_until(at).await,
+                None => {}
             }
             let dialed = dial().await;
             self.note(&mut dialing, dialed)

@@ -76,6 +76,7 @@ fn dialer(config: &RedisConfig) -> Result<Dialer, Fault> {
 }
 
 fn topology(config: &RedisConfig, dialer: &Dialer, common: &Arc<Common>) -> Topology {
+    let mut named = None;
     let origin = match &config.servers {
         Servers::One(endpoint) => Origin::At(address(endpoint)),
         Servers::Unix(path) => Origin::At(Address::Unix(path.clone())),
@@ -90,7 +91,9 @@ fn topology(config: &RedisConfig, dialer: &Dialer, common: &Arc<Common>) -> Topo
                 ..dialer.clone()
             };
             let addresses = sentinels.iter().map(address).collect();
-            Origin::Named(Sentinels::new(addresses, service.clone(), dialer))
+            let sentinels = Arc::new(Sentinels::new(addresses, service.clone(), dialer));
+            named = Some(Arc::clone(&sentinels));
+            Origin::Primary(sentinels)
         }
         Servers::Cluster(nodes) => {
             let seeds = nodes.iter().map(address).collect();
@@ -98,7 +101,8 @@ fn topology(config: &RedisConfig, dialer: &Dialer, common: &Arc<Common>) -> Topo
         }
     };
     let server = |origin| Server::new(origin, Arc::clone(common));
-    let reader = config.reader.as_ref().map(|reader| server(Origin::At(address(reader))));
+    let reader = config.reader.as_ref().map(|reader| Origin::At(address(reader)));
+    let reader = reader.or_else(|| named.map(Origin::Replica)).map(server);
     Topology::One { primary: server(origin), reader }
 }
 

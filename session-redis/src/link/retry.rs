@@ -9,6 +9,7 @@ use super::{
     Answer, Boxed, Command, Request,
     batch::{Failure, Why},
     fault::{Fault, Verdict},
+    lane::Patience,
     server::Server,
     topology::Topology,
 };
@@ -60,10 +61,12 @@ pub(super) async fn ask(
                 }
             },
         };
-        let connection = match server.connection(writes, deadline).await {
+        // In place of a replica the primary can be asked.
+        let patience = if replica { Patience::None } else { Patience::Wait };
+        let connection = match server.connection(writes, patience, deadline).await {
             Ok(connection) => connection,
             Err(fault) => {
-                if fault.passes() {
+                if fault.passes() && !replica {
                     course.topology.look_again(&server, None, deadline).await;
                 }
                 course.pause(fault).await?;

@@ -52,12 +52,35 @@ impl Sentinels {
         Err(last)
     }
 
-    async fn primary(&self, sentinel: &Address) -> Result<Option<Address>, RedisError> {
+    /// Connects to one of the replicas that a Sentinel finds well.
+    pub(super) async fn dial_replica(
+        &self,
+        dialer: &Dialer,
+        on_push: &OnPush,
+    ) -> Result<MultiplexedConnection, Fault> {
+        let addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for sentinel in addresses {
+            let Ok(Value::Array(replicas)) = self.ask(&sentinel, "REPLICAS").await else {
+                continue;
+            };
+            let replicas: Vec<Address> = replicas.into_iter().filter_map(well).collect();
+            if let Some(replica) = fastrand::choice(&replicas) {
+                return Ok(dialer.dial(replica, OnPush::clone(on_push)).await?);
+            }
+        }
+        Err(Fault::new(ErrorKind::Unavailable, "no Sentinel names a replica"))
+    }
+
+    async fn ask(&self, sentinel: &Address, what: &str) -> Result<Value, RedisError> {
         let mut wire = self.dialer.dial(sentinel, std::sync::Arc::new(drop)).await?;
         let mut ask = redis::cmd("SENTINEL");
-        ask.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.service);
-        let reply = within(&self.dialer, wire.send_packed_command(&ask)).await?;
-        let Value::Array(parts) = reply.extract_error()? else { return Ok(None) };
+        ask.arg(what).arg(&self.service);
+        within(&self.dialer, wire.send_packed_command(&ask)).await?.extract_error()
+    }
+
+    async fn primary(&self, sentinel: &Address) -> Result<Option<Address>, RedisError> {
+        let reply = self.ask(sentinel, "GET-MASTER-ADDR-BY-NAME").await?;
+        let Value::Array(parts) = reply else { return Ok(None) };
         let [Value::BulkString(host), Value::BulkString(port)] = parts.as_slice() else {
             return Ok(None);
         };
@@ -72,6 +95,25 @@ impl Sentinels {
             addresses.swap(0, place);
         }
     }
+}
+
+/// The address of a replica that is up and follows its primary.
+fn well(replica: Value) -> Option<Address> {
+    let fields: Vec<Value> = match replica {
+        Value::Map(pairs) => pairs.into_iter().flat_map(|(name, value)| [name, value]).collect(),
+        Value::Array(fields) => fields,
+        _ => return None,
+    };
+    let field = |name: &str| {
+        let mut pairs = fields.chunks_exact(2).filter_map(|pair| match pair {
+            [Value::BulkString(name), Value::BulkString(value)] => Some((name, value)),
+            _ => None,
+        });
+        let value = pairs.find(|(field, _)| field.as_slice() == name.as_bytes())?.1;
+        std::str::from_utf8(value).ok()
+    };
+    let up = field("flags")? == "slave" && field("master-link-status")? == "ok";
+    up.then_some(Address::Tcp(field("ip")?.to_owned(), field("port")?.parse().ok()?))
 }
 
 async fn dial_a_primary(

@@ -8,7 +8,7 @@ use super::{
     batch::{Connection, Health, Replicas},
     dial::{Address, Dialer, OnPush},
     fault::Fault,
-    lane::Lane,
+    lane::{Lane, Patience},
     pushes::Channels,
     sentinel::Sentinels,
 };
@@ -26,8 +26,10 @@ pub(super) struct Common {
 /// How a server is found.
 pub(super) enum Origin {
     At(Address),
-    /// The primary that the sentinels name.
-    Named(Sentinels),
+    /// The primary that the Sentinels name.
+    Primary(Arc<Sentinels>),
+    /// A replica that the Sentinels name.
+    Replica(Arc<Sentinels>),
 }
 
 /// A server. Its connections are made when they are needed.
@@ -52,11 +54,12 @@ impl Server {
     pub(super) async fn connection(
         &self,
         writes: bool,
+        patience: Patience,
         deadline: Instant,
     ) -> Result<Arc<Connection>, Fault> {
         let replicas = self.common.replicas.filter(|_| writes);
         let lane = if replicas.is_some() { &self.acknowledged } else { &self.plain };
-        lane.connection(deadline, || async {
+        lane.connection(patience, deadline, || async {
             let connection = self.dial(replicas, None).await?;
             // The server may be another one now.
             self.feed.retire();
@@ -73,7 +76,7 @@ impl Server {
             let then: OnPush = Arc::new(move |info| channels.pushed(&info));
             self.dial(None, Some(then))
         };
-        self.feed.connection(deadline, dial).await
+        self.feed.connection(Patience::Wait, deadline, dial).await
     }
 
     /// Whether it is worth asking.
@@ -98,7 +101,8 @@ impl Server {
         let dialer = &self.common.dialer;
         let wire = match &self.origin {
             Origin::At(address) => dialer.dial(address, on_push).await?,
-            Origin::Named(sentinels) => sentinels.dial_primary(dialer, &on_push).await?,
+            Origin::Primary(sentinels) => sentinels.dial_primary(dialer, &on_push).await?,
+            Origin::Replica(sentinels) => sentinels.dial_replica(dialer, &on_push).await?,
         };
         Ok(Connection::new(wire, health, self.common.response_timeout, replicas))
     }

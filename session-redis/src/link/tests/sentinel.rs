@@ -50,3 +50,27 @@ async fn the_new_primary_is_found_while_the_old_one_hangs() {
     old.resume().unwrap();
     link.ask(set("key", "again")).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_replica_that_sentinels_name_answers_reads_and_is_stepped_over_when_dead() {
+    let sentinels = Sentinels::start(&Options::redis()).await.unwrap();
+    let mut config = config(&sentinels);
+    config.replica_staleness = Duration::from_secs(1);
+    let link = open(&config).await;
+    link.ask(set("key", "value")).await.unwrap();
+    let primary = sentinels.primary().await.unwrap();
+    primary.wait_for_replicas(1, SOON).await.unwrap();
+    let replica = sentinels.nodes().iter().find(|node| node.port() != primary.port()).unwrap();
+    let from_a_replica = || Request { replica: true, ..get("key") };
+    until("a read by the replica", async || {
+        link.ask(from_a_replica()).await.unwrap();
+        replica.traffic().await.unwrap().calls("get") > 0
+    })
+    .await;
+    replica.kill();
+    for _ in 0..20 {
+        let (answer, took) = timed(&link, from_a_replica()).await;
+        assert_eq!(answer.unwrap().values, [Value::BulkString(b"value".to_vec())]);
+        assert!(took < Duration::from_secs(3), "{took:?}");
+    }
+}

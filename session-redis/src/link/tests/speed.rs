@@ -49,13 +49,14 @@ const ALL: [Work; 9] = [
     Work::StoreLock,
 ];
 
-const TEXT: &str = "local v = redis.call('GET', KEYS[1]) redis.call('PEXPIRE', KEYS[1], ARGV[1]) return v";
+const TEXT: &str =
+    "local v = redis.call('GET', KEYS[1]) redis.call('PEXPIRE', KEYS[1], ARGV[1]) return v";
 
 impl Bench {
     async fn start(url: &str, config: &RedisConfig) -> Self {
         let client = redis::Client::open(format!("{url}/?protocol=resp3")).unwrap();
-        let settings = redis::AsyncConnectionConfig::new()
-            .set_response_timeout(Some(Duration::from_secs(1)));
+        let settings =
+            redis::AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(1)));
         let mut wire =
             client.get_multiplexed_async_connection_with_config(&settings).await.unwrap();
         let sha: String =

@@ -514,7 +514,9 @@ mod tests {
         ] {
             refused(url);
         }
-        refused(&format!("redis://h?session.prefix={}", "x".repeat(65_536)));
+        let many = "h,".repeat(32_750);
+        assert!(RedisConfig::from_url(&format!("redis+cluster://{many}h")).is_ok());
+        assert!(refused(&format!("redis+cluster://{many}{many}h")).contains("longer"));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What the store does with a real server, beyond the contract.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "in a test a panic is the report")]
+
 mod counts;
 mod expiry;
 mod memory;

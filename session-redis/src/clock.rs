@@ -7,8 +7,9 @@ use std::{
 
 /// How long a reading of the server's clock is carried on by this machine's.
 const FRESH: Duration = Duration::from_secs(1);
-/// A reading that took longer says too little.
-const PROMPT: Duration = Duration::from_millis(20);
+/// A reading that took longer says too little. So two stores differ by no more than this in what they
+/// show of a record's remaining life.
+pub(crate) const PROMPT: Duration = Duration::from_millis(20);
 
 /// The server's clock as it was read last, carried on from there.
 ///

@@ -27,30 +27,51 @@ pub(crate) struct Scripts {
     pub(crate) bump: Script,
 }
 
+/// What the servers can do, as far as scripts depend on it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dialect {
+    /// Messages are sent on sharded channels.
+    pub(crate) sharded: bool,
+    /// Scripts may say that they do not need memory.
+    pub(crate) flags: bool,
+}
+
 macro_rules! script {
-    ($name:literal, $publish:expr) => {{
-        let text = concat!(
+    ($name:literal) => {
+        concat!(
             include_str!("scripts/constants.lua"),
             include_str!(concat!("scripts/", $name, ".lua"))
-        );
-        Script::new(&text.replace("'PUBLISH'", $publish))
-    }};
+        )
+    };
+}
+
+impl Dialect {
+    fn script(self, text: &str) -> Script {
+        let publish = if self.sharded { "'SPUBLISH'" } else { "'PUBLISH'" };
+        Script::new(&text.replace("'PUBLISH'", publish))
+    }
+
+    /// A script that runs on a server whose memory is full: it writes no more than what is there
+    /// already.
+    fn frugal(self, text: &str) -> Script {
+        let flags = if self.flags { "#!lua flags=allow-oom\n" } else { "" };
+        self.script(&format!("{flags}{text}"))
+    }
 }
 
 impl Scripts {
-    /// The scripts for a server that has sharded channels, or has not.
-    pub(crate) fn new(sharded: bool) -> Self {
-        let publish = if sharded { "'SPUBLISH'" } else { "'PUBLISH'" };
+    /// The scripts for such servers.
+    pub(crate) fn new(dialect: Dialect) -> Self {
         Self {
-            create: script!("create", publish),
-            save: script!("save", publish),
-            touch: script!("touch", publish),
-            delete: script!("delete", publish),
-            lock: script!("lock", publish),
-            renew: script!("renew", publish),
-            release: script!("release", publish),
-            enlist: script!("enlist", publish),
-            bump: script!("bump", publish),
+            create: dialect.script(script!("create")),
+            save: dialect.script(script!("save")),
+            touch: dialect.frugal(script!("touch")),
+            delete: dialect.frugal(script!("delete")),
+            lock: dialect.frugal(script!("lock")),
+            renew: dialect.frugal(script!("renew")),
+            release: dialect.frugal(script!("release")),
+            enlist: dialect.script(script!("enlist")),
+            bump: dialect.frugal(script!("bump")),
         }
     }
 }

@@ -15,12 +15,12 @@ use session_core::{
 
 use crate::{
     BACKEND, RedisConfig, RedisStoreBuilder,
-    clock::ServerClock,
+    clock::{PROMPT, ServerClock},
     index,
     keys::Keys,
     link::{Answer, Command, Link, Parts, Request, Script, Value},
     record::{self, Damage},
-    scripts::{Scripts, code},
+    scripts::{Dialect, Scripts, code},
     wait::{self, WAKE_STEP, Watched},
 };
 
@@ -78,7 +78,10 @@ impl RedisStore {
         };
         let link = Link::open(&config, on_message).await;
         let link = link.map_err(|fault| fault.into_error(Operation::Open, false))?;
-        let scripts = Scripts::new(link.has_sharded_channels());
+        let scripts = Scripts::new(Dialect {
+            sharded: link.has_sharded_channels(),
+            flags: link.info().has_script_flags(),
+        });
         let watched = Watched::default();
         let (mut capabilities, clock) = (capabilities(&config), ServerClock::new());
         capabilities.evicts = link.info().evicts();
@@ -290,6 +293,7 @@ fn capabilities(config: &RedisConfig) -> Capabilities {
     capabilities.idempotency = Idempotency::Window(REMEMBERED_OPS);
     capabilities.wake_step = WAKE_STEP;
     capabilities.takeover_time = Duration::from_millis(2);
+    capabilities.clock_skew = PROMPT;
     capabilities.sweeping = Sweeping::ByServer;
     capabilities.survives_restart = false;
     capabilities.survives_failover = false;

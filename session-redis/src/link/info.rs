@@ -39,6 +39,15 @@ impl Info {
     }
 
     pub(super) fn has_sharded_channels(&self) -> bool {
+        self.is_of_version_7()
+    }
+
+    /// Whether scripts may begin with flags.
+    pub(crate) fn has_script_flags(&self) -> bool {
+        self.is_of_version_7()
+    }
+
+    fn is_of_version_7(&self) -> bool {
         let major = self.version.split('.').next().and_then(|major| major.parse().ok());
         major.is_some_and(|major: u32| major >= 7)
     }

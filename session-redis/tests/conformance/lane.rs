@@ -28,7 +28,8 @@ pub(crate) enum Kind {
 
 /// The user of the lane with TLS may do what the documentation says, and nothing else.
 const RULES: &str = "~conf* &conf* -@all +get +pttl +evalsha +eval +set +setrange +getrange \
-                     +pexpire +pexpireat +unlink +time +publish +subscribe +unsubscribe +ping \
+                     +pexpire +pexpireat +unlink +time +publish \
+                     +zadd +zrem +zrangebylex +zrandmember +incr +subscribe +unsubscribe +ping \
                      +info +client|setname +hello";
 
 /// Where the payload begins in a stored record.
@@ -143,8 +144,7 @@ impl Started {
         let (mut direct, mut addresses) = (Vec::new(), Vec::new());
         for server in servers.primaries().await.map_err(failed)? {
             // Over the socket, past TLS and, as its administrator, past the limits of the user.
-            let address = format!("redis+unix://{}", server.socket().display());
-            let client = redis::Client::open(address).map_err(failed)?;
+            let client = redis::Client::open(server.administrator_url()).map_err(failed)?;
             let connection = client.get_multiplexed_async_connection().await;
             direct.push(Direct(connection.map_err(failed)?));
             addresses.push(client);

@@ -169,6 +169,14 @@ impl Server {
         format!("{scheme}://{}{}", user.unwrap_or_default(), self.address())
     }
 
+    /// Over its Unix socket, as a user who may do everything: `redis+unix:///tmp/x/socket`.
+    #[must_use]
+    pub fn administrator_url(&self) -> String {
+        let rights = |password| format!("?user={ADMIN}&pass={password}");
+        let password = self.cli.password.as_ref().map(rights);
+        format!("redis+unix://{}{}", self.cli.socket.display(), password.unwrap_or_default())
+    }
+
     /// Its Unix socket.
     #[must_use]
     pub fn socket(&self) -> &Path {

@@ -73,7 +73,7 @@ pub struct RedisConfig {
     /// answers of this age may then be answered by replicas. It is your word for it: how far
     /// behind a replica is cannot be seen at each read, so watch the lag that the servers report.
     pub replica_staleness: Duration,
-    /// Where replicas answer. Default: none. A cluster names its replicas itself.
+    /// Where replicas answer. Default: none. Sentinels and clusters name replicas themselves.
     pub reader: Option<Endpoint>,
 }
 
@@ -150,7 +150,7 @@ impl RedisConfig {
     /// | `session.wait_replicas` | replicas that must acknowledge a write | `0` |
     /// | `session.wait_timeout` | time to wait for them | `500ms` |
     /// | `session.replica_staleness` | how far replicas may be behind | `0s`: none asked |
-    /// | `session.reader` | `host:port` where replicas answer | none |
+    /// | `session.reader` | `host:port` where replicas answer | what Sentinels or a cluster name |
     /// | `session.sentinel_user` | user of the Sentinels | none |
     /// | `session.sentinel_password` | password at the Sentinels | none |
     /// | `protocol` | `resp3`, or `resp2` without messages about released locks | `resp3` |
@@ -221,8 +221,8 @@ impl RedisConfig {
             ),
             (self.reader.is_none() || replicas, "a reader needs a replica_staleness"),
             (
-                !replicas || cluster || self.reader.is_some(),
-                "replica_staleness needs a reader, or a cluster",
+                !replicas || cluster || sentinel || self.reader.is_some(),
+                "replica_staleness needs a reader, Sentinels or a cluster",
             ),
         ]
     }
@@ -453,9 +453,11 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_needs_no_reader() {
-        let config = read("redis+cluster://h?session.replica_staleness=1s");
-        assert_eq!(config.replica_staleness, Duration::from_secs(1));
+    fn who_names_replicas_needs_no_reader() {
+        for url in ["redis+cluster://h", "redis+sentinel://h/main"] {
+            let config = read(&format!("{url}?session.replica_staleness=1s"));
+            assert_eq!(config.replica_staleness, Duration::from_secs(1));
+        }
     }
 
     #[test]
@@ -566,7 +568,6 @@ mod tests {
         refused("rediss://h?session.tls_insecure=s3cret");
         refused("redis+cluster://h?session.reader=r&session.replica_staleness=1s");
         refused("redis+sentinel://h/main?session.sentinel_user=u");
-        refused("redis+sentinel://h/main?session.replica_staleness=1s");
         refused("redis+unix:///s?session.replica_staleness=1s");
         refused("redis+unix:///s?db=s3cret");
     }

@@ -197,13 +197,14 @@ impl RedisConfig {
         ]
     }
 
-    fn demands_of_servers(&self) -> [(bool, &'static str); 8] {
+    fn demands_of_servers(&self) -> [(bool, &'static str); 9] {
         let (one, sentinel) = match &self.servers {
             Servers::One(_) => (true, false),
             Servers::Sentinel { .. } => (false, true),
             Servers::Unix(_) | Servers::Cluster(_) => (false, false),
         };
         let cluster = matches!(self.servers, Servers::Cluster(_));
+        let unix = matches!(self.servers, Servers::Unix(_));
         let replicas = !self.replica_staleness.is_zero();
         let sentinel_login = self.sentinel_user.is_some() || self.sentinel_password.is_some();
         [
@@ -215,6 +216,7 @@ impl RedisConfig {
             ),
             (sentinel || !sentinel_login, "only Sentinels have sentinel_user, sentinel_password"),
             (!cluster || self.database == 0, "a cluster has no database but 0"),
+            (!unix || self.tls == Tls::Off, "a Unix socket is not encrypted"),
             (
                 self.reader.is_none() || one || sentinel,
                 "only one server and Sentinels can have a reader; a cluster tells its replicas",
@@ -585,6 +587,9 @@ mod tests {
             let error = RedisConfig::new(servers).check().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config);
         }
+        let mut config = read("redis+unix:///s");
+        config.tls = Tls::On;
+        assert_eq!(config.check().unwrap_err().kind(), ErrorKind::Config);
     }
 
     #[test]

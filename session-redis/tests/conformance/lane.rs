@@ -60,7 +60,7 @@ impl Kind {
 /// What was started.
 #[derive(Debug)]
 enum Servers {
-    One(Server),
+    One(Box<Server>),
     Sentinels(Sentinels),
     Cluster(Cluster),
 }
@@ -69,7 +69,9 @@ impl Servers {
     async fn start(kind: Kind) -> test_servers::Result<Self> {
         let options = kind.options();
         Ok(match kind {
-            Kind::Redis | Kind::Valkey | Kind::Tls => Self::One(Server::start(&options).await?),
+            Kind::Redis | Kind::Valkey | Kind::Tls => {
+                Self::One(Box::new(Server::start(&options).await?))
+            }
             Kind::Sentinel => Self::Sentinels(Sentinels::start(&options).await?),
             Kind::Cluster => Self::Cluster(Cluster::start(&options).await?),
         })

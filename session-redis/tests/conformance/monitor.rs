@@ -62,7 +62,7 @@ impl Monitors {
             let mark = format!("mark-{:016x}", fastrand::u64(..));
             let mut connection = connection.clone();
             redis::cmd("ECHO").arg(&mark).exec_async(&mut connection).await?;
-            seen.wait_for(&mark).await;
+            seen.wait_for(&mark).await?;
             sum += seen.state().writes.get(namespace).copied().unwrap_or_default();
         }
         Ok(sum)
@@ -106,7 +106,7 @@ impl Seen {
         }
     }
 
-    async fn wait_for(&self, mark: &str) {
+    async fn wait_for(&self, mark: &str) -> Result<(), RedisError> {
         let seen = async {
             loop {
                 let news = self.news.notified();
@@ -116,6 +116,7 @@ impl Seen {
                 news.await;
             }
         };
-        timeout(HANG, seen).await.expect("the monitor tells everything");
+        let told = timeout(HANG, seen).await;
+        told.map_err(|_late| (redis::ErrorKind::Io, "the monitor does not tell everything").into())
     }
 }

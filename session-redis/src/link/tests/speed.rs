@@ -154,7 +154,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes a minute and wants the machine for itself"]
-#[expect(clippy::print_stdout, clippy::cast_precision_loss, reason = "prints figures")]
+#[expect(clippy::print_stdout, reason = "prints figures")]
 async fn speed() {
     let server = start().await;
     let bench = Bench::start(&server.url(), &one(server.port())).await;

@@ -70,6 +70,11 @@ pub(crate) fn millis(ttl: Ttl) -> u64 {
     millis.min(FAR)
 }
 
+/// The duration of a lease in milliseconds: the server knows none without duration.
+pub(crate) fn lease(duration: Duration) -> u64 {
+    millis(duration.into()).max(1)
+}
+
 /// The record in a stored value, or `None` where there is only a lock. `now` is the server's time.
 pub(crate) fn decode(value: Vec<u8>, now: u64) -> Result<Option<Record>, Damage> {
     let stored = Bytes::from(value);

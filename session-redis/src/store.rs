@@ -130,10 +130,10 @@ impl RedisStore {
 
     /// What the remaining life of a key says of the server's time. A key that expired just after
     /// it was read has none left.
-    fn learn(&self, value: &[u8], left: Value, asked: Instant) -> Option<u64> {
+    fn learn(&self, value: &[u8], left: Value, asked: Option<Instant>) -> Option<u64> {
         let Value::Int(left) = left else { return None };
         let now = record::now_by(value, u64::try_from(left).unwrap_or_default())?;
-        if left > 0 {
+        if let Some(asked) = asked.filter(|_| left > 0) {
             self.0.clock.learn(now, asked);
         }
         Some(now)
@@ -151,7 +151,7 @@ impl RedisStore {
         let lease = Lease::new(request.op, request.lease);
         let want = [
             request.op.as_bytes().as_slice(),
-            &record::millis(request.lease.into()).to_be_bytes(),
+            &record::lease(request.lease).to_be_bytes(),
             &record::millis(wants.into()).to_be_bytes(),
         ]
         .concat();
@@ -290,6 +290,7 @@ fn capabilities(config: &RedisConfig) -> Capabilities {
     let mut capabilities = Capabilities::new(BACKEND);
     capabilities.max_payload = config.max_payload;
     capabilities.max_waiters = config.max_waiters;
+    capabilities.staleness = config.replica_staleness;
     capabilities.idempotency = Idempotency::Window(REMEMBERED_OPS);
     capabilities.wake_step = WAKE_STEP;
     capabilities.takeover_time = Duration::from_millis(2);
@@ -335,7 +336,8 @@ impl SessionStore for RedisStore {
     async fn load(&self, key: &Key, options: ReadOptions) -> Result<Option<Record>> {
         let operation = Operation::Load;
         let name = self.0.keys.name(key);
-        let replica = !options.max_staleness.is_zero();
+        let staleness = self.0.capabilities.staleness;
+        let replica = !staleness.is_zero() && options.max_staleness >= staleness;
         let now = self.0.clock.now().filter(|_| !replica);
         let mut commands = vec![Command::new("GET", &[&name])];
         if now.is_none() {
@@ -349,6 +351,8 @@ impl SessionStore for RedisStore {
             Some(Value::BulkString(value)) => value,
             _ => return Err(nonsense(operation)),
         };
+        // A replica's clock is another one.
+        let asked = (!replica).then_some(asked);
         let now = now.or_else(|| self.learn(&value, values.next()?, asked)).unwrap_or_default();
         record::decode(value, now).map_err(|Damage| corrupt(operation))
     }
@@ -410,7 +414,7 @@ impl SessionStore for RedisStore {
     }
 
     async fn renew(&self, key: &Key, lease: &Lease, duration: Duration) -> Result<()> {
-        let duration = record::millis(duration.into()).to_be_bytes();
+        let duration = record::lease(duration).to_be_bytes();
         let want = [lease.token().as_bytes().as_slice(), &duration].concat();
         let reply = self.run(Operation::Renew, &self.0.scripts.renew, key, &[&want]).await?;
         reply.done(Operation::Renew)

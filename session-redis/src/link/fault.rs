@@ -80,6 +80,9 @@ fn code<'a>(code: &'a str, detail: Option<&str>) -> &'a str {
             WRAPPED.into_iter().find(|known| detail.contains(known)).unwrap_or(code)
         }
         Some(detail) if code == "ERR" && detail.starts_with("max number of clients") => "CLIENTS",
+        Some(detail) if code == "ERR" && detail.starts_with("The user executing the script") => {
+            "NOPERM"
+        }
         _ => code,
     }
 }

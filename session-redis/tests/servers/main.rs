@@ -37,6 +37,7 @@ fn main() -> ExitCode {
                 no_key_is_ever_without_an_expiry
                 a_record_without_an_end_says_so;
         memory: a_full_server_refuses_saves_and_nothing_else
+                an_epoch_is_never_evicted_with_what_expires
                 an_evicted_session_is_absent;
         rights: without_channels_waiters_poll
                 a_wrong_password_is_told_and_not_repeated

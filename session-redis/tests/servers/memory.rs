@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use session_core::{ErrorKind, Expected, SessionStore, Write};
+use session_core::{ErrorKind, Expected, KeyHasher, SessionStore, Write};
 use test_servers::{TestResult, redis::Options};
 
 use crate::support::{HOUR, World, create, load, new_key, op, request};
@@ -31,6 +31,28 @@ pub(crate) async fn a_full_server_refuses_saves_and_nothing_else() -> TestResult
     assert_eq!(load(&store, &key).await?, None);
     server.configure("maxmemory", "0").await?;
     create(&store, &key, b"again").await;
+    Ok(())
+}
+
+/// What has an expiry is evicted by ElastiCache's default policy; the epoch must not be.
+pub(crate) async fn an_epoch_is_never_evicted_with_what_expires() -> TestResult {
+    let options = Options::redis().max_memory("3mb", "volatile-lru");
+    let World { server: _server, store } = World::with(&options).await?;
+    let principal = KeyHasher::plain().principal("ada");
+    let index = store.principal_index().unwrap();
+    assert_eq!(index.bump_epoch(&principal).await?, 1);
+    let mut keys = Vec::new();
+    for _ in 0..300 {
+        let key = new_key();
+        create(&store, &key, &[b'x'; 16 * 1024]).await;
+        keys.push(key);
+    }
+    let mut gone = 0;
+    for key in &keys {
+        gone += usize::from(load(&store, key).await?.is_none());
+    }
+    assert!(gone > 0, "nothing was evicted");
+    assert_eq!(index.epoch(&principal).await?, 1);
     Ok(())
 }
 

@@ -38,7 +38,7 @@ impl Waiting {
         channels.lines().filter(|channel| !channel.is_empty()).count()
     }
 
-    async fn is_woken(self) {
+    async fn ends_with_the_lock(self) {
         tokio::time::timeout(SOON, self.waiter).await.unwrap().unwrap().unwrap();
     }
 }
@@ -53,7 +53,7 @@ pub(crate) async fn a_waiter_is_woken_by_the_release() -> TestResult {
         traffic.calls("publish") == 1
     };
     eventually("a message", published).await;
-    waiting.is_woken().await;
+    waiting.ends_with_the_lock().await;
     Ok(())
 }
 
@@ -63,11 +63,11 @@ pub(crate) async fn a_waiter_is_woken_by_a_commit_and_by_a_log_out() -> TestResu
     let expected = Expected::Lease { lease, revision: *revision, then: Then::Release };
     waiting.holder.save(&waiting.key, Write::new("y", HOUR), expected, op()).await?;
     assert_eq!(waiting.server.traffic().await?.calls("publish"), 1);
-    waiting.is_woken().await;
+    waiting.ends_with_the_lock().await;
     let waiting = Waiting::start().await?;
     waiting.holder.delete(&waiting.key, Expected::Any, op()).await?;
     assert_eq!(waiting.server.traffic().await?.calls("publish"), 1);
-    waiting.is_woken().await;
+    waiting.ends_with_the_lock().await;
     Ok(())
 }
 
@@ -78,7 +78,7 @@ pub(crate) async fn waiters_leave_no_channel_behind() -> TestResult {
     let waiting = Waiting::start().await?;
     waiting.holder.release(&waiting.key, &waiting.lease).await?;
     eventually("no subscription", async || waiting.channels().await == 0).await;
-    waiting.is_woken().await;
+    waiting.ends_with_the_lock().await;
     Ok(())
 }
 

@@ -14,8 +14,9 @@ if head ~= '' then
     if magic ~= RECORD then return {CORRUPT} end
     local found = string.find(string.sub(head, 69, 132), op, 1, true)
     if found and found % 16 == 1 then
-      local version = struct.unpack('>I8', head, 21) - (found - 1) / 16
-      return {OK, string.sub(head, 5, 20) .. struct.pack('>I8', version), 1}
+      local number = struct.unpack('>I4', head, 21) - (found - 1) / 16
+      local version = struct.pack('>I4', number) .. string.sub(op, 1, 4)
+      return {OK, string.sub(head, 5, 20) .. version, 1}
     end
     return {EXISTS}
   end
@@ -33,7 +34,7 @@ elseif lease ~= NOBODY then
 end
 local ttl, absolute = struct.unpack('>I8I8', want, 33)
 local deadline = math.min(now + ttl, absolute)
-local revision = string.sub(want, 17, 32) .. FIRST
+local revision = string.sub(want, 17, 32) .. FIRST .. string.sub(op, 1, 4)
 if string.sub(want, 65, 65) == 'r' then lock = NO_LOCK end
 if deadline > now then
   local value = RECORD .. revision .. struct.pack('>I8', deadline) .. lock .. op .. NO_OPS .. ARGV[2]

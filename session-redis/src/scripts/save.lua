@@ -9,10 +9,11 @@ local magic = string.sub(head, 1, 4)
 if head == '' or magic == LOCK_ONLY then return {NOT_FOUND} end
 if magic ~= RECORD then return {CORRUPT} end
 local op, ops = string.sub(want, 1, 16), string.sub(head, 69, 132)
-local version = struct.unpack('>I8', head, 21)
+local number, mark = struct.unpack('>I4', head, 21), string.sub(want, 1, 4)
 local found = string.find(ops, op, 1, true)
 if found and found % 16 == 1 then
-  return {OK, string.sub(head, 5, 20) .. struct.pack('>I8', version - (found - 1) / 16), 1}
+  local version = struct.pack('>I4', number - (found - 1) / 16) .. mark
+  return {OK, string.sub(head, 5, 20) .. version, 1}
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -34,10 +35,10 @@ if not matches then return {CONFLICT, redis.call('GET', key), now} end
 local revision
 local restart = string.sub(want, 59, 74)
 if restart == NOBODY then
-  revision = string.sub(head, 5, 20) .. struct.pack('>I8', version + 1)
+  revision = string.sub(head, 5, 20) .. struct.pack('>I4', number + 1) .. mark
   ops = op .. string.sub(ops, 1, 48)
 else
-  revision = restart .. FIRST
+  revision = restart .. FIRST .. mark
   ops = op .. NO_OPS
 end
 local ttl, absolute = struct.unpack('>I8I8', want, 75)

@@ -27,13 +27,15 @@ pub(crate) struct Scripts {
     pub(crate) bump: Script,
 }
 
-/// What the servers can do, as far as scripts depend on it.
+/// What scripts depend on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Dialect {
     /// Messages are sent on sharded channels.
     pub(crate) sharded: bool,
     /// Scripts may say that they do not need memory.
     pub(crate) flags: bool,
+    /// Commits wait for replicas.
+    pub(crate) waits: bool,
 }
 
 macro_rules! script {
@@ -48,7 +50,8 @@ macro_rules! script {
 impl Dialect {
     fn script(self, text: &str) -> Script {
         let publish = if self.sharded { "'SPUBLISH'" } else { "'PUBLISH'" };
-        Script::new(&text.replace("'PUBLISH'", publish))
+        let waits = if self.waits { "WAITS = true" } else { "WAITS = false" };
+        Script::new(&text.replace("'PUBLISH'", publish).replace("WAITS = false", waits))
     }
 
     /// A script that runs on a server whose memory is full: it writes no more than what is there

@@ -81,6 +81,7 @@ impl RedisStore {
         let scripts = Scripts::new(Dialect {
             sharded: link.has_sharded_channels(),
             flags: link.info().has_script_flags(),
+            waits: config.wait_replicas > 0,
         });
         let watched = Watched::default();
         let (mut capabilities, clock) = (capabilities(&config), ServerClock::new());

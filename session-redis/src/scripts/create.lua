@@ -16,6 +16,7 @@ if head ~= '' then
     if found and found % 16 == 1 then
       local number = struct.unpack('>I4', head, 21) - (found - 1) / 16
       local version = struct.pack('>I4', number) .. string.sub(op, 1, 4)
+      if WAITS then redis.call('SETRANGE', key, 4, string.sub(head, 5, 20)) end
       return {OK, string.sub(head, 5, 20) .. version, 1}
     end
     return {EXISTS}

@@ -2,7 +2,13 @@
 -- ARGV[1] mode(1: a, i, r, l) revision(24) lease(16) then(1: k, r)
 local key, want = KEYS[1], ARGV[1]
 local head = redis.call('GETRANGE', key, 0, 131)
-if head == '' then return {OK} end
+if head == '' then
+  if WAITS then
+    redis.call('SET', key, '', 'PX', 1)
+    redis.call('UNLINK', key)
+  end
+  return {OK}
+end
 local magic = string.sub(head, 1, 4)
 local mode, lease = string.sub(want, 1, 1), string.sub(want, 26, 41)
 if magic ~= RECORD and magic ~= LOCK_ONLY then

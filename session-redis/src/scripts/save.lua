@@ -13,6 +13,7 @@ local number, mark = struct.unpack('>I4', head, 21), string.sub(want, 1, 4)
 local found = string.find(ops, op, 1, true)
 if found and found % 16 == 1 then
   local version = struct.pack('>I4', number - (found - 1) / 16) .. mark
+  if WAITS then redis.call('SETRANGE', key, 4, string.sub(head, 5, 20)) end
   return {OK, string.sub(head, 5, 20) .. version, 1}
 end
 local time = redis.call('TIME')

@@ -1,0 +1,246 @@
+//! A cluster that loses primaries, gets them back, and moves its slots.
+
+use std::time::{Duration, Instant};
+
+use data_encoding::BASE64URL_NOPAD;
+use session_core::{Expected, Key, Revision, SessionStore};
+use session_redis::RedisStore;
+use test_servers::{
+    TestResult,
+    redis::{Cluster, Options, Server},
+};
+
+use crate::{
+    load::{Load, Plan},
+    support::{
+        HOUR, SLACK, SOON, builder, eventually, is_outage, load, lock, new_key, op, seed, tell,
+        write,
+    },
+};
+
+/// Less than a failover takes: callers are told of it.
+const SHORT: Duration = Duration::from_millis(1_500);
+/// More than one takes.
+const LONG: Duration = Duration::from_secs(20);
+
+fn url(cluster: &Cluster) -> String {
+    format!("valkey+cluster://{}", cluster.addresses().join(","))
+}
+
+async fn pair(cluster: &Cluster, timeout: Duration, wait_replicas: u32) -> [RedisStore; 2] {
+    let url = url(cluster);
+    let open = || builder(&url, timeout).wait_replicas(wait_replicas).open();
+    [open().await.unwrap(), open().await.unwrap()]
+}
+
+/// The name of a session's key.
+fn name(key: &Key) -> String {
+    format!("session:{}", BASE64URL_NOPAD.encode(key.digest().as_bytes()))
+}
+
+async fn slot(cluster: &Cluster, key: &Key) -> test_servers::Result<u16> {
+    cluster.slot(&name(key)).await
+}
+
+/// A key that is in the same slots as another one's primary has.
+async fn key_at(cluster: &Cluster, primary: &Server) -> test_servers::Result<(Key, u16)> {
+    loop {
+        let key = new_key();
+        let slot = slot(cluster, &key).await?;
+        if cluster.owner(slot).await?.port() == primary.port() {
+            return Ok((key, slot));
+        }
+    }
+}
+
+/// A replica that has just come counts only after a while.
+async fn create_acknowledged(store: &RedisStore, key: &Key) -> Revision {
+    let (token, mut created) = (op(), None);
+    eventually("an acknowledgement", async || {
+        created = store.create(key, write(b"1"), token, None).await.ok();
+        created.is_some()
+    })
+    .await;
+    created.unwrap()
+}
+
+/// What a primary must suffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Killed,
+    Stopped,
+}
+
+/// Loads of all kinds while a primary is away: one whose callers are told, one that sits it out, and
+/// one whose commits wait for a replica.
+async fn lose_a_primary(case: &str, fate: Fate) -> TestResult {
+    let cluster = Cluster::start(&Options::valkey()).await?;
+    let victim = cluster.primaries().await?[usize::try_from(seed() % 3).unwrap()];
+    let (key, slot) = key_at(&cluster, victim).await?;
+    let told = pair(&cluster, SHORT, 0).await;
+    let patient = pair(&cluster, LONG, 0).await;
+    let safe = pair(&cluster, SHORT, 1).await;
+    let plan = |plan: Plan| Plan { clients: 6, ..plan };
+    let quiet = Plan { forgets: true, ..Plan::quiet(LONG) };
+    let loads = [
+        Load::start(&told, plan(Plan::lossy(SHORT))).await,
+        Load::start(&patient, plan(quiet)).await,
+        Load::start(&safe, plan(Plan::rough(SHORT))).await,
+    ];
+    let waits = waits_in_line(&cluster, key).await;
+    for load in &loads {
+        load.more(100).await;
+    }
+    let lost = Instant::now();
+    match fate {
+        Fate::Killed => victim.kill(),
+        Fate::Stopped => victim.stop()?,
+    }
+    // A signal is not felt at once.
+    let kept_since = Instant::now() + Duration::from_millis(100);
+    cluster.wait_for_another(slot, victim, SOON).await?;
+    let promoted = lost.elapsed();
+    for load in &loads[..2] {
+        load.everywhere(2).await;
+    }
+    let works = lost.elapsed();
+    match fate {
+        Fate::Killed => victim.start_again().await?,
+        Fate::Stopped => victim.resume()?,
+    }
+    cluster.wait_until_whole().await?;
+    for load in &loads {
+        load.everywhere(2).await;
+    }
+    let got = waits.finish(kept_since).await;
+    tell(
+        case,
+        format!(
+            "1 of 6 servers {fate:?}, promoted after {promoted:?}, works after {works:?}; a waiter in line {got}"
+        ),
+    );
+    let reader = builder(&url(&cluster), LONG).open().await?;
+    let [told, patient, safe] = loads;
+    let check = async |load: Load, since| load.stop(&reader).await.check(since);
+    tell(case, format!("callers are told: {}", check(told, Some(kept_since)).await));
+    tell(case, format!("callers wait: {}", check(patient, Some(kept_since)).await));
+    let safe = safe.stop(&reader).await.check_what_was_acknowledged(kept_since);
+    tell(case, format!("callers wait for a replica: {safe}"));
+    Ok(())
+}
+
+/// Somebody holds a lock, known to a replica, and somebody else waits for it in another process.
+struct Line {
+    holder: RedisStore,
+    key: Key,
+    lease: session_core::Lease,
+    waiter: tokio::task::JoinHandle<session_core::Result<session_core::Locked>>,
+}
+
+async fn waits_in_line(cluster: &Cluster, key: Key) -> Line {
+    let ([holder, _], [other, _]) = (pair(cluster, LONG, 1).await, pair(cluster, LONG, 0).await);
+    create_acknowledged(&holder, &key).await;
+    let locked = holder.lock(&key, lock(HOUR, Duration::ZERO)).await;
+    let lease = locked.expect("the replica is there").lease.unwrap();
+    let wanted = key.clone();
+    let waiter = tokio::spawn(async move { other.lock(&wanted, lock(HOUR, SOON)).await });
+    Line { holder, key, lease, waiter }
+}
+
+impl Line {
+    /// The holder still holds, on the new primary, and gives the lock to the waiter.
+    async fn finish(self, since: Instant) -> String {
+        if self.waiter.is_finished() {
+            let error = self.waiter.await.unwrap().expect_err("two hold a lock");
+            assert!(is_outage(&error), "{error}");
+            return format!("was told {:?}", error.kind());
+        }
+        self.holder.release(&self.key, &self.lease).await.expect("the new primary answers");
+        let got = tokio::time::timeout(SLACK, self.waiter).await.expect("it is woken").unwrap();
+        match got {
+            Ok(_) => format!("got the lock, {:?} after the loss", since.elapsed()),
+            Err(error) => {
+                assert!(is_outage(&error), "{error}");
+                format!("was told {:?}", error.kind())
+            }
+        }
+    }
+}
+
+pub(crate) async fn a_killed_primary_costs_what_no_replica_had() -> TestResult {
+    lose_a_primary("cluster, kill -9", Fate::Killed).await
+}
+
+/// The old primary comes back with old data, and thinks for a moment that it is still one.
+pub(crate) async fn a_stopped_primary_that_comes_back_brings_nothing_back() -> TestResult {
+    lose_a_primary("cluster, SIGSTOP", Fate::Stopped).await
+}
+
+/// Case Z07.
+pub(crate) async fn slots_that_move_reach_no_caller() -> TestResult {
+    let cluster = Cluster::start(&Options::valkey()).await?;
+    let stores = pair(&cluster, LONG, 0).await;
+    let load = Load::start(&stores, Plan { seats: 16, ..Plan::quiet(LONG) }).await;
+    let primaries = cluster.primaries().await?;
+    let mut moved = 0;
+    // Step by step, with time in between for requests to meet each state.
+    for session in load.keys() {
+        let slot = slot(&cluster, &session).await?;
+        let from = cluster.owner(slot).await?;
+        let to = primaries.iter().find(|node| node.port() != from.port()).unwrap();
+        cluster.begin_move(slot, to).await?;
+        load.more(10).await;
+        while cluster.move_keys(slot, to, 1).await? > 0 {
+            load.more(5).await;
+        }
+        cluster.end_move(slot, to).await?;
+        load.more(5).await;
+        moved += 1;
+    }
+    for at in 0..3 {
+        cluster.reshard(primaries[at], primaries[(at + 1) % 3], 150).await?;
+        moved += 150;
+    }
+    load.everywhere(2).await;
+    let reader = builder(&url(&cluster), LONG).open().await?;
+    let tally = load.stop(&reader).await.check(None);
+    tell("slot migration", format!("{moved} slots moved: {tally}"));
+    Ok(())
+}
+
+/// A commit that was sent twice is acknowledged by a replica, or not at all.
+pub(crate) async fn what_is_sent_again_still_waits_for_its_replica() -> TestResult {
+    let cluster = Cluster::start(&Options::valkey()).await?;
+    let primary = cluster.primaries().await?[0];
+    let (key, _) = key_at(&cluster, primary).await?;
+    let [store, _] = pair(&cluster, SHORT, 1).await;
+    let first = create_acknowledged(&store, &key).await;
+    let replica = cluster.replicas(primary).await?[0];
+    replica.stop()?;
+    let token = op();
+    let save = || store.save(&key, write(b"12"), Expected::Revision(first), token);
+    for _ in 0..3 {
+        let error = save().await.unwrap_err();
+        assert!(is_outage(&error) && error.maybe_applied(), "{error}");
+        // The next one comes on a connection that has written nothing.
+        primary.kill_clients().await?;
+    }
+    let ended = async || {
+        let error = store.delete(&key, Expected::Any, op()).await.unwrap_err();
+        assert!(is_outage(&error) && error.maybe_applied(), "{error}");
+        primary.kill_clients().await
+    };
+    replica.resume()?;
+    let mut second = None;
+    eventually("an acknowledgement", async || {
+        second = save().await.ok();
+        second.is_some()
+    })
+    .await;
+    assert_eq!(load(&store, &key).await?.unwrap().revision, second.unwrap());
+    replica.stop()?;
+    ended().await?;
+    ended().await?;
+    replica.resume()?;
+    Ok(())
+}

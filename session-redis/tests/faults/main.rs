@@ -18,7 +18,9 @@ mod lost;
 mod notes;
 mod restarts;
 mod sentinel;
+mod soak;
 mod support;
+mod waiting;
 
 use std::process::ExitCode;
 
@@ -37,6 +39,9 @@ macro_rules! trials {
 }
 
 fn main() -> ExitCode {
+    if let Some(end) = soak::played_by_this_process() {
+        return end;
+    }
     let trials = trials! {
         Valkey &["valkey", "valkey-cluster"] => [
             cluster: a_killed_primary_costs_what_no_replica_had
@@ -63,6 +68,9 @@ fn main() -> ExitCode {
             disturbances: forgotten_scripts_reach_no_caller
                           killed_connections_reach_no_caller
                           a_full_server_refuses_writes_and_tells_so;
+            waiting: a_lost_subscription_is_made_again
+                     waiters_in_line_outlive_a_restart;
+            soak: sessions_that_come_and_go_leave_nothing_behind;
         ]
     };
     libtest_mimic::run(&libtest_mimic::Arguments::from_args(), trials).exit_code()

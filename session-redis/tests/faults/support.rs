@@ -26,8 +26,12 @@ pub(crate) fn seed() -> u64 {
 
 /// Tells people what a case has counted.
 pub(crate) fn tell(case: &str, what: impl Display) {
+    say(format!("{case} (seed {}): {what}", seed()));
+}
+
+pub(crate) fn say(line: String) {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{case} (seed {}): {what}", seed()).unwrap();
+    writeln!(out, "{line}").unwrap();
 }
 
 /// A store whose operations end by `timeout`, and that soon gives up a server that is silent.

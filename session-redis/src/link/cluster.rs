@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex as StdMutex, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -33,6 +33,8 @@ pub(super) struct Cluster {
     common: Arc<Common>,
     seeds: Vec<Address>,
     map: RwLock<Arc<Map>>,
+    /// Servers that others named and that have no slot yet.
+    strangers: StdMutex<HashMap<Address, Arc<Server>>>,
     /// Held by the one who asks for the map; when it was asked for last.
     asking: Mutex<Option<Instant>>,
 }
@@ -54,7 +56,8 @@ struct Shard {
 
 impl Cluster {
     pub(super) fn new(seeds: Vec<Address>, common: Arc<Common>) -> Self {
-        Self { common, seeds, map: RwLock::default(), asking: Mutex::default() }
+        let (map, strangers, asking) = Default::default();
+        Self { common, seeds, map, strangers, asking }
     }
 
     fn map(&self) -> Arc<Map> {
@@ -89,8 +92,12 @@ impl Cluster {
             (host, _) => host,
         };
         let address = Address::Tcp(host.to_owned(), port.parse().ok()?);
-        let known = self.map().servers.get(&address).cloned();
-        Some(known.unwrap_or_else(|| self.meet(address)))
+        if let Some(known) = self.map().servers.get(&address) {
+            return Some(Arc::clone(known));
+        }
+        let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
+        let stranger = strangers.entry(address).or_insert_with_key(|at| self.meet(at.clone()));
+        Some(Arc::clone(stranger))
     }
 
     fn meet(&self, address: Address) -> Arc<Server> {
@@ -138,6 +145,10 @@ impl Cluster {
         for server in servers {
             match self.ask(&server, &old).await {
                 Ok(map) => {
+                    let mut strangers =
+                        self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
+                    strangers.retain(|address, _| !map.servers.contains_key(address));
+                    drop(strangers);
                     *self.map.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(map);
                     self.common.channels.look_again();
                     return Ok(());

@@ -63,6 +63,20 @@ async fn slots_move_without_anybody_noticing() {
 }
 
 #[tokio::test]
+async fn a_node_without_slots_that_another_one_names_is_met_once() {
+    let cluster = start().await;
+    let link = open(&config(&cluster)).await;
+    let topology = &link.0.topology;
+    let deadline = tokio::time::Instant::now() + SOON;
+    let from = topology.server(b"key", false, deadline).await.unwrap();
+    let met = || topology.server_at("127.0.0.1:1", &from).unwrap();
+    assert!(Arc::ptr_eq(&met(), &met()));
+    let port = cluster.nodes()[0].port();
+    let known = || topology.server_at(&format!(":{port}"), &from).unwrap();
+    assert!(Arc::ptr_eq(&known(), &known()), "without a host it is the host that names it");
+}
+
+#[tokio::test]
 async fn a_killed_primary_is_replaced_within_the_time_of_a_request() {
     let cluster = start().await;
     let link = open(&config(&cluster)).await;

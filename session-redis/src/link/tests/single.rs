@@ -274,3 +274,25 @@ async fn the_old_protocol_is_enough_for_all_but_subscriptions() {
     assert_eq!(number(&link.ask(count("key")).await.unwrap()), 2);
     assert!(link.subscribe(b"channel".to_vec()).await.is_err());
 }
+
+#[tokio::test]
+async fn a_unix_socket_will_do() {
+    let server = start().await;
+    let config = RedisConfig::new(Servers::Unix(server.socket().to_owned()));
+    let link = open(&config).await;
+    assert_eq!(number(&link.ask(count("key")).await.unwrap()), 1);
+    server.kill_clients().await.unwrap();
+    assert_eq!(number(&link.ask(count("key")).await.unwrap()), 2);
+}
+
+#[tokio::test]
+async fn connections_are_named_and_use_their_database() {
+    let server = start().await;
+    let mut config = one(server.port());
+    config.client_name = Some("sessions".to_owned());
+    config.database = 3;
+    let link = open(&config).await;
+    link.ask(set("key", "value")).await.unwrap();
+    let clients = server.command(&["CLIENT", "LIST"]).await.unwrap();
+    assert!(clients.lines().any(|line| line.contains("name=sessions") && line.contains("db=3")));
+}

@@ -13,8 +13,8 @@ use test_servers::{
 use crate::{
     load::{Load, Plan},
     support::{
-        HOUR, SLACK, SOON, builder, eventually, is_outage, load, lock, new_key, op, seed, tell,
-        write,
+        Fate, HOUR, SLACK, SOON, builder, eventually, is_outage, kill_ahead_of, load, lock,
+        new_key, op, seed, tell, write,
     },
 };
 
@@ -64,13 +64,6 @@ async fn create_acknowledged(store: &RedisStore, key: &Key) -> Revision {
     created.unwrap()
 }
 
-/// What a primary must suffer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    Killed,
-    Stopped,
-}
-
 /// Loads of all kinds while a primary is away: one whose callers are told, one that sits it out, and
 /// one whose commits wait for a replica.
 async fn lose_a_primary(case: &str, fate: Fate) -> TestResult {
@@ -91,9 +84,10 @@ async fn lose_a_primary(case: &str, fate: Fate) -> TestResult {
     for load in &loads {
         load.more(100).await;
     }
+    let replica = cluster.replicas(victim).await?[0];
     let lost = Instant::now();
     match fate {
-        Fate::Killed => victim.kill(),
+        Fate::Killed => kill_ahead_of(replica, victim, async || loads[0].more(60).await).await?,
         Fate::Stopped => victim.stop()?,
     }
     // A signal is not felt at once.
@@ -121,9 +115,12 @@ async fn lose_a_primary(case: &str, fate: Fate) -> TestResult {
     );
     let reader = builder(&url(&cluster), LONG).open().await?;
     let [told, patient, safe] = loads;
-    let check = async |load: Load, since| load.stop(&reader).await.check(since);
-    tell(case, format!("callers are told: {}", check(told, Some(kept_since)).await));
-    tell(case, format!("callers wait: {}", check(patient, Some(kept_since)).await));
+    let told = told.stop(&reader).await.check(Some(kept_since));
+    let patient = patient.stop(&reader).await.check(Some(kept_since));
+    let forgotten = told.lost + patient.lost;
+    assert!(forgotten > 0 || fate == Fate::Stopped, "nothing was forgotten");
+    tell(case, format!("callers are told: {}", told));
+    tell(case, format!("callers wait: {}", patient));
     let safe = safe.stop(&reader).await.check_what_was_acknowledged(kept_since);
     tell(case, format!("callers wait for a replica: {safe}"));
     Ok(())

@@ -9,7 +9,7 @@ use test_servers::{
 
 use crate::{
     load::{Load, Plan},
-    support::{SOON, builder, tell},
+    support::{Fate, SOON, builder, kill_ahead_of, tell},
 };
 
 const SHORT: Duration = Duration::from_millis(1_500);
@@ -20,13 +20,10 @@ fn url(pair: &Sentinels) -> String {
     format!("redis+sentinel://{}/{}", addresses.join(","), Sentinels::NAME)
 }
 
-async fn lose_the_primary(
-    case: &str,
-    lose: impl Fn(&Server) -> test_servers::Result<()>,
-    come_back: impl AsyncFn(&Server) -> test_servers::Result<()>,
-) -> TestResult {
+async fn lose_the_primary(case: &str, fate: Fate) -> TestResult {
     let pair = Sentinels::start(&Options::redis()).await?;
     let (url, primary) = (url(&pair), pair.primary().await?);
+    let replica = pair.nodes().iter().find(|node| node.port() != primary.port()).unwrap();
     let told = [builder(&url, SHORT).open().await?, builder(&url, SHORT).open().await?];
     let patient = [builder(&url, LONG).open().await?, builder(&url, LONG).open().await?];
     let quiet = Plan { forgets: true, ..Plan::quiet(LONG) };
@@ -39,7 +36,10 @@ async fn lose_the_primary(
         load.more(100).await;
     }
     let lost = Instant::now();
-    lose(primary)?;
+    match fate {
+        Fate::Killed => kill_ahead_of(replica, primary, async || loads[0].more(40).await).await?,
+        Fate::Stopped => primary.stop()?,
+    }
     // A signal is not felt at once.
     let kept_since = Instant::now() + Duration::from_millis(100);
     pair.wait_for_another(primary, SOON).await?;
@@ -48,28 +48,30 @@ async fn lose_the_primary(
         load.everywhere(2).await;
     }
     let works = lost.elapsed();
-    come_back(primary).await?;
+    match fate {
+        Fate::Killed => primary.start_again().await?,
+        Fate::Stopped => primary.resume()?,
+    }
     pair.wait_until_whole().await?;
     for load in &loads {
         load.everywhere(2).await;
     }
     let reader = builder(&url, LONG).open().await?;
     tell(case, format!("promoted after {promoted:?}, works after {works:?}"));
+    let mut forgotten = 0;
     for (load, who) in loads.into_iter().zip(["are told", "wait"]) {
         let tally = load.stop(&reader).await.check(Some(kept_since));
+        forgotten += tally.lost;
         tell(case, format!("callers {who}: {tally}"));
     }
+    assert!(forgotten > 0 || fate == Fate::Stopped, "nothing was forgotten");
     Ok(())
 }
 
 pub(crate) async fn a_killed_primary_costs_what_the_replica_had_not() -> TestResult {
-    let kill = |primary: &Server| {
-        primary.kill();
-        Ok(())
-    };
-    lose_the_primary("Sentinel, kill -9", kill, async |primary| primary.start_again().await).await
+    lose_the_primary("Sentinel, kill -9", Fate::Killed).await
 }
 
 pub(crate) async fn a_stopped_primary_that_comes_back_brings_nothing_back() -> TestResult {
-    lose_the_primary("Sentinel, SIGSTOP", Server::stop, async |primary| primary.resume()).await
+    lose_the_primary("Sentinel, SIGSTOP", Fate::Stopped).await
 }

@@ -12,6 +12,7 @@ use session_core::{
     SessionId, SessionStore, Write,
 };
 use session_redis::{RedisStore, RedisStoreBuilder};
+use test_servers::redis::Server;
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 /// More than any step takes: a hang is a failure, slowness is not.
@@ -72,6 +73,26 @@ pub(crate) async fn load(store: &RedisStore, key: &Key) -> Result<Option<Record>
 /// Whether the store could not be asked.
 pub(crate) fn is_outage(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout)
+}
+
+/// What a primary must suffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Killed,
+    Stopped,
+}
+
+/// Kills a primary when it has acknowledged commits that its replica will never get.
+pub(crate) async fn kill_ahead_of(
+    replica: &Server,
+    primary: &Server,
+    commits: impl AsyncFnOnce(),
+) -> test_servers::Result<()> {
+    replica.stop()?;
+    primary.command(&["CLIENT", "KILL", "TYPE", "replica"]).await?;
+    commits().await;
+    primary.kill();
+    replica.resume()
 }
 
 /// Waits until something holds.

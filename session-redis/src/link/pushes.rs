@@ -223,6 +223,7 @@ impl Channels {
                 }
                 Err(fault) => {
                     self.fail(&channel, fault);
+                    topology.look_again_for_channels(deadline).await;
                     settled = false;
                 }
             }

@@ -4,7 +4,9 @@
 use std::{ops::Range, time::Duration};
 
 use bytes::Bytes;
-use session_core::{Incarnation, Meta, PrincipalDigest, Record, Revision, Timestamp, Ttl, Write};
+use session_core::{
+    Incarnation, Meta, OpToken, PrincipalDigest, Record, Revision, Timestamp, Ttl, Write,
+};
 
 /// A record of this layout.
 const RECORD: &[u8; 4] = b"S1R\0";
@@ -15,9 +17,8 @@ const MAGIC: Range<usize> = 0..4;
 const INCARNATION: Range<usize> = 4..20;
 const VERSION: Range<usize> = 20..28;
 const DEADLINE: Range<usize> = 28..36;
-/// Length of the header: the block begins here.
-const HEADER: usize = 132;
-const CHECKSUM: Range<usize> = HEADER..136;
+const OPS: Range<usize> = 68..132;
+const CHECKSUM: Range<usize> = 132..136;
 const FLAGS: usize = 136;
 const ABSOLUTE: Range<usize> = 137..145;
 const EPOCH: Range<usize> = 145..153;
@@ -35,8 +36,9 @@ const FAR: u64 = 253_402_300_799_999;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Damage;
 
-/// The stored form of everything in a write but what the server decides.
-pub(crate) fn block(write: &Write) -> Vec<u8> {
+/// The stored form of a write, with zeros where the server decides: deadline, lock and earlier
+/// commits.
+pub(crate) fn draft(write: &Write, revision: Revision, op: OpToken) -> Vec<u8> {
     let meta = &write.meta;
     let mut flags = 0;
     let mut principal = [0; 32];
@@ -47,16 +49,50 @@ pub(crate) fn block(write: &Write) -> Vec<u8> {
     if meta.absolute_deadline.is_some() {
         flags |= HAS_ABSOLUTE;
     }
-    let mut block = Vec::with_capacity(PAYLOAD - HEADER + write.payload.len());
-    block.extend_from_slice(&[0; 4]);
-    block.push(flags);
-    block.extend_from_slice(&absolute(meta).to_be_bytes());
-    block.extend_from_slice(&meta.epoch.to_be_bytes());
-    block.extend_from_slice(&principal);
-    block.extend_from_slice(&write.payload);
-    let (checksum, rest) = block.split_at_mut(4);
-    checksum.copy_from_slice(&crc32fast::hash(rest).to_be_bytes());
-    block
+    let mut draft = Vec::with_capacity(PAYLOAD + write.payload.len());
+    draft.extend_from_slice(RECORD);
+    draft.extend_from_slice(&revision_bytes(revision));
+    draft.extend_from_slice(&[0; OPS.start - DEADLINE.start]);
+    draft.extend_from_slice(op.as_bytes());
+    draft.resize(FLAGS, 0);
+    draft.push(flags);
+    draft.extend_from_slice(&absolute(meta).to_be_bytes());
+    draft.extend_from_slice(&meta.epoch.to_be_bytes());
+    draft.extend_from_slice(&principal);
+    draft.extend_from_slice(&write.payload);
+    let (header, rest) = draft.split_at_mut(FLAGS);
+    if let Some(checksum) = header.get_mut(CHECKSUM) {
+        checksum.copy_from_slice(&crc32fast::hash(rest).to_be_bytes());
+    }
+    draft
+}
+
+/// A revision as the scripts compare it: 16 bytes of incarnation, 8 of version.
+pub(crate) fn revision_bytes(revision: Revision) -> [u8; 24] {
+    let mut bytes = [0; 24];
+    let (incarnation, version) = bytes.split_at_mut(16);
+    incarnation.copy_from_slice(revision.incarnation().as_bytes());
+    let counted = u64::try_from(revision.version()).unwrap_or(u64::MAX);
+    version.copy_from_slice(&counted.to_be_bytes());
+    bytes
+}
+
+/// The revision of the first commit of an incarnation.
+pub(crate) fn first(incarnation: Incarnation, op: OpToken) -> Revision {
+    commit(incarnation, 1, op)
+}
+
+/// The revision that follows on this one.
+pub(crate) fn next(revision: Revision, op: OpToken) -> Revision {
+    let version = u64::try_from(revision.version()).unwrap_or_default();
+    commit(revision.incarnation(), (version >> 32) + 1, op)
+}
+
+/// A version is the number of the commit and four bytes of its token: a server that has forgotten
+/// commits never comes to a revision that it had before.
+fn commit(incarnation: Incarnation, number: u64, op: OpToken) -> Revision {
+    let [a, b, c, d, ..] = *op.as_bytes();
+    Revision::counted(incarnation, number << 32 | u64::from(u32::from_be_bytes([a, b, c, d])))
 }
 
 /// The absolute deadline in milliseconds, as the scripts compare it.
@@ -112,7 +148,7 @@ pub(crate) fn belongs_to(stored: &[u8], principal: &PrincipalDigest) -> Option<I
     Some(Incarnation::from_bytes(incarnation))
 }
 
-/// A revision as the scripts return it: 16 bytes of incarnation, 8 of version.
+/// A revision as the scripts return it.
 pub(crate) fn revision(bytes: &[u8]) -> Result<Revision, Damage> {
     let incarnation = Incarnation::from_bytes(array(bytes, 0..16)?);
     Ok(Revision::counted(incarnation, number::<8>(bytes, 16..24)?))

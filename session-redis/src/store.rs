@@ -238,13 +238,15 @@ impl Reply {
         if self.code == code::OK { Ok(()) } else { Err(self.refusal(operation)?) }
     }
 
-    /// The new revision, and whether the principal may be another one now.
-    fn revision(mut self, operation: Operation) -> Result<(Revision, bool)> {
+    /// The new revision, which is that of the draft where the reply tells none, and whether the
+    /// principal may be another one now.
+    fn revision(mut self, operation: Operation, drafted: Revision) -> Result<(Revision, bool)> {
         if self.code != code::OK {
             return Err(self.refusal(operation)?);
         }
-        let revision = self.parts.bytes().and_then(|bytes| record::revision(&bytes).ok());
-        Ok((revision.ok_or_else(|| nonsense(operation))?, self.parts.number().is_some()))
+        let Some(bytes) = self.parts.bytes() else { return Ok((drafted, false)) };
+        let revision = record::revision(&bytes).map_err(|Damage| nonsense(operation))?;
+        Ok((revision, self.parts.number().is_some()))
     }
 }
 
@@ -263,11 +265,13 @@ fn expectation(expected: Expected<'_>, operation: Operation) -> Result<Vec<u8>> 
     let (mode, revision, token, then) = match expected {
         Expected::Any => (b'a', [0; 24], none, Then::Release),
         Expected::Incarnation(incarnation) => {
-            (b'i', revision_bytes(Revision::counted(incarnation, 0)), none, Then::Release)
+            (b'i', record::revision_bytes(Revision::counted(incarnation, 0)), none, Then::Release)
         }
-        Expected::Revision(revision) => (b'r', revision_bytes(revision), none, Then::Release),
+        Expected::Revision(revision) => {
+            (b'r', record::revision_bytes(revision), none, Then::Release)
+        }
         Expected::Lease { lease, revision, then } => {
-            (b'l', revision_bytes(revision), lease.token(), then)
+            (b'l', record::revision_bytes(revision), lease.token(), then)
         }
         _ => return Err(Error::new(ErrorKind::Unsupported, BACKEND, operation)),
     };
@@ -276,15 +280,6 @@ fn expectation(expected: Expected<'_>, operation: Operation) -> Result<Vec<u8>> 
 
 const fn then_byte(then: Then) -> u8 {
     if matches!(then, Then::Keep) { b'k' } else { b'r' }
-}
-
-fn revision_bytes(revision: Revision) -> [u8; 24] {
-    let mut bytes = [0; 24];
-    let (incarnation, version) = bytes.split_at_mut(16);
-    incarnation.copy_from_slice(revision.incarnation().as_bytes());
-    let counted = u64::try_from(revision.version()).unwrap_or(u64::MAX);
-    version.copy_from_slice(&counted.to_be_bytes());
-    bytes
 }
 
 fn capabilities(config: &RedisConfig) -> Capabilities {
@@ -318,17 +313,16 @@ impl SessionStore for RedisStore {
         let lease = under.as_ref().map_or(none, |under| under.lease.token());
         let then = under.as_ref().map_or(Then::Release, |under| under.then);
         let want = [
-            op.as_bytes().as_slice(),
-            incarnation.as_bytes(),
+            lease.as_bytes().as_slice(),
+            &[then_byte(then)],
             &record::millis(write.ttl).to_be_bytes(),
             &record::absolute(&write.meta).to_be_bytes(),
-            lease.as_bytes(),
-            &[then_byte(then)],
         ]
         .concat();
-        let block = record::block(&write);
-        let reply = self.run(operation, &self.0.scripts.create, key, &[&want, &block]).await?;
-        let (revision, _) = reply.revision(operation)?;
+        let drafted = record::first(incarnation, op);
+        let draft = record::draft(&write, drafted, op);
+        let reply = self.run(operation, &self.0.scripts.create, key, &[&want, &draft]).await?;
+        let (revision, _) = reply.revision(operation, drafted)?;
         wait::freed(self, key);
         index::enlist(self, key, &write).await;
         Ok(revision)
@@ -367,21 +361,24 @@ impl SessionStore for RedisStore {
     ) -> Result<Revision> {
         let operation = Operation::Save;
         self.check_size(&write, operation)?;
-        let restart = match write.lineage {
-            Lineage::Restart => *Incarnation::generate()?.as_bytes(),
-            _ => [0; 16],
+        let (lineage, drafted) = match (write.lineage, expected) {
+            (Lineage::Restart, _) => (b'n', record::first(Incarnation::generate()?, op)),
+            (_, Expected::Revision(revision) | Expected::Lease { revision, .. }) => {
+                (b'c', record::next(revision, op))
+            }
+            // The script knows it.
+            _ => (b'c', Revision::counted(Incarnation::from_bytes([0; 16]), 0)),
         };
         let want = [
-            op.as_bytes().as_slice(),
-            &expectation(expected, operation)?,
-            &restart,
+            expectation(expected, operation)?.as_slice(),
+            &[lineage],
             &record::millis(write.ttl).to_be_bytes(),
             &record::absolute(&write.meta).to_be_bytes(),
         ]
         .concat();
-        let block = record::block(&write);
-        let reply = self.run(operation, &self.0.scripts.save, key, &[&want, &block]).await?;
-        let (revision, has_moved) = reply.revision(operation)?;
+        let draft = record::draft(&write, drafted, op);
+        let reply = self.run(operation, &self.0.scripts.save, key, &[&want, &draft]).await?;
+        let (revision, has_moved) = reply.revision(operation, drafted)?;
         wait::freed(self, key);
         if has_moved {
             index::enlist(self, key, &write).await;

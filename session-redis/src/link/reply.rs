@@ -7,9 +7,10 @@ pub(crate) use redis::Value;
 pub(crate) struct Parts(std::vec::IntoIter<Value>);
 
 impl Parts {
-    /// The parts of a script's reply.
+    /// The parts of a script's reply, which is a number alone where there is nothing to add.
     pub(crate) fn of(value: Value) -> Option<Self> {
         match value {
+            Value::Int(_) => Some(Self(vec![value].into_iter())),
             Value::Array(parts) => Some(Self(parts.into_iter())),
             _ => None,
         }

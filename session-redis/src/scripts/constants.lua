@@ -7,7 +7,4 @@ local NOBODY = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
 local NO_LOCK = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
 local NO_OPS = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
 local NO_REVISION = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
--- A version is the number of a commit and four bytes of its token: a server that has forgotten commits
--- never comes to a revision that it had before.
-local FIRST = '\0\0\0\1'
 local FAR = '\0\0\230\119\210\031\219\255'

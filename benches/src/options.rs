@@ -15,6 +15,7 @@ usage: session-benches redis [OPTION]..
   --skip-speed   without the rounds
   --skip-wait    without the bursts on one lock
   --only TEXT    only contenders with TEXT in their name, and what they are compared with
+  --alone TEXT   only contenders with TEXT in their name, for a profile
   --tasks N      only with N tasks, instead of 1, 16 and 128
   --rounds N     as many rounds
   --out FOLDER   where the report goes (default: target/bench)
@@ -29,6 +30,7 @@ pub(crate) struct Options {
     pub(crate) speed: bool,
     pub(crate) wait: bool,
     pub(crate) only: Option<String>,
+    pub(crate) alone: bool,
     pub(crate) tasks: Vec<usize>,
     rounds: Option<usize>,
     pub(crate) out: PathBuf,
@@ -44,6 +46,7 @@ impl Options {
             speed: true,
             wait: true,
             only: None,
+            alone: false,
             tasks: vec![1, 16, 128],
             rounds: None,
             out: PathBuf::from("target/bench"),
@@ -57,6 +60,7 @@ impl Options {
                 "--skip-speed" => options.speed = false,
                 "--skip-wait" => options.wait = false,
                 "--only" => options.only = Some(value()?),
+                "--alone" => (options.only, options.alone) = (Some(value()?), true),
                 "--tasks" => options.tasks = vec![value()?.parse()?],
                 "--rounds" => options.rounds = Some(value()?.parse()?),
                 "--out" => options.out = value()?.into(),

@@ -85,7 +85,8 @@ async fn contenders(options: &Options, place: &Place, setup: &Setup) -> Result<V
     all.extend(peers::on_redis(place, setup).await?);
     if let Some(only) = &options.only {
         let asked = |name: &str| name.contains(only.as_str());
-        all.retain(|contender| contender.role == Role::Bare || asked(contender.name));
+        let bare = |role| role == Role::Bare && !options.alone;
+        all.retain(|contender| bare(contender.role) || asked(contender.name));
     }
     Ok(all)
 }

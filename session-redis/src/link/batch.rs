@@ -141,7 +141,7 @@ impl<'a> Busy<'a> {
     /// If nothing else is.
     fn alone(health: &'a Health) -> Option<Self> {
         let alone = health.busy.compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed);
-        alone.is_ok().then_some(Self(health, 1))
+        alone.is_ok().then(|| Self(health, 1))
     }
 }
 
@@ -319,7 +319,7 @@ impl Flight {
 
     async fn fly(&mut self, jobs: &mut Vec<Job>) {
         self.health.busy.fetch_add(1, Ordering::Relaxed);
-        let _busy = Busy(&self.health, 1);
+        let busy = Busy(&self.health, 1);
         let mut pipeline = Pipeline::with_capacity(jobs.len() * 2);
         let mut passengers = Vec::with_capacity(jobs.len());
         for job in jobs.drain(..) {
@@ -339,6 +339,8 @@ impl Flight {
         let count = pipeline.len();
         let mut wire = self.wire.clone();
         let replies = timeout(limit, wire.send_packed_commands(&pipeline, 0, count)).await;
+        // Who gets a reply and asks again is alone, if he is the only one.
+        drop(busy);
         match self.health.judge(replies.ok(), count) {
             Ok(replies) => self.arrive(passengers, &pipeline, replies),
             Err(fault) => give_back(passengers, &pipeline, &fault),

@@ -154,6 +154,19 @@ impl Load {
         assert!(waited.is_ok(), "no {commits} more commits within {SOON:?}");
     }
 
+    /// Waits until some more commits were made to a session, or it has ended.
+    pub(crate) async fn more_to(&self, key: &Key, commits: u64) {
+        let count = || {
+            let sessions = self.shared.sessions();
+            let mut seats = sessions.seats.iter();
+            let seat = seats.find(|seat| sessions.keys[seat.session] == *key);
+            seat.map(|seat| seat.commits)
+        };
+        let Some(before) = count() else { return };
+        let done = async || count().is_none_or(|now| now >= before + commits);
+        eventually("commits to a session", done).await;
+    }
+
     /// Waits until some more commits were made to each session that is in use.
     pub(crate) async fn everywhere(&self, commits: u64) {
         let counts = || self.shared.sessions().seats.clone();
@@ -210,7 +223,14 @@ impl Client {
             let (at, session, key) = self.choose();
             match self.rng.u32(0..100) {
                 0..45 => self.change(at, session, &key).await,
-                45..72 => self.change_under_lock(at, session, &key).await,
+                45..70 => {
+                    let nap = Duration::from_millis(self.rng.u64(0..4));
+                    self.change_under_lock(at, session, &key, LEASE, nap).await;
+                }
+                70..72 => {
+                    let nap = SHORT_LEASE + Duration::from_millis(self.rng.u64(10..200));
+                    self.change_under_lock(at, session, &key, SHORT_LEASE, nap).await;
+                }
                 72..75 => self.abandon_a_lock(session, &key).await,
                 75..88 => self.read(session, &key).await.map_or((), drop),
                 88..95 => self.touch(session, &key).await,
@@ -366,8 +386,16 @@ impl Client {
         Some(Taken { lease, record: locked.record, asked: began, granted: Instant::now() })
     }
 
-    async fn change_under_lock(&mut self, at: usize, session: usize, key: &Key) {
-        let Some(taken) = self.take(session, key, LEASE).await else { return };
+    /// Changes a session under its lock, on which the client may sleep beyond its lease.
+    async fn change_under_lock(
+        &mut self,
+        at: usize,
+        session: usize,
+        key: &Key,
+        lease: Duration,
+        nap: Duration,
+    ) {
+        let Some(taken) = self.take(session, key, lease).await else { return };
         let store = self.store.clone();
         let Some(record) = &taken.record else {
             drop(self.ask(Operation::Release, store.release(key, &taken.lease)).await);
@@ -375,12 +403,12 @@ impl Client {
         };
         let then = if self.rng.u8(0..4) == 0 { Then::Keep } else { Then::Release };
         if then == Then::Keep {
-            let renewed = self.ask(Operation::Renew, store.renew(key, &taken.lease, LEASE)).await;
+            let renewed = self.ask(Operation::Renew, store.renew(key, &taken.lease, lease)).await;
             if renewed.is_err() {
                 return;
             }
         }
-        sleep(Duration::from_millis(self.rng.u64(0..4))).await;
+        sleep(nap).await;
         let (number, write) = self.next(record);
         let (op, began) = (op(), Instant::now());
         let expected = Expected::Lease { lease: &taken.lease, revision: record.revision, then };
@@ -401,7 +429,7 @@ impl Client {
 
     /// While it holds, a holder's commit does not fail but for an outage and a log-out.
     fn judge_a_holder(&mut self, taken: &Taken, outcome: Outcome, kind: ErrorKind) {
-        let lapsed = taken.asked.elapsed() >= LEASE;
+        let lapsed = taken.asked.elapsed() >= taken.lease.duration();
         let lost = kind == ErrorKind::LockLost && (lapsed || self.shared.plan.forgets);
         let fits = lost || !matches!(kind, ErrorKind::LockLost | ErrorKind::Conflict);
         if !fits && outcome == Outcome::Refused {

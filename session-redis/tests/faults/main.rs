@@ -46,12 +46,13 @@ fn main() -> ExitCode {
         Valkey &["valkey", "valkey-cluster"] => [
             cluster: a_killed_primary_costs_what_no_replica_had
                      a_stopped_primary_that_comes_back_brings_nothing_back
-                     slots_that_move_reach_no_caller
+                     slots_and_primaries_that_move_reach_no_caller
                      what_is_sent_again_still_waits_for_its_replica;
         ]
         Redis &["redis", "redis-sentinel"] => [
             sentinel: a_killed_primary_costs_what_the_replica_had_not
-                      a_stopped_primary_that_comes_back_brings_nothing_back;
+                      a_stopped_primary_that_comes_back_brings_nothing_back
+                      a_planned_failover_reaches_no_caller;
         ]
         Redis &["redis"] => [
             lost: each_write_whose_reply_is_lost_happens_once

@@ -9,7 +9,7 @@ use test_servers::{
 
 use crate::{
     load::{Load, Plan},
-    support::{Fate, SOON, builder, kill_ahead_of, tell},
+    support::{Fate, SOON, builder, eventually, kill_ahead_of, tell},
 };
 
 const SHORT: Duration = Duration::from_millis(1_500);
@@ -74,4 +74,29 @@ pub(crate) async fn a_killed_primary_costs_what_the_replica_had_not() -> TestRes
 
 pub(crate) async fn a_stopped_primary_that_comes_back_brings_nothing_back() -> TestResult {
     lose_the_primary("Sentinel, SIGSTOP", Fate::Stopped).await
+}
+
+/// The old primary lives on as a replica, with the connections of its clients.
+pub(crate) async fn a_planned_failover_reaches_no_caller() -> TestResult {
+    let pair = Sentinels::start(&Options::redis()).await?;
+    let (url, primary) = (url(&pair), pair.primary().await?);
+    let stores = [builder(&url, LONG).open().await?, builder(&url, LONG).open().await?];
+    let plan = Plan { forgets: true, ..Plan::quiet(LONG) };
+    let load = Load::start(&stores, plan).await;
+    load.more(100).await;
+    for sentinel in pair.sentinels() {
+        // As they are by default: with quick greetings two of them undo what the third one does.
+        sentinel.command(&["SENTINEL", "DEBUG", "PUBLISH-PERIOD", "2000"]).await?;
+    }
+    pair.sentinels()[0].command(&["SENTINEL", "FAILOVER", Sentinels::NAME]).await?;
+    pair.wait_for_another(primary, SOON).await?;
+    let follows =
+        async || primary.command(&["ROLE"]).await.is_ok_and(|role| role.starts_with("slave"));
+    eventually("a new replica", follows).await;
+    let kept_since = Instant::now();
+    load.everywhere(3).await;
+    let reader = builder(&url, LONG).open().await?;
+    let tally = load.stop(&reader).await.check(Some(kept_since));
+    tell("Sentinel, planned failover", tally);
+    Ok(())
 }

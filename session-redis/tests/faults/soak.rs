@@ -54,6 +54,7 @@ async fn soak(url: &str) {
     for _ in 0..ROUNDS {
         round(&store).await;
     }
+    eventually("no channel", async || channels(url).await == 0).await;
     let (after, cycles) = (resident(), ROUNDS * CLIENTS * SESSIONS);
     assert!(after <= before + ALLOWED, "{before} bytes before, {after} after {cycles} cycles");
     crate::support::say(format!("{cycles} cycles: {before} bytes before, {after} after"));
@@ -92,6 +93,14 @@ async fn one_life(store: &RedisStore, at: u64) {
         2 => drop(store.save(&key, soon(0), expected, op()).await.unwrap()),
         _ => drop(store.save(&key, soon(20), expected, op()).await.unwrap()),
     }
+}
+
+/// How many channels somebody listens to.
+async fn channels(url: &str) -> usize {
+    let client = redis::Client::open(url).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let command = redis::cmd("PUBSUB").arg("CHANNELS").to_owned();
+    command.query_async::<Vec<String>>(&mut connection).await.unwrap().len()
 }
 
 /// The bytes of memory that this process has.

@@ -10,7 +10,7 @@ use test_servers::{
 
 use crate::{
     load::{Load, Plan},
-    support::{open, tell},
+    support::{eventually, open, tell},
 };
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -44,6 +44,38 @@ pub(crate) async fn killed_connections_reach_no_caller() -> TestResult {
     assert!(killed >= ROUNDS, "{killed} connections killed");
     tell("CLIENT KILL", format!("{killed} connections: {tally}"));
     Ok(())
+}
+
+/// Case Z11. Clients keep their connections to it.
+pub(crate) async fn a_primary_that_is_a_replica_for_a_while_reaches_no_caller() -> TestResult {
+    const TIMES: u64 = 5;
+    let server = Server::start(&Options::redis()).await?;
+    let stores = [open(&server.url(), TIMEOUT).await, open(&server.url(), TIMEOUT).await];
+    let load = Load::start(&stores, Plan::quiet(TIMEOUT)).await;
+    let mut refused = 0;
+    for _ in 0..TIMES {
+        load.more(20).await;
+        // Of a server that there is not, so that nothing changes.
+        server.command(&["REPLICAOF", "127.0.0.1", "1"]).await?;
+        let before = refused;
+        eventually("refusals", async || {
+            refused = refusals(&server).await;
+            refused > before
+        })
+        .await;
+        server.command(&["REPLICAOF", "NO", "ONE"]).await?;
+    }
+    load.everywhere(2).await;
+    let tally = load.stop(&stores[0]).await.check(None);
+    tell("READONLY", format!("{TIMES} times, {refused} writes refused by the server: {tally}"));
+    Ok(())
+}
+
+/// How many writes were refused because the server is a replica.
+async fn refusals(server: &Server) -> u64 {
+    let info = server.info().await.unwrap();
+    let count = info.get("errorstat_READONLY").and_then(|count| count.strip_prefix("count="));
+    count.map_or(0, |count| count.parse().unwrap())
 }
 
 /// What makes a record, or makes one larger.

@@ -68,6 +68,7 @@ fn main() -> ExitCode {
                       a_stopped_server_is_a_typed_error_and_what_was_sent_happens_once;
             disturbances: forgotten_scripts_reach_no_caller
                           killed_connections_reach_no_caller
+                          a_primary_that_is_a_replica_for_a_while_reaches_no_caller
                           a_full_server_refuses_writes_and_tells_so;
             waiting: a_lost_subscription_is_made_again
                      waiters_in_line_outlive_a_restart;

@@ -154,7 +154,7 @@ impl<'a> Story<'a> {
 
     fn check(&self, left: Option<&[u64]>, counts: Counts, tally: &mut Tally) {
         self.count(tally);
-        self.holders_take_turns();
+        self.holders_take_turns(counts);
         self.what_is_gone_stays_gone(left, counts);
         // Of a session that is gone, what was seen of it last.
         let seen = self.seen.iter().filter(|(note, _)| counts.sees(note)).map(|(_, list)| list);
@@ -187,9 +187,11 @@ impl<'a> Story<'a> {
         tally.deleted += done.count() as u64;
     }
 
-    /// From a grant to the sending of a commit that succeeded nobody else did the same.
-    fn holders_take_turns(&self) {
-        let mut held = self.held.clone();
+    /// From a grant to the sending of a commit that succeeded nobody else did the same, unless a server
+    /// has forgotten one of them.
+    fn holders_take_turns(&self, counts: Counts) {
+        let mut held: Vec<_> =
+            self.held.iter().copied().filter(|note| counts.keeps(note)).collect();
         held.sort_by_key(|note| note.began);
         for pair in held.windows(2) {
             assert!(pair[0].ended <= pair[1].began, "two held one lock: {pair:#?}");

@@ -172,7 +172,7 @@ impl RedisConfig {
         demands.into_iter().find(|(met, _)| !met).map_or(Ok(()), |(_, demand)| Err(wrong(demand)))
     }
 
-    fn demands(&self) -> [(bool, &'static str); 10] {
+    fn demands(&self) -> [(bool, &'static str); 11] {
         let bounded = |time: Duration| (SHORTEST..=LONGEST).contains(&time);
         let times = [self.connect_timeout, self.response_timeout, self.timeout];
         let name = self.client_name.as_deref().unwrap_or("-");
@@ -182,6 +182,7 @@ impl RedisConfig {
             (!self.prefix.contains(['{', '}']), "the prefix must have no { and no }"),
             (times.into_iter().all(bounded), "timeouts are 1 ms to 1 hour"),
             (self.timeout >= self.response_timeout, "timeout must not be below response_timeout"),
+            (self.timeout >= self.connect_timeout, "timeout must not be below connect_timeout"),
             (self.max_payload <= PAYLOAD_LIMIT, "payloads are limited to 256 MiB"),
             (self.max_waiters >= 1, "one waiter at least must be allowed"),
             (

@@ -10,12 +10,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use session_core::{
-    Cursor, ErrorKind, Expected, Incarnation, Key, KeyDigest, KeyPage, OpToken, Operation,
+    Cursor, Error, ErrorKind, Expected, Incarnation, Key, KeyDigest, KeyPage, OpToken, Operation,
     PrincipalDigest, PrincipalIndex, Result, SessionStore, Write,
 };
+use tokio::time::timeout;
 
 use crate::{
-    RedisStore,
+    BACKEND, RedisStore,
     link::{Command, Request, Value},
     record,
     store::nonsense,
@@ -24,6 +25,8 @@ use crate::{
 /// How long a set is kept at least after the last log-in: sessions that are used live on, and say
 /// nothing here.
 const KEPT: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+/// How long a log-in waits for the index, which in a cluster may be on a part that is down.
+const AT_MOST: Duration = Duration::from_secs(1);
 /// How many sessions are looked at in one round trip.
 const PAGE: usize = 100;
 const INDEX: Operation = Operation::Index;
@@ -34,9 +37,13 @@ type Digest = [u8; 32];
 /// one of the session.
 pub(crate) async fn enlist(store: &RedisStore, key: &Key, write: &Write) {
     let Some(principal) = write.meta.principal else { return };
-    if let Err(error) = try_enlist(store, key, &principal, write).await {
-        tracing::warn!(session = %key.log_id(), %error, "a session is missing in the index");
-    }
+    let enlisted = timeout(AT_MOST, try_enlist(store, key, &principal, write)).await;
+    let error = match enlisted {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error,
+        Err(_) => Error::new(ErrorKind::Timeout, BACKEND, INDEX),
+    };
+    tracing::warn!(session = %key.log_id(), %error, "a session may be missing in the index");
 }
 
 async fn try_enlist(

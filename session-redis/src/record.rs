@@ -154,13 +154,6 @@ pub(crate) fn revision(bytes: &[u8]) -> Result<Revision, Damage> {
     Ok(Revision::counted(incarnation, number::<8>(bytes, 16..24)?))
 }
 
-/// The server's time, from what it says of the remaining life of a key in milliseconds; `None`
-/// where the record has no end, and its life tells nothing.
-pub(crate) fn now_by(value: &[u8], left: u64) -> Option<u64> {
-    let deadline = number::<8>(value, DEADLINE).ok().filter(|deadline| *deadline < FAR)?;
-    value.starts_with(RECORD).then(|| deadline.saturating_sub(left))
-}
-
 /// Never zero: the server has just shown that the record lives.
 fn remaining(deadline: u64, now: u64) -> Ttl {
     if deadline >= FAR {

@@ -14,11 +14,11 @@ use session_core::{
 };
 
 use crate::{
-    BACKEND, RedisConfig, RedisStoreBuilder,
+    BACKEND, RedisConfig, RedisStoreBuilder, Servers,
     clock::{PROMPT, ServerClock},
     index,
     keys::Keys,
-    link::{Answer, Command, Link, Parts, Request, Script, Value},
+    link::{Answer, Command, Fault, Link, Parts, Request, Script, Value},
     record::{self, Damage},
     scripts::{Dialect, Scripts, code},
     wait::{self, WAKE_STEP, Watched},
@@ -84,7 +84,8 @@ impl RedisStore {
             waits: config.wait_replicas > 0,
         });
         let watched = Watched::default();
-        let (mut capabilities, clock) = (capabilities(&config), ServerClock::new());
+        let mut capabilities = capabilities(&config);
+        let clock = ServerClock::new(!matches!(config.servers, Servers::Cluster(_)));
         capabilities.evicts = link.info().evicts();
         Ok(Self(Arc::new(Inner { link, keys, clock, scripts, queue, watched, capabilities })))
     }
@@ -126,18 +127,10 @@ impl RedisStore {
         let parts = answer.values.pop().and_then(Parts::of);
         let mut parts = parts.ok_or_else(|| nonsense(operation))?;
         let code = parts.number().ok_or_else(|| nonsense(operation))?;
-        Ok(Reply { code, parts, resent: answer.resent })
-    }
-
-    /// What the remaining life of a key says of the server's time. A key that expired just after
-    /// it was read has none left.
-    fn learn(&self, value: &[u8], left: Value, asked: Option<Instant>) -> Option<u64> {
-        let Value::Int(left) = left else { return None };
-        let now = record::now_by(value, u64::try_from(left).unwrap_or_default())?;
-        if let Some(asked) = asked.filter(|_| left > 0) {
-            self.0.clock.learn(now, asked);
+        if code == code::OK && !answer.acknowledged {
+            return Err(Fault::unacknowledged().into_error(operation, true));
         }
-        Some(now)
+        Ok(Reply { code, parts, resent: answer.resent })
     }
 
     /// Asks once for the lock; without a grant says how long the present lease still lasts.
@@ -156,51 +149,19 @@ impl RedisStore {
             &record::millis(wants.into()).to_be_bytes(),
         ]
         .concat();
-        let grant = Grant { store: self, key, lease: Some(lease) };
-        let reply = self.run(operation, &self.0.scripts.lock, key, &[&want]).await;
-        match reply {
-            Ok(mut reply) if reply.code == code::OK => {
-                let record = match reply.parts.bytes() {
-                    Some(value) => reply.record(operation, value)?,
-                    None => None,
-                };
-                Ok(Ok(Locked::new(grant.accept(), record)))
-            }
-            Ok(reply) => {
-                grant.accept();
-                let error = reply.refusal(operation)?;
-                match error.kind() {
-                    ErrorKind::LockHeld => Ok(Err(error.retry_after().unwrap_or(WAKE_STEP))),
-                    _ => Err(error),
-                }
-            }
-            Err(error) => Err(error),
+        let mut reply = self.run(operation, &self.0.scripts.lock, key, &[&want]).await?;
+        if reply.code == code::OK {
+            let record = match reply.parts.bytes() {
+                Some(value) => reply.record(operation, value)?,
+                None => None,
+            };
+            return Ok(Ok(Locked::new(Some(lease), record)));
         }
-    }
-}
-
-/// A lock that is being asked for. When the caller goes away meanwhile, it is given back.
-struct Grant<'a> {
-    store: &'a RedisStore,
-    key: &'a Key,
-    lease: Option<Lease>,
-}
-
-impl Grant<'_> {
-    fn accept(mut self) -> Option<Lease> {
-        self.lease.take()
-    }
-}
-
-impl Drop for Grant<'_> {
-    fn drop(&mut self) {
-        let Some(lease) = self.lease.take() else { return };
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let (store, key) = (self.store.clone(), self.key.clone());
-        runtime.spawn(async move {
-            // If this fails, the lease lapses.
-            drop(store.release(&key, &lease).await);
-        });
+        let error = reply.refusal(operation)?;
+        match error.kind() {
+            ErrorKind::LockHeld => Ok(Err(error.retry_after().unwrap_or(WAKE_STEP))),
+            _ => Err(error),
+        }
     }
 }
 
@@ -248,6 +209,13 @@ impl Reply {
         let revision = record::revision(&bytes).map_err(|Damage| nonsense(operation))?;
         Ok((revision, self.parts.number().is_some()))
     }
+}
+
+/// The milliseconds in a reply to `TIME`.
+fn server_time(reply: Value) -> Option<u64> {
+    let mut parts = Parts::of(reply)?;
+    let mut next = || str::from_utf8(&parts.bytes()?).ok()?.parse::<u64>().ok();
+    Some(next()? * 1_000 + next()? / 1_000)
 }
 
 pub(crate) fn nonsense(operation: Operation) -> Error {
@@ -336,7 +304,7 @@ impl SessionStore for RedisStore {
         let now = self.0.clock.now().filter(|_| !replica);
         let mut commands = vec![Command::new("GET", &[&name])];
         if now.is_none() {
-            commands.push(Command::new("PTTL", &[&name]));
+            commands.push(Command::new("TIME", &[]));
         }
         let asked = Instant::now();
         let answer = self.ask(operation, Request { key: name, commands, replica }).await?;
@@ -346,9 +314,17 @@ impl SessionStore for RedisStore {
             Some(Value::BulkString(value)) => value,
             _ => return Err(nonsense(operation)),
         };
-        // A replica's clock is another one.
-        let asked = (!replica).then_some(asked);
-        let now = now.or_else(|| self.learn(&value, values.next()?, asked)).unwrap_or_default();
+        let now = match (now, values.next()) {
+            (Some(now), _) => now,
+            (None, time) => {
+                let now = time.and_then(server_time).ok_or_else(|| nonsense(operation))?;
+                // A replica's clock is another one.
+                if !replica {
+                    self.0.clock.learn(now, asked);
+                }
+                now
+            }
+        };
         record::decode(value, now).map_err(|Damage| corrupt(operation))
     }
 

@@ -16,7 +16,7 @@ use session_core::{
     Error, ErrorKind, Key, KeyDigest, LockRequest, Locked, Operation, QueueError, Result, Turn,
     instant_after,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::{BACKEND, RedisStore, link::Subscription};
 
@@ -24,6 +24,8 @@ use crate::{BACKEND, RedisStore, link::Subscription};
 pub(crate) const WAKE_STEP: Duration = Duration::from_millis(500);
 /// For how long a look marks the record: longer than until the next look.
 const MARK: Duration = WAKE_STEP.saturating_mul(3);
+/// How long after a subscription failed the next one is tried.
+const WATCH_AGAIN: Duration = Duration::from_secs(1);
 /// The limits of the random pauses where no messages come.
 const POLLS: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
 
@@ -47,12 +49,12 @@ impl fmt::Debug for Watched {
 pub(crate) async fn lock(store: &RedisStore, key: &Key, request: LockRequest) -> Result<Locked> {
     let refuse = |kind| Error::new(kind, BACKEND, Operation::Lock);
     let deadline = instant_after(request.wait);
-    let turn = match store.0.queue.enter(key.digest(), deadline).await {
-        Ok(turn) => turn,
+    let mut place = Place { store, key, turn: None, watch_from: Instant::now() };
+    place.turn = match store.0.queue.enter(key.digest(), deadline).await {
+        Ok(turn) => Some(turn),
         Err(QueueError::Full) => return Err(refuse(ErrorKind::TooManyWaiters)),
         Err(_) => return Err(refuse(ErrorKind::LockTimeout)),
     };
-    let place = Place { store, key, turn: Some(turn) };
     let mut pauses = Pauses { limit: POLLS.0 };
     loop {
         let told = place.is_watched();
@@ -65,7 +67,7 @@ pub(crate) async fn lock(store: &RedisStore, key: &Key, request: LockRequest) ->
         if left.is_zero() {
             return Err(refuse(ErrorKind::LockTimeout).with_retry_after(Some(held)));
         }
-        if !told && place.watch().await {
+        if !told && place.watch(left).await {
             continue;
         }
         let pause = if told { WAKE_STEP } else { pauses.next() };
@@ -82,11 +84,14 @@ pub(crate) fn freed(store: &RedisStore, key: &Key) {
     }
 }
 
-/// The head of a line. When it goes and nobody is behind it, the channel is given up.
+/// A place in a line, at its head once there is a turn. Who leaves the line as the last one gives
+/// the channel up.
 struct Place<'a> {
     store: &'a RedisStore,
     key: &'a Key,
     turn: Option<Turn>,
+    /// Not to be tried before: it failed.
+    watch_from: Instant,
 }
 
 impl Place<'_> {
@@ -94,16 +99,23 @@ impl Place<'_> {
         self.store.0.watched.map().contains_key(self.key.digest())
     }
 
-    /// Subscribes to the key's channel; whether that worked.
-    async fn watch(&self) -> bool {
+    /// Subscribes to the key's channel; whether that worked. It does not take longer than a pause.
+    async fn watch(&mut self, left: Duration) -> bool {
+        if Instant::now() < self.watch_from {
+            return false;
+        }
         let inner = &self.store.0;
-        match inner.link.subscribe(inner.keys.name(self.key)).await {
-            Ok(subscription) => {
+        let subscribed = inner.link.subscribe(inner.keys.name(self.key));
+        match timeout(left.min(POLLS.1), subscribed).await {
+            Ok(Ok(subscription)) => {
                 inner.watched.map().insert(*self.key.digest(), subscription);
                 true
             }
             // No messages then: polling does as well.
-            Err(_) => false,
+            _ => {
+                self.watch_from = Instant::now() + WATCH_AGAIN;
+                false
+            }
         }
     }
 

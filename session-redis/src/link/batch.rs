@@ -75,7 +75,7 @@ pub(super) enum Why {
     /// The server may have got it.
     Unanswered(Fault),
     /// It was done, but too few replicas are known to have it.
-    Unacknowledged,
+    Unacknowledged(Vec<Value>),
 }
 
 impl Failure {
@@ -89,7 +89,7 @@ impl Why {
         match self {
             Self::Refused(error) => RedisError::from(error).into(),
             Self::Unsent(fault) | Self::Unanswered(fault) => fault,
-            Self::Unacknowledged => Fault::unacknowledged(),
+            Self::Unacknowledged(_) => Fault::unacknowledged(),
         }
     }
 }
@@ -230,10 +230,15 @@ impl Connection {
         let lost = || Failure { commands: Vec::new(), why: Why::Unanswered(Fault::timeout()) };
         let answer = async {
             if let Err(unsent) = self.line.send(Job { commands, reply }).await {
+                // Its tasks have ended with their runtime.
+                self.health.close();
                 let why = Why::Unsent(Fault::new(ErrorKind::Unavailable, ""));
                 return Err(Failure { commands: unsent.0.commands, why });
             }
-            answer.await.unwrap_or_else(|_ended| Err(lost()))
+            answer.await.unwrap_or_else(|_ended| {
+                self.health.close();
+                Err(lost())
+            })
         };
         timeout_at(deadline, answer).await.unwrap_or_else(|_| Err(lost()))
     }
@@ -356,7 +361,7 @@ impl Flight {
             let mut mine: Vec<Value> = replies.by_ref().take(count).collect();
             let why = match refusal(&mut mine) {
                 Some(error) => Why::Refused(error),
-                None if !acknowledged => Why::Unacknowledged,
+                None if !acknowledged => Why::Unacknowledged(mine),
                 None => {
                     cmds.by_ref().take(count).for_each(drop);
                     drop(passenger.reply.send(Ok(mine)));

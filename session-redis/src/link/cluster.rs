@@ -16,8 +16,7 @@ use super::{
     Boxed, Command, Value,
     dial::Address,
     fault::Fault,
-    lane::Patience,
-    server::{Common, Origin, Server},
+    server::{Common, Origin, Server, Use},
     slot::{SLOTS, slot},
 };
 
@@ -140,28 +139,33 @@ impl Cluster {
         servers.sort_by_key(|server| !server.is_well());
         servers.splice(0..0, first.cloned());
         let seeds = self.seeds.iter().filter(|seed| !old.servers.contains_key(seed));
-        servers.extend(seeds.map(|seed| self.meet(seed.clone())));
+        let mut seeds: Vec<_> = seeds.map(|seed| self.meet(seed.clone())).collect();
+        // Should one take all the time that the caller has, the next caller begins elsewhere.
+        fastrand::shuffle(&mut seeds);
+        servers.extend(seeds);
         let mut last = Fault::new(ErrorKind::Unavailable, "no server tells of the cluster");
+        let mut is_first = true;
         for server in servers {
             match self.ask(&server, &old).await {
                 Ok(map) => {
-                    let mut strangers =
-                        self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
-                    strangers.retain(|address, _| !map.servers.contains_key(address));
-                    drop(strangers);
+                    // Those that are redirected to again are met again.
+                    self.strangers.lock().unwrap_or_else(PoisonError::into_inner).clear();
                     *self.map.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(map);
                     self.common.channels.look_again();
                     return Ok(());
                 }
-                Err(fault) => last = fault,
+                // What passes tells more: the others may know the cluster yet.
+                Err(fault) if fault.passes() || !last.passes() || is_first => last = fault,
+                Err(_) => {}
             }
+            is_first = false;
         }
         Err(last)
     }
 
     async fn ask(&self, server: &Arc<Server>, old: &Map) -> Result<Map, Fault> {
         let deadline = Instant::now() + PATIENCE.max(self.common.dialer.timeout);
-        let connection = server.connection(false, Patience::Wait, deadline).await?;
+        let connection = server.connection(Use::Read, deadline).await?;
         let command = Command::new("CLUSTER", &[b"SLOTS"]);
         let asked = connection.ask(vec![command], Instant::now() + PATIENCE).await;
         let reply = asked.map_err(|failure| failure.into_fault())?.pop();

@@ -28,6 +28,8 @@ pub(crate) struct Answer {
     pub(crate) values: Vec<Value>,
     /// Whether the request was sent more than once, and an earlier one may have been done.
     pub(crate) resent: bool,
+    /// Whether as many replicas as wanted have what was written.
+    pub(crate) acknowledged: bool,
 }
 
 impl Request {

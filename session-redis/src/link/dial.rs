@@ -45,8 +45,6 @@ pub(super) struct Dialer {
     pub(super) timeout: Duration,
     /// How long what was sent may go without acknowledgement by the other side's kernel.
     pub(super) silence: Duration,
-    /// Whether replicas are read from, which each connection must ask for.
-    pub(super) reads_replicas: bool,
     /// Set when a server knows only the older protocol, which has no messages between replies.
     pub(super) old_protocol: Arc<AtomicBool>,
 }
@@ -59,13 +57,15 @@ impl Dialer {
         !self.old_protocol.load(Ordering::Relaxed)
     }
 
-    /// Connects, in [`Self::timeout`].
+    /// Connects, in [`Self::timeout`]. `read_only`: a replica of a cluster is to answer, too.
     pub(super) async fn dial(
         &self,
         address: &Address,
         on_push: OnPush,
+        read_only: bool,
     ) -> Result<MultiplexedConnection, RedisError> {
-        let dialed = tokio::time::timeout(self.timeout, self.dial_untimed(address, on_push)).await;
+        let dialing = self.dial_untimed(address, on_push, read_only);
+        let dialed = tokio::time::timeout(self.timeout, dialing).await;
         dialed.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
     }
 
@@ -73,6 +73,7 @@ impl Dialer {
         &self,
         address: &Address,
         on_push: OnPush,
+        read_only: bool,
     ) -> Result<MultiplexedConnection, RedisError> {
         let mut connection = match self.connect(address, on_push.clone()).await {
             Err(error) if self.has_messages() && knows_only_the_old_protocol(&error) => {
@@ -85,7 +86,7 @@ impl Dialer {
         if let Some(name) = &self.name {
             after.cmd("CLIENT").arg("SETNAME").arg(name);
         }
-        if self.reads_replicas {
+        if read_only {
             after.cmd("READONLY");
         }
         if !after.is_empty() {

@@ -80,6 +80,7 @@ fn code<'a>(code: &'a str, detail: Option<&str>) -> &'a str {
             WRAPPED.into_iter().find(|known| detail.contains(known)).unwrap_or(code)
         }
         Some(detail) if code == "ERR" && detail.starts_with("max number of clients") => "CLIENTS",
+        Some(detail) if code == "ERR" && detail.contains("cluster support disabled") => "NOCLUSTER",
         Some(detail) if code == "ERR" && detail.starts_with("The user executing the script") => {
             "NOPERM"
         }
@@ -103,6 +104,7 @@ fn classify(code: &str) -> (bool, ErrorKind, &'static str) {
         "MISCONF" => (false, Unavailable, "the server cannot save to its disk"),
         "NOAUTH" | "WRONGPASS" => (false, Config, "user or password are wrong"),
         "NOPERM" => (false, Config, "the user may not do this"),
+        "NOCLUSTER" => (false, Config, "the server is not part of a cluster"),
         "DENIED" => (false, Config, "the server refuses this client"),
         "WRONGTYPE" => (false, Corrupt, "the key holds something else"),
         _ => (false, Backend, ""),
@@ -143,7 +145,7 @@ impl Fault {
         Self::new(ErrorKind::Timeout, "")
     }
 
-    pub(super) const fn unacknowledged() -> Self {
+    pub(crate) const fn unacknowledged() -> Self {
         let detail = "written, but not acknowledged by enough replicas";
         Self::new(ErrorKind::Unavailable, detail).in_doubt(true)
     }

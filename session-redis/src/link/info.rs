@@ -13,6 +13,8 @@ pub(crate) struct Info {
     pub(crate) version: String,
     /// What the server removes when its memory is full: `noeviction` or a policy.
     pub(crate) eviction: Option<String>,
+    /// Whether the server is one of a cluster.
+    pub(super) clustered: bool,
 }
 
 impl Info {
@@ -30,6 +32,10 @@ impl Info {
         Self {
             version: field("redis_version").unwrap_or_default(),
             eviction: field("maxmemory_policy"),
+            clustered: [field("redis_mode"), field("server_mode")]
+                .into_iter()
+                .flatten()
+                .any(|mode| mode == "cluster"),
         }
     }
 

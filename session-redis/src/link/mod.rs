@@ -98,6 +98,10 @@ impl Link {
             let detail = "the server's protocol has no messages";
             return Err(Fault::new(session_core::ErrorKind::Unsupported, detail));
         }
+        if self.0.keeper.is_finished() {
+            let detail = "the runtime in which the store was opened has ended";
+            return Err(Fault::new(session_core::ErrorKind::Unavailable, detail));
+        }
         self.0.channels.subscribe(channel, Instant::now() + self.0.timeout).await
     }
 }

@@ -46,6 +46,10 @@ pub(super) async fn open(config: &RedisConfig, on_message: OnMessage) -> Result<
     };
     inner.info.warn();
     let cluster = matches!(*inner.topology, Topology::Cluster(_));
+    if inner.info.clustered && !cluster {
+        let detail = "the server is one of a cluster, whose URL begins with redis+cluster";
+        return Err(Fault::new(ErrorKind::Config, detail));
+    }
     inner.channels.set_sharded(cluster && inner.info.has_sharded_channels());
     Ok(inner)
 }
@@ -54,7 +58,10 @@ fn dialer(config: &RedisConfig) -> Result<Dialer, Fault> {
     let tls = match &config.tls {
         TlsSetting::Off => None,
         TlsSetting::On => Some(Tls { root: None, insecure: false }),
-        TlsSetting::Insecure => Some(Tls { root: None, insecure: true }),
+        TlsSetting::Insecure => {
+            tracing::warn!("any certificate is taken for the server's: use this for tests only");
+            Some(Tls { root: None, insecure: true })
+        }
         TlsSetting::Ca(path) => {
             let unreadable =
                 |_| Fault::new(ErrorKind::Config, "the file of the authority cannot be read");
@@ -69,8 +76,6 @@ fn dialer(config: &RedisConfig) -> Result<Dialer, Fault> {
         name: config.client_name.clone(),
         timeout: config.connect_timeout,
         silence: config.timeout,
-        reads_replicas: !config.replica_staleness.is_zero()
-            && matches!(config.servers, Servers::Cluster(_)),
         old_protocol: Arc::new(AtomicBool::new(config.protocol == Protocol::Resp2)),
     })
 }
@@ -86,7 +91,6 @@ fn topology(config: &RedisConfig, dialer: &Dialer, common: &Arc<Common>) -> Topo
                 password: config.sentinel_password.clone(),
                 database: 0,
                 name: None,
-                reads_replicas: false,
                 old_protocol: Arc::default(),
                 ..dialer.clone()
             };

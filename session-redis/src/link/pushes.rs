@@ -21,6 +21,7 @@ use super::{
     Command, OnMessage,
     batch::{Connection, Failure, Why},
     fault::Fault,
+    server::Server,
     topology::Topology,
 };
 
@@ -204,10 +205,20 @@ impl Channels {
         };
         let mut settled = true;
         let mut missing: Vec<(Arc<Connection>, Vec<Vec<u8>>)> = Vec::new();
+        // Each is tried once, so that one that is down does not hold up the channels of the others.
+        let mut down: Vec<(Arc<Server>, Fault)> = Vec::new();
         for channel in wanted {
             let deadline = Instant::now() + PATIENCE;
             let feed = match topology.server(&channel, false, deadline).await {
-                Ok(server) => server.feed(deadline).await,
+                Ok(server) => match down.iter().find(|(known, _)| Arc::ptr_eq(known, &server)) {
+                    Some((_, fault)) => {
+                        self.fail(&channel, fault.clone());
+                        continue;
+                    }
+                    None => server.feed(deadline).await.inspect_err(|fault| {
+                        down.push((Arc::clone(&server), fault.clone()));
+                    }),
+                },
                 Err(fault) => Err(fault),
             };
             match feed {

@@ -9,8 +9,7 @@ use super::{
     Answer, Boxed, Command, Request,
     batch::{Failure, Why},
     fault::{Fault, Verdict},
-    lane::Patience,
-    server::Server,
+    server::{Server, Use},
     topology::Topology,
 };
 
@@ -61,13 +60,16 @@ pub(super) async fn ask(
                 }
             },
         };
-        // In place of a replica the primary can be asked.
-        let patience = if replica { Patience::None } else { Patience::Wait };
-        let connection = match server.connection(writes, patience, deadline).await {
+        let use_of = match (replica, writes) {
+            (true, _) => Use::ReplicaRead,
+            (_, true) => Use::Write,
+            _ => Use::Read,
+        };
+        let connection = match server.connection(use_of, deadline).await {
             Ok(connection) => connection,
             Err(fault) => {
                 if fault.passes() && !replica {
-                    course.topology.look_again(&server, None, deadline).await;
+                    course.look_again_in_a_cluster(&server).await;
                 }
                 course.pause(fault).await?;
                 continue;
@@ -79,7 +81,13 @@ pub(super) async fn ask(
             connection.ask(commands, deadline).await
         };
         commands = match asked {
-            Ok(values) => return Ok(Answer { values, resent: course.in_doubt }),
+            Ok(values) => {
+                return Ok(Answer { values, resent: course.in_doubt, acknowledged: true });
+            }
+            Err(Failure { why: Why::Unacknowledged(values), .. }) => {
+                let values = if asking { without_asking(values) } else { values };
+                return Ok(Answer { values, resent: course.in_doubt, acknowledged: false });
+            }
             Err(failure) => {
                 let Failure { mut commands, why } = failure;
                 if asking {
@@ -104,7 +112,7 @@ impl Course<'_> {
     ) -> Result<Vec<Command>, Fault> {
         let refused = match why {
             Why::Refused(error) => Verdict::of(&error),
-            Why::Unacknowledged => return Err(Fault::unacknowledged()),
+            Why::Unacknowledged(_) => return Err(Fault::unacknowledged()),
             Why::Unsent(fault) | Why::Unanswered(fault) if commands.is_empty() => {
                 return Err(fault.in_doubt(true));
             }

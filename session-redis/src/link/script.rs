@@ -1,12 +1,11 @@
 //! A script and the digest by which the server knows it.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 /// A script; a clone is the same one.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Script(Arc<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     text: String,
     sha: String,
@@ -24,5 +23,11 @@ impl Script {
 
     pub(super) fn sha(&self) -> &str {
         &self.0.sha
+    }
+}
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Script({})", self.0.sha)
     }
 }

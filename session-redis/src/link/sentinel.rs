@@ -32,6 +32,8 @@ impl Sentinels {
         let addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut last = Fault::new(ErrorKind::Unavailable, "no Sentinel names a primary");
         for sentinel in addresses {
+            // Should this one take all the time that the caller has, the next caller begins elsewhere.
+            self.put_last(&sentinel);
             let primary = match self.primary(&sentinel).await {
                 Ok(Some(primary)) => primary,
                 Ok(None) => continue,
@@ -65,14 +67,14 @@ impl Sentinels {
             };
             let replicas: Vec<Address> = replicas.into_iter().filter_map(well).collect();
             if let Some(replica) = fastrand::choice(&replicas) {
-                return Ok(dialer.dial(replica, OnPush::clone(on_push)).await?);
+                return Ok(dialer.dial(replica, OnPush::clone(on_push), true).await?);
             }
         }
         Err(Fault::new(ErrorKind::Unavailable, "no Sentinel names a replica"))
     }
 
     async fn ask(&self, sentinel: &Address, what: &str) -> Result<Value, RedisError> {
-        let mut wire = self.dialer.dial(sentinel, std::sync::Arc::new(drop)).await?;
+        let mut wire = self.dialer.dial(sentinel, std::sync::Arc::new(drop), false).await?;
         let mut ask = redis::cmd("SENTINEL");
         ask.arg(what).arg(&self.service);
         within(&self.dialer, wire.send_packed_command(&ask)).await?.extract_error()
@@ -90,9 +92,20 @@ impl Sentinels {
     }
 
     fn prefer(&self, sentinel: &Address) {
+        self.put(sentinel, |addresses| addresses.rotate_right(1));
+    }
+
+    fn put_last(&self, sentinel: &Address) {
+        self.put(sentinel, |_| {});
+    }
+
+    /// Puts it last, and then turns the row.
+    fn put(&self, sentinel: &Address, turn: impl FnOnce(&mut Vec<Address>)) {
         let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = addresses.iter().position(|address| address == sentinel) {
-            addresses.swap(0, place);
+            let moved = addresses.remove(place);
+            addresses.push(moved);
+            turn(&mut addresses);
         }
     }
 }
@@ -121,7 +134,7 @@ async fn dial_a_primary(
     address: &Address,
     on_push: &OnPush,
 ) -> Result<MultiplexedConnection, Fault> {
-    let mut wire = dialer.dial(address, OnPush::clone(on_push)).await?;
+    let mut wire = dialer.dial(address, OnPush::clone(on_push), false).await?;
     let role = redis::cmd("ROLE");
     let reply = within(dialer, wire.send_packed_command(&role)).await?;
     match reply {

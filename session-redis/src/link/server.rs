@@ -32,6 +32,15 @@ pub(super) enum Origin {
     Replica(Arc<Sentinels>),
 }
 
+/// What a connection is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    Read,
+    Write,
+    /// A read that a replica may answer.
+    ReplicaRead,
+}
+
 /// A server. Its connections are made when they are needed.
 pub(super) struct Server {
     pub(super) origin: Origin,
@@ -39,6 +48,8 @@ pub(super) struct Server {
     plain: Lane,
     /// For writes that wait for replicas: the wait blocks the connection.
     acknowledged: Lane,
+    /// For reads of what replicas have: a server that became a replica must refuse all others.
+    replicated: Lane,
     /// For subscriptions. The client crate takes an unsolicited `sunsubscribe`, which a server sends
     /// when a slot moves, for the reply to a command that is on its way: there must be none.
     feed: Lane,
@@ -46,21 +57,25 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn new(origin: Origin, common: Arc<Common>) -> Arc<Self> {
-        let (plain, acknowledged, feed) = Default::default();
-        Arc::new(Self { origin, common, plain, acknowledged, feed })
+        let (plain, acknowledged, replicated, feed) = Default::default();
+        Arc::new(Self { origin, common, plain, acknowledged, replicated, feed })
     }
 
     /// The connection for a request.
     pub(super) async fn connection(
         &self,
-        writes: bool,
-        patience: Patience,
+        use_of: Use,
         deadline: Instant,
     ) -> Result<Arc<Connection>, Fault> {
-        let replicas = self.common.replicas.filter(|_| writes);
+        let replicas = self.common.replicas.filter(|_| use_of == Use::Write);
+        if use_of == Use::ReplicaRead {
+            // In place of a replica the primary can be asked.
+            let dial = || self.dial(None, None, true);
+            return self.replicated.connection(Patience::None, deadline, dial).await;
+        }
         let lane = if replicas.is_some() { &self.acknowledged } else { &self.plain };
-        lane.connection(patience, deadline, || async {
-            let connection = self.dial(replicas, None).await?;
+        lane.connection(Patience::Wait, deadline, || async {
+            let connection = self.dial(replicas, None, false).await?;
             // The server may be another one now.
             self.feed.retire();
             self.common.channels.look_again();
@@ -74,19 +89,19 @@ impl Server {
         let dial = || {
             let channels = Arc::clone(&self.common.channels);
             let then: OnPush = Arc::new(move |info| channels.pushed(&info));
-            self.dial(None, Some(then))
+            self.dial(None, Some(then), false)
         };
         self.feed.connection(Patience::Wait, deadline, dial).await
     }
 
     /// Whether it is worth asking.
     pub(super) fn is_well(&self) -> bool {
-        self.plain.present().is_some()
+        [&self.plain, &self.replicated].iter().any(|lane| lane.present().is_some())
     }
 
     /// Makes all of them anew when they are next needed: the server has lost its part.
     pub(super) fn retire(&self) {
-        for lane in [&self.plain, &self.acknowledged, &self.feed] {
+        for lane in [&self.plain, &self.acknowledged, &self.replicated, &self.feed] {
             lane.retire();
         }
     }
@@ -95,12 +110,13 @@ impl Server {
         &self,
         replicas: Option<Replicas>,
         then: Option<OnPush>,
+        read_only: bool,
     ) -> Result<Connection, Fault> {
         let health = Arc::<Health>::default();
         let on_push = health.watch(then);
         let dialer = &self.common.dialer;
         let wire = match &self.origin {
-            Origin::At(address) => dialer.dial(address, on_push).await?,
+            Origin::At(address) => dialer.dial(address, on_push, read_only).await?,
             Origin::Primary(sentinels) => sentinels.dial_primary(dialer, &on_push).await?,
             Origin::Replica(sentinels) => sentinels.dial_replica(dialer, &on_push).await?,
         };

@@ -7,4 +7,6 @@ local NOBODY = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
 local NO_LOCK = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
 local NO_OPS = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
 local NO_REVISION = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
+-- How long a lock without a record is kept after its lease, in which nobody may have taken it.
+local LINGER = 60000
 local FAR = '\0\0\230\119\210\031\219\255'

@@ -33,7 +33,7 @@ else
 end
 if keep and until_ > now then
   local value = LOCK_ONLY .. NO_REVISION .. FAR .. string.sub(head, 37, 68) .. NO_OPS .. NOBODY
-  redis.call('SET', key, value, 'PXAT', string.format('%.0f', until_))
+  redis.call('SET', key, value, 'PXAT', string.format('%.0f', until_ + LINGER))
 else
   redis.call('UNLINK', key)
   if wanted > now then redis.pcall('PUBLISH', key, '') end

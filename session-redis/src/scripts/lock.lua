@@ -9,7 +9,7 @@ local value = redis.call('GET', key)
 if not value then
   local lock = struct.pack('>I8I8', now + lease, 0) .. op
   value = LOCK_ONLY .. NO_REVISION .. FAR .. lock .. NO_OPS .. NOBODY
-  redis.call('SET', key, value, 'PX', string.format('%.0f', lease))
+  redis.call('SET', key, value, 'PX', string.format('%.0f', lease + LINGER))
   return {OK}
 end
 local magic = string.sub(value, 1, 4)
@@ -23,5 +23,5 @@ if until_ > now and string.sub(value, 53, 68) ~= op then
 end
 redis.call('SETRANGE', key, 36, struct.pack('>I8I8', now + lease, wanted) .. op)
 if magic == RECORD then return {OK, value, now} end
-redis.call('PEXPIRE', key, string.format('%.0f', lease))
+redis.call('PEXPIRE', key, string.format('%.0f', lease + LINGER))
 return {OK}

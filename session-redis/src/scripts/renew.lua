@@ -8,6 +8,6 @@ local lease = struct.unpack('>I8', want, 17)
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('SETRANGE', key, 36, struct.pack('>I8', now + lease))
 if string.sub(head, 1, 4) == LOCK_ONLY then
-  redis.call('PEXPIRE', key, string.format('%.0f', lease))
+  redis.call('PEXPIRE', key, string.format('%.0f', lease + LINGER))
 end
 return {OK}

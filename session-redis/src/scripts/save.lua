@@ -11,13 +11,16 @@ if head == '' or magic == LOCK_ONLY then return NOT_FOUND end
 if magic ~= RECORD then return CORRUPT end
 local op, mode = sub(value, 69, 84), sub(want, 1, 1)
 local known = sub(head, 5, 28) == sub(want, 2, 25)
-if not known then
-  local found = string.find(sub(head, 69, 132), op, 1, true)
-  if found and found % 16 == 1 then
-    local number = unpack('>I4', head, 21) - (found - 1) / 16
-    if WAITS then redis.call('SETRANGE', key, 4, sub(head, 5, 20)) end
-    return {OK, sub(head, 5, 20) .. pack('>I4', number) .. sub(op, 1, 4), 1}
-  end
+local found
+if known then
+  found = sub(head, 69, 84) == op and 1
+else
+  found = string.find(sub(head, 69, 132), op, 1, true)
+end
+if found and found % 16 == 1 then
+  local number = unpack('>I4', head, 21) - (found - 1) / 16
+  if WAITS then redis.call('SETRANGE', key, 4, sub(head, 5, 20)) end
+  return {OK, sub(head, 5, 20) .. pack('>I4', number) .. sub(op, 1, 4), 1}
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -48,7 +51,7 @@ if deadline > now then
   if redis.call('SETRANGE', key, at, filled) ~= #value then redis.call('UNLINK', key) end
 elseif lock ~= NO_LOCK and until_ > now then
   local alone = LOCK_ONLY .. NO_REVISION .. FAR .. lock .. NO_OPS .. NOBODY
-  redis.call('SET', key, alone, 'PXAT', string.format('%.0f', until_))
+  redis.call('SET', key, alone, 'PXAT', string.format('%.0f', until_ + LINGER))
 else
   redis.call('UNLINK', key)
 end

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use session_core::{
-    ErrorKind, Expected, Lease, Meta, SessionStore, Then, Timestamp, Ttl, Under, Write,
+    ErrorKind, Expected, Lease, LockRequest, Meta, SessionStore, Then, Timestamp, Ttl, Under, Write,
 };
 use test_servers::TestResult;
 
@@ -102,6 +102,30 @@ async fn do_step(
         _ => None,
     };
     assert!(refused.is_none_or(|error| error.kind() != ErrorKind::Backend));
+}
+
+/// Nobody took it in the meantime.
+pub(crate) async fn a_lapsed_lease_on_an_absent_key_is_still_held() -> TestResult {
+    let World { server: _server, store } = World::start().await?;
+    let brief = Duration::from_millis(20);
+    let take = async |key| {
+        let asked = LockRequest::new(op(), brief, HOUR);
+        store.lock(key, asked).await.unwrap().lease.unwrap()
+    };
+    let key = new_key();
+    let lease = take(&key).await;
+    tokio::time::sleep(brief * 3).await;
+    store.renew(&key, &lease, brief).await?;
+    tokio::time::sleep(brief * 3).await;
+    let write = || Write::new("x", HOUR);
+    store.create(&key, write(), op(), Some(Under::new(&lease, Then::Release))).await?;
+    let key = new_key();
+    let lease = take(&key).await;
+    let taken = take(&key).await;
+    let late = store.create(&key, write(), op(), Some(Under::new(&lease, Then::Keep))).await;
+    assert_eq!(late.unwrap_err().kind(), ErrorKind::LockLost);
+    store.create(&key, write(), op(), Some(Under::new(&taken, Then::Keep))).await?;
+    Ok(())
 }
 
 pub(crate) async fn a_record_without_an_end_says_so() -> TestResult {

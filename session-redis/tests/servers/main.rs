@@ -5,6 +5,7 @@
 mod counts;
 mod expiry;
 mod memory;
+mod replies;
 mod rights;
 mod support;
 mod waiting;
@@ -35,10 +36,14 @@ fn main() -> ExitCode {
                 a_session_that_is_only_read_costs_its_read;
         expiry: no_save_and_no_touch_passes_the_absolute_deadline
                 no_key_is_ever_without_an_expiry
+                a_lapsed_lease_on_an_absent_key_is_still_held
                 a_record_without_an_end_says_so;
         memory: a_full_server_refuses_saves_and_nothing_else
                 an_epoch_is_never_evicted_with_what_expires
                 an_evicted_session_is_absent;
+        replies: a_save_that_is_repeated_takes_effect_once
+                 a_refusal_needs_no_replica
+                 a_url_of_the_wrong_kind_is_told_at_once;
         rights: without_channels_waiters_poll
                 a_wrong_password_is_told_and_not_repeated
                 the_rights_in_the_readme_are_enough
@@ -47,6 +52,7 @@ fn main() -> ExitCode {
         waiting: a_waiter_is_woken_by_the_release
                  a_waiter_is_woken_by_a_commit_and_by_a_log_out
                  waiters_leave_no_channel_behind
+                 waiters_that_go_together_leave_no_channel_behind
                  nobody_waits_nobody_is_told;
     };
     libtest_mimic::run(&libtest_mimic::Arguments::from_args(), trials).exit_code()

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use data_encoding::BASE64URL_NOPAD;
 use session_core::{Expected, Key, Lease, SessionStore, Then, Write};
 use session_redis::RedisStore;
 use test_servers::{TestResult, redis::Server};
@@ -79,6 +80,28 @@ pub(crate) async fn waiters_leave_no_channel_behind() -> TestResult {
     waiting.holder.release(&waiting.key, &waiting.lease).await?;
     eventually("no subscription", async || waiting.channels().await == 0).await;
     waiting.ends_with_the_lock().await;
+    Ok(())
+}
+
+/// The head of a line goes, and who stands behind it before he has come forward.
+pub(crate) async fn waiters_that_go_together_leave_no_channel_behind() -> TestResult {
+    let Waiting { server, waiter, key, holder: _holder, .. } = Waiting::start().await?;
+    waiter.abort();
+    let store = open(&server).await;
+    let both =
+        async { tokio::join!(store.lock(&key, request(HOUR)), store.lock(&key, request(HOUR))) };
+    let mut both = Box::pin(both);
+    let name = format!("session:{}", BASE64URL_NOPAD.encode(key.digest().as_bytes()));
+    let subscribers = async || -> u32 {
+        let reply = server.command(&["PUBSUB", "NUMSUB", &name]).await.unwrap();
+        reply.lines().last().unwrap().trim().parse().unwrap()
+    };
+    eventually("the end of the first", async || subscribers().await == 0).await;
+    let begun = tokio::time::timeout(Duration::from_millis(300), &mut both).await;
+    assert!(begun.is_err());
+    assert_eq!(subscribers().await, 1);
+    drop(both);
+    eventually("no subscription", async || subscribers().await == 0).await;
     Ok(())
 }
 

@@ -186,3 +186,29 @@ async fn replicas_answer_reads_and_a_dead_one_is_stepped_over() {
     replica.kill();
     assert_eq!(link.ask(from_a_replica()).await.unwrap().values, value);
 }
+
+#[tokio::test]
+async fn a_primary_that_became_a_replica_answers_no_reads_of_the_latest() {
+    let cluster = start().await;
+    let mut settings = config(&cluster);
+    settings.replica_staleness = Duration::from_secs(1);
+    let link = open(&settings).await;
+    link.ask(set("key", "old")).await.unwrap();
+    let of_replica = || Request { replica: true, ..get("key") };
+    link.ask(of_replica()).await.unwrap();
+    let slot = cluster.slot("key").await.unwrap();
+    let primary = cluster.owner(slot).await.unwrap();
+    let replica = cluster.replicas(primary).await.unwrap().remove(0);
+    replica.command(&["CLUSTER", "FAILOVER"]).await.unwrap();
+    cluster.wait_for_another(slot, primary, SOON).await.unwrap();
+    cluster.wait_until_ok(SOON).await.unwrap();
+    let is_replica =
+        async || primary.info().await.unwrap().get("role").is_some_and(|role| role == "slave");
+    until("a change of roles", is_replica).await;
+    let before = primary.traffic().await.unwrap();
+    for _ in 0..20 {
+        link.ask(get("key")).await.unwrap();
+    }
+    let asked = primary.traffic().await.unwrap().since(&before);
+    assert_eq!(asked.calls("get"), 0, "{asked:?}");
+}

@@ -48,11 +48,12 @@ where
         let base = base.clone();
         move |share| Commands { base: base.clone(), kind, share }
     };
-    use Operation::{Read, Touch, Write};
+    use Operation::{Locked, Read, Touch, Write};
     Ok(vec![
         Contender::new("GET", Role::Bare, Read, make(Kind::Get)),
         Contender::new("SET EX", Role::Bare, Write, make(Kind::Set)),
         Contender::new("EVALSHA (GET, PEXPIRE)", Role::Bare, Touch, make(Kind::Script)),
+        Contender::new("two such EVALSHA", Role::Bare, Locked, make(Kind::TwoScripts)),
     ])
 }
 
@@ -64,11 +65,25 @@ struct Bare<C> {
     sha: Arc<str>,
 }
 
+impl<C: ConnectionLike + Send + Sync + 'static> Bare<C> {
+    async fn script(&mut self, index: usize) -> Result<()> {
+        let mut run = redis::cmd("EVALSHA");
+        run.arg(&*self.sha).arg(1).arg(&self.names[index]).arg(TTL_SECONDS * 1000);
+        let found: Vec<u8> = run.query_async(&mut self.connection).await?;
+        if found.len() != self.value.len() {
+            return Err("another value".into());
+        }
+        Ok(())
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Kind {
     Get,
     Set,
     Script,
+    /// What a locked cycle would be if its scripts were as small as scripts can be.
+    TwoScripts,
 }
 
 struct Commands<C> {
@@ -85,7 +100,7 @@ fn set(name: &str, value: &[u8]) -> Cmd {
 
 impl<C: ConnectionLike + Send + Sync + 'static> Work for Commands<C> {
     async fn step(&mut self) -> Result<()> {
-        let Bare { connection, names, value, sha } = &mut self.base;
+        let Bare { connection, names, value, .. } = &mut self.base;
         match self.kind {
             Kind::Get => {
                 let mut get = redis::cmd("GET");
@@ -96,13 +111,11 @@ impl<C: ConnectionLike + Send + Sync + 'static> Work for Commands<C> {
                 }
             }
             Kind::Set => set(&names[self.share.any_own()], value).exec_async(connection).await?,
-            Kind::Script => {
-                let mut run = redis::cmd("EVALSHA");
-                run.arg(&**sha).arg(1).arg(&names[self.share.any()]).arg(TTL_SECONDS * 1000);
-                let found: Vec<u8> = run.query_async(connection).await?;
-                if found.len() != value.len() {
-                    return Err("another value".into());
-                }
+            Kind::Script => self.base.script(self.share.any()).await?,
+            Kind::TwoScripts => {
+                let index = self.share.any();
+                self.base.script(index).await?;
+                self.base.script(index).await?;
             }
         }
         Ok(())

@@ -9,7 +9,7 @@ use crate::measure::Result;
 /// One server, or six that are a cluster.
 #[derive(Debug)]
 pub(crate) enum Place {
-    One(Server),
+    One(Box<Server>),
     Cluster(Cluster),
 }
 
@@ -26,13 +26,13 @@ impl Place {
         Ok(if cluster {
             Self::Cluster(Cluster::start(&options).await?)
         } else {
-            Self::One(Server::start(&options).await?)
+            Self::One(Server::start(&options).await?.into())
         })
     }
 
     fn nodes(&self) -> &[Server] {
         match self {
-            Self::One(server) => std::slice::from_ref(server),
+            Self::One(server) => std::slice::from_ref(&**server),
             Self::Cluster(cluster) => cluster.nodes(),
         }
     }

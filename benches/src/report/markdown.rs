@@ -60,7 +60,7 @@ fn speed(all: &[Series], operation: Operation) -> String {
         if operation == Operation::Locked {
             let dash = || "-".to_owned();
             rows.push([
-                "all other crates".to_owned(),
+                "other crates' stores".to_owned(),
                 tasks.to_string(),
                 dash(),
                 dash(),

@@ -43,10 +43,12 @@ impl Sentinels {
                 }
             };
             match dial_a_primary(dialer, &primary, on_push).await {
-                Ok(wire) => {
+                // One that hung meanwhile may have lost its part, and not know it yet.
+                Ok(wire) if self.still_names(&sentinel, &primary).await => {
                     self.prefer(&sentinel);
                     return Ok(wire);
                 }
+                Ok(_) => {}
                 // Another Sentinel may know of a newer one.
                 Err(fault) => last = fault,
             }
@@ -89,6 +91,10 @@ impl Sentinels {
         let host = String::from_utf8_lossy(host).into_owned();
         let port = std::str::from_utf8(port).ok().and_then(|port| port.parse().ok());
         Ok(port.map(|port| Address::Tcp(host, port)))
+    }
+
+    async fn still_names(&self, sentinel: &Address, primary: &Address) -> bool {
+        self.primary(sentinel).await.is_ok_and(|named| named.as_ref() == Some(primary))
     }
 
     fn prefer(&self, sentinel: &Address) {

@@ -99,6 +99,7 @@ async fn lose_a_primary(case: &str, fate: Fate) -> TestResult {
     let promoted = lost.elapsed();
     for load in &loads[..2] {
         load.everywhere(2).await;
+        load.by_all(2).await;
     }
     let works = lost.elapsed();
     match fate {

@@ -79,6 +79,8 @@ struct Shared {
     /// Every session there ever was, and which of them are in use.
     sessions: Mutex<Sessions>,
     commits: AtomicU64,
+    /// Of each client.
+    by_client: Vec<AtomicU64>,
     refused: AtomicU64,
 }
 
@@ -108,6 +110,7 @@ impl Load {
             stop: AtomicBool::new(false),
             sessions: Mutex::default(),
             commits: AtomicU64::new(0),
+            by_client: (0..=plan.clients).map(|_| AtomicU64::new(0)).collect(),
             refused: AtomicU64::new(0),
         });
         let mut load = Self { shared, clients: JoinSet::new() };
@@ -165,6 +168,18 @@ impl Load {
         let Some(before) = count() else { return };
         let done = async || count().is_none_or(|now| now >= before + commits);
         eventually("commits to a session", done).await;
+    }
+
+    /// Waits until each client has made some more commits.
+    pub(crate) async fn by_all(&self, commits: u64) {
+        let counts = || -> Vec<u64> {
+            let clients = self.shared.by_client.iter().skip(1);
+            clients.map(|count| count.load(Ordering::Relaxed)).collect()
+        };
+        let before = counts();
+        let is_behind = |(now, then): (u64, u64)| now < then + commits;
+        let done = async || !counts().into_iter().zip(before.clone()).any(is_behind);
+        eventually("commits of all clients", done).await;
     }
 
     /// Waits until some more commits were made to each session that is in use.
@@ -340,6 +355,8 @@ impl Client {
 
     fn count(&self, at: usize) {
         self.shared.commits.fetch_add(1, Ordering::Relaxed);
+        let client = usize::try_from(self.number).unwrap();
+        self.shared.by_client[client].fetch_add(1, Ordering::Relaxed);
         self.shared.sessions().seats[at].commits += 1;
     }
 

@@ -52,7 +52,8 @@ fn main() -> ExitCode {
         Redis &["redis", "redis-sentinel"] => [
             sentinel: a_killed_primary_costs_what_the_replica_had_not
                       a_stopped_primary_that_comes_back_brings_nothing_back
-                      a_planned_failover_reaches_no_caller;
+                      a_planned_failover_reaches_no_caller
+                      a_connection_to_a_stopped_primary_ends_at_the_new_one;
         ]
         Redis &["redis"] => [
             lost: each_write_whose_reply_is_lost_happens_once

@@ -9,7 +9,7 @@ use test_servers::{
 
 use crate::{
     load::{Load, Plan},
-    support::{Fate, SOON, builder, eventually, kill_ahead_of, tell},
+    support::{Fate, SOON, builder, create, eventually, kill_ahead_of, load, new_key, tell},
 };
 
 const SHORT: Duration = Duration::from_millis(1_500);
@@ -46,6 +46,7 @@ async fn lose_the_primary(case: &str, fate: Fate) -> TestResult {
     let promoted = lost.elapsed();
     for load in &loads {
         load.everywhere(2).await;
+        load.by_all(2).await;
     }
     let works = lost.elapsed();
     match fate {
@@ -98,5 +99,24 @@ pub(crate) async fn a_planned_failover_reaches_no_caller() -> TestResult {
     let reader = builder(&url, LONG).open().await?;
     let tally = load.stop(&reader).await.check(Some(kept_since));
     tell("Sentinel, planned failover", tally);
+    Ok(())
+}
+
+/// It still takes itself for the primary when it goes on, and the Sentinels know better.
+pub(crate) async fn a_connection_to_a_stopped_primary_ends_at_the_new_one() -> TestResult {
+    let pair = Sentinels::start(&Options::redis()).await?;
+    let (url, primary) = (url(&pair), pair.primary().await?);
+    primary.stop()?;
+    let slow = builder(&url, LONG).connect_timeout(LONG).response_timeout(LONG);
+    let opens = tokio::spawn(slow.open());
+    pair.wait_for_another(primary, SOON).await?;
+    assert!(!opens.is_finished(), "it waits for the stopped one");
+    primary.resume()?;
+    let (store, key) = (opens.await??, new_key());
+    create(&store, &key, b"x").await;
+    pair.wait_until_whole().await?;
+    let follows = async || primary.command(&["ROLE"]).await.is_ok_and(|it| it.starts_with("slave"));
+    eventually("a new replica", follows).await;
+    assert!(load(&store, &key).await?.is_some(), "the new primary has it");
     Ok(())
 }

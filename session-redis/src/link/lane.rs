@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, Mutex as StdMutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -27,6 +27,8 @@ pub(super) struct Lane {
     /// Held by the one who connects.
     dialing: Mutex<Dialing>,
     failures: AtomicU64,
+    /// Since when every try to connect has failed.
+    down_since: StdMutex<Option<Instant>>,
 }
 
 /// What to do while somebody else connects, and in the pause after a failure.
@@ -55,6 +57,15 @@ impl Lane {
     pub(super) fn present(&self) -> Option<Arc<Connection>> {
         let present = self.present.read().unwrap_or_else(PoisonError::into_inner);
         present.as_ref().filter(|connection| connection.is_fit()).cloned()
+    }
+
+    /// For how long every try to connect has failed.
+    pub(super) fn down_for(&self) -> Duration {
+        self.down_since().map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    fn down_since(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.down_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets the next one who comes connect anew.
@@ -137,6 +148,7 @@ impl Lane {
         dialing.not_before = Some(Instant::now() + pause);
         match dialed {
             Ok(connection) => {
+                *self.down_since() = None;
                 dialing.connected = Some(Instant::now());
                 let connection = Arc::new(connection);
                 let mut present = self.present.write().unwrap_or_else(PoisonError::into_inner);
@@ -144,6 +156,7 @@ impl Lane {
                 Ok(connection)
             }
             Err(fault) => {
+                self.down_since().get_or_insert_with(Instant::now);
                 dialing.last = Some(fault.clone());
                 self.failures.fetch_add(1, Ordering::Relaxed);
                 Err(fault)

@@ -70,6 +70,7 @@ pub(super) async fn ask(
             Err(fault) => {
                 if fault.passes() && !replica {
                     course.look_again_in_a_cluster(&server).await;
+                    course.give_up_on(&server, &key, &fault).await?;
                 }
                 course.pause(fault).await?;
                 continue;
@@ -150,6 +151,23 @@ impl Course<'_> {
     async fn look_again_in_a_cluster(&self, server: &Server) {
         if matches!(self.topology, Topology::Cluster(_)) {
             self.topology.look_again(server, None, self.deadline).await;
+        }
+    }
+
+    /// Fails when the key is still on a server that has been down for long.
+    async fn give_up_on(
+        &self,
+        server: &Arc<Server>,
+        key: &[u8],
+        fault: &Fault,
+    ) -> Result<(), Fault> {
+        if !server.is_long_down() {
+            return Ok(());
+        }
+        match self.topology.server(key, false, self.deadline).await {
+            Ok(now) if !Arc::ptr_eq(&now, server) => Ok(()),
+            // What was known before tells more than that there is no time left.
+            _ => Err(self.last.as_ref().unwrap_or(fault).clone().in_doubt(self.in_doubt)),
         }
     }
 

@@ -94,6 +94,13 @@ impl Server {
         self.feed.connection(Patience::Wait, deadline, dial).await
     }
 
+    /// Whether it has been out of reach for longer than one operation waits for anything. Who
+    /// asks it then is told at once, so that an outage does not hold up every caller in turn.
+    pub(super) fn is_long_down(&self) -> bool {
+        let down = self.plain.down_for().max(self.acknowledged.down_for());
+        down > self.common.dialer.silence && self.plain.present().is_none()
+    }
+
     /// Whether it is worth asking.
     pub(super) fn is_well(&self) -> bool {
         [&self.plain, &self.replicated].iter().any(|lane| lane.present().is_some())

@@ -296,3 +296,24 @@ async fn connections_are_named_and_use_their_database() {
     let clients = server.command(&["CLIENT", "LIST"]).await.unwrap();
     assert!(clients.lines().any(|line| line.contains("name=sessions") && line.contains("db=3")));
 }
+
+#[tokio::test]
+async fn a_long_outage_is_told_at_once_and_ends_when_the_server_is_back() {
+    let server = start().await;
+    let mut config = one(server.port());
+    config.timeout = Duration::from_secs(3);
+    let link = open(&config).await;
+    server.kill();
+    let (first, took) = timed(&link, get("key")).await;
+    assert!(first.is_err());
+    assert!(took >= Duration::from_secs(2), "a short outage is waited for, {took:?}");
+    until("a quick answer", async || {
+        let (answer, took) = timed(&link, get("key")).await;
+        let error = answer.unwrap_err().into_error(Operation::Load, false);
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        took < Duration::from_secs(2)
+    })
+    .await;
+    server.start_again().await.unwrap();
+    until("an answer", async || link.ask(get("key")).await.is_ok()).await;
+}

@@ -143,8 +143,7 @@ impl Cluster {
         // Should one take all the time that the caller has, the next caller begins elsewhere.
         fastrand::shuffle(&mut seeds);
         servers.extend(seeds);
-        let mut last = Fault::new(ErrorKind::Unavailable, "no server tells of the cluster");
-        let mut is_first = true;
+        let mut last: Option<Fault> = None;
         for server in servers {
             match self.ask(&server, &old).await {
                 Ok(map) => {
@@ -155,12 +154,14 @@ impl Cluster {
                     return Ok(());
                 }
                 // What passes tells more: the others may know the cluster yet.
-                Err(fault) if fault.passes() || !last.passes() || is_first => last = fault,
+                Err(fault) if fault.passes() || !last.as_ref().is_some_and(Fault::passes) => {
+                    last = Some(fault);
+                }
                 Err(_) => {}
             }
-            is_first = false;
         }
-        Err(last)
+        let nobody = || Fault::new(ErrorKind::Unavailable, "no server tells of the cluster");
+        Err(last.unwrap_or_else(nobody))
     }
 
     async fn ask(&self, server: &Arc<Server>, old: &Map) -> Result<Map, Fault> {

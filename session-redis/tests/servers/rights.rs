@@ -12,7 +12,7 @@ use test_servers::{
     redis::{Cluster, Options, Sentinels, Server},
 };
 
-use crate::support::{HOUR, create, new_key, op, open, request};
+use crate::support::{HOUR, create, eventually, new_key, op, open, request};
 
 pub(crate) async fn without_channels_waiters_poll() -> TestResult {
     let options = Options::redis().user("sess", "s3cret", "~* resetchannels +@all");
@@ -22,8 +22,13 @@ pub(crate) async fn without_channels_waiters_poll() -> TestResult {
     create(&holder, &key, b"x").await;
     let locked = holder.lock(&key, request(Duration::ZERO)).await?;
     let (asked, wanted) = (waiter.clone(), key.clone());
+    let before = server.traffic().await?;
     let waiting = tokio::spawn(async move { asked.lock(&wanted, request(HOUR)).await });
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    // The first look is refused, and so are those that follow until the release.
+    eventually("a second look", async || {
+        server.traffic().await.unwrap().since(&before).calls("evalsha") >= 2
+    })
+    .await;
     holder.release(&key, &locked.lease.unwrap()).await?;
     tokio::time::timeout(crate::support::SOON, waiting).await???;
     Ok(())

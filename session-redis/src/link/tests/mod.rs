@@ -13,7 +13,6 @@ use crate::{Endpoint, RedisConfig, Servers};
 mod cluster;
 mod sentinel;
 mod single;
-mod speed;
 mod subscriptions;
 
 /// More than any step takes: a hang is a failure, slowness is not.

@@ -1,7 +1,10 @@
 use session_core::{ErrorKind, Operation};
 use test_servers::proxy::{Direction, Proxy};
 
-use super::*;
+use super::{
+    super::{server, topology::Topology},
+    *,
+};
 
 #[tokio::test]
 async fn a_request_is_answered_alone_and_in_a_crowd() {
@@ -46,14 +49,20 @@ async fn forgotten_scripts_are_sent_again_also_in_a_batch() {
     }
 }
 
+fn primary(link: &Link) -> &server::Server {
+    match &*link.0.topology {
+        Topology::One { primary, .. } => primary,
+        Topology::Cluster(_) => panic!("a cluster"),
+    }
+}
+
 #[tokio::test]
 async fn a_connection_that_was_closed_while_idle_does_not_surface() {
     let server = start().await;
     let link = open(&one(server.port())).await;
     for turn in 1..=5 {
         server.kill_clients().await.unwrap();
-        // The close is seen as soon as the runtime gets to it.
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        until("the close", async || !primary(&link).is_well()).await;
         let answer = link.ask(count("key")).await.unwrap();
         assert_eq!(number(&answer), turn);
         assert!(!answer.resent, "nothing was sent on the closed connection");

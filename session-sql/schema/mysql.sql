@@ -1,0 +1,27 @@
+-- Sessions, for MySQL 8 and newer and MariaDB 10.6 and newer. Ids are digests, and all that is compared
+-- is binary: the server's collation has no part in it. Times are milliseconds since 1970 by the clock
+-- of the server.
+CREATE TABLE IF NOT EXISTS sessions (
+    digest            BINARY(32)    NOT NULL,
+    incarnation       BINARY(16)    NOT NULL,
+    version           BIGINT        NOT NULL,
+    ops               VARBINARY(64) NOT NULL,
+    deadline          BIGINT        NOT NULL,
+    holder            BINARY(16)    NULL,
+    lease_until       BIGINT        NOT NULL,
+    absolute_deadline BIGINT        NULL,
+    principal         BINARY(32)    NULL,
+    epoch             BIGINT        NOT NULL,
+    checksum          BIGINT        NOT NULL,
+    payload           LONGBLOB      NOT NULL,
+    PRIMARY KEY (digest),
+    KEY sessions_deadline (deadline),
+    KEY sessions_principal (principal, digest)
+) ENGINE = InnoDB;
+
+-- How often all sessions of a principal were revoked.
+CREATE TABLE IF NOT EXISTS sessions_epochs (
+    principal BINARY(32) NOT NULL,
+    epoch     BIGINT     NOT NULL,
+    PRIMARY KEY (principal)
+) ENGINE = InnoDB;

@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS sessions (
     deadline          BIGINT        NOT NULL,
     holder            BINARY(16)    NULL,
     lease_until       BIGINT        NOT NULL,
-    absolute_deadline BIGINT        NULL,
+    absolute_deadline BIGINT        NOT NULL,
     principal         BINARY(32)    NULL,
     epoch             BIGINT        NOT NULL,
     checksum          BIGINT        NOT NULL,

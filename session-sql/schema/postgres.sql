@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS sessions (
     deadline          bigint NOT NULL,
     holder            bytea,
     lease_until       bigint NOT NULL,
-    absolute_deadline bigint,
+    absolute_deadline bigint NOT NULL,
     principal         bytea,
     epoch             bigint NOT NULL,
     checksum          bigint NOT NULL,

@@ -7,7 +7,7 @@ CREATE TABLE IF NOT EXISTS sessions (
     deadline          INTEGER NOT NULL,
     holder            BLOB,
     lease_until       INTEGER NOT NULL,
-    absolute_deadline INTEGER,
+    absolute_deadline INTEGER NOT NULL,
     principal         BLOB,
     epoch             INTEGER NOT NULL,
     checksum          INTEGER NOT NULL,

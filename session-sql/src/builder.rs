@@ -1,5 +1,7 @@
 //! Setting up a store.
 
+use std::time::Duration;
+
 use crate::SqlConfig;
 
 /// Sets up a [`SqlStore`](crate::SqlStore).
@@ -11,5 +13,63 @@ pub struct SqlStoreBuilder {
 impl From<SqlConfig> for SqlStoreBuilder {
     fn from(config: SqlConfig) -> Self {
         Self { config }
+    }
+}
+
+impl SqlStoreBuilder {
+    /// See [`SqlConfig::table`].
+    #[must_use]
+    pub fn table(mut self, table: impl Into<String>) -> Self {
+        self.config.table = table.into();
+        self
+    }
+
+    /// See [`SqlConfig::max_connections`].
+    #[must_use]
+    pub const fn max_connections(mut self, connections: u32) -> Self {
+        self.config.max_connections = connections;
+        self
+    }
+
+    /// See [`SqlConfig::connect_timeout`].
+    #[must_use]
+    pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.config.connect_timeout = timeout;
+        self
+    }
+
+    /// See [`SqlConfig::response_timeout`].
+    #[must_use]
+    pub const fn response_timeout(mut self, timeout: Duration) -> Self {
+        self.config.response_timeout = timeout;
+        self
+    }
+
+    /// See [`SqlConfig::timeout`].
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.config.timeout = timeout;
+        self
+    }
+
+    /// See [`SqlConfig::max_lifetime`].
+    #[must_use]
+    pub const fn max_lifetime(mut self, age: Duration) -> Self {
+        self.config.max_lifetime = age;
+        self
+    }
+
+    /// See [`SqlConfig::max_payload`].
+    #[must_use]
+    pub const fn max_payload(mut self, bytes: usize) -> Self {
+        self.config.max_payload = bytes;
+        self
+    }
+
+    /// See [`SqlConfig::max_waiters`].
+    #[must_use]
+    pub const fn max_waiters(mut self, waiters: usize) -> Self {
+        self.config.max_waiters = waiters;
+        self
     }
 }

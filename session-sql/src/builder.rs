@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::SqlConfig;
+use session_core::Result;
+
+use crate::{SqlConfig, SqlStore};
 
 /// Sets up a [`SqlStore`](crate::SqlStore).
 #[derive(Debug)]
@@ -71,5 +73,14 @@ impl SqlStoreBuilder {
     pub const fn max_waiters(mut self, waiters: usize) -> Self {
         self.config.max_waiters = waiters;
         self
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// As [`SqlStore::open`].
+    pub async fn open(self) -> Result<SqlStore> {
+        self.config.check()?;
+        SqlStore::connect(self.config).await
     }
 }

@@ -3,13 +3,20 @@
 mod builder;
 mod config;
 mod engine;
+mod index;
 mod link;
+mod lock;
+mod record;
 mod statement;
+mod statements;
+mod store;
+mod sweep;
 mod url;
 
 pub use builder::SqlStoreBuilder;
 pub use config::SqlConfig;
 pub use engine::Engine;
+pub use store::SqlStore;
 
-/// The store's name in errors, as long as no server has said what it is.
+/// The store's name in errors before the engine is known.
 const BACKEND: &str = "sql";

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use crate::Engine;
+
 /// A value that a statement takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Arg<'a> {
@@ -28,7 +30,127 @@ pub(crate) struct Statement {
     /// The text, with the engine's placeholders.
     pub(crate) text: Arc<str>,
     /// Which value goes to which placeholder.
-    pub(crate) names: Arc<[&'static str]>,
+    pub(crate) names: Arc<[Name]>,
     /// Whether it only reads.
     pub(crate) reads: bool,
+}
+
+/// Defines the names of values, and the values.
+macro_rules! values {
+    ($($(#[$doc:meta])* $name:ident: $kind:ident($type:ty),)*) => {
+        /// The name of a value.
+        #[expect(non_camel_case_types, reason = "spelled as in the statements")]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Name { $($name,)* }
+
+        impl Name {
+            fn parse(text: &str) -> Option<Self> {
+                match text {
+                    $(stringify!($name) => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+        }
+
+        /// The values of one execution; those that a statement does not name are not looked at.
+        #[derive(Debug, Clone, Copy, Default)]
+        pub(crate) struct Given<'a> { $($(#[$doc])* pub(crate) $name: $type,)* }
+
+        impl<'a> Given<'a> {
+            fn get(&self, name: Name) -> Arg<'a> {
+                match name { $(Name::$name => values!(@arg $kind self.$name),)* }
+            }
+        }
+    };
+    (@arg Int $value:expr) => { Arg::Int($value) };
+    (@arg Bytes $value:expr) => { Arg::Bytes($value) };
+    (@arg Maybe $value:expr) => { $value.map_or(Arg::Null, Arg::Bytes) };
+}
+
+values! {
+    digest: Bytes(&'a [u8]),
+    /// The incarnation and version that the record must have.
+    incarnation: Bytes(&'a [u8]),
+    version: Int(i64),
+    /// Those that it gets.
+    new_incarnation: Bytes(&'a [u8]),
+    new_version: Int(i64),
+    op: Bytes(&'a [u8]),
+    ttl: Int(i64),
+    absolute: Int(i64),
+    principal: Maybe(Option<&'a [u8]>),
+    epoch: Int(i64),
+    checksum: Int(i64),
+    payload: Bytes(&'a [u8]),
+    lease: Bytes(&'a [u8]),
+    duration: Int(i64),
+    /// 1 when the lock is kept, else 0.
+    keep: Int(i64),
+    /// Bounds of the deadlines that a sweep removes.
+    low: Int(i64),
+    high: Int(i64),
+    linger: Int(i64),
+    after: Bytes(&'a [u8]),
+    limit: Int(i64),
+    /// No incarnation: there is no record.
+    none: Bytes(&'a [u8]),
+    empty: Bytes(&'a [u8]),
+    never: Int(i64),
+}
+
+impl Statement {
+    /// Renders a text, in which every name after a colon must be one of a value.
+    pub(crate) fn new(engine: Engine, source: &str) -> Self {
+        let (mut text, mut names) = (String::with_capacity(source.len()), Vec::new());
+        let lines = source.lines().filter(|line| !line.trim_start().starts_with("--"));
+        for word in lines.flat_map(|line| line.split_inclusive(ends_name).chain(["\n"])) {
+            let end = word.trim_end_matches(ends_name).len();
+            let (head, tail) = word.split_at(end);
+            match head.rsplit_once(':').map(|(before, name)| (before, Name::parse(name))) {
+                Some((before, Some(name))) => {
+                    names.push(name);
+                    text.push_str(before);
+                    text.push_str(&placeholder(engine, names.len()));
+                }
+                _ => text.push_str(head),
+            }
+            text.push_str(if tail == "\n" { " " } else { tail });
+        }
+        let reads = text.trim_start().starts_with("SELECT");
+        Self { text: text.trim().into(), names: names.into(), reads }
+    }
+
+    /// The values in the order of the placeholders.
+    pub(crate) fn values<'a>(&self, given: &Given<'a>) -> Vec<Arg<'a>> {
+        self.names.iter().map(|name| given.get(*name)).collect()
+    }
+}
+
+/// Whether a character cannot be part of a name with its colon.
+fn ends_name(character: char) -> bool {
+    !character.is_ascii_alphanumeric() && character != '_' && character != ':'
+}
+
+fn placeholder(engine: Engine, number: usize) -> String {
+    if engine == Engine::Postgres { format!("${number}") } else { "?".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_placeholders_in_their_order() {
+        let source =
+            "-- Says :nothing.\nSELECT :ttl, a::bigint\nFROM t WHERE d = :digest AND :ttl > 1";
+        let statement = Statement::new(Engine::Postgres, source);
+        assert_eq!(&*statement.text, "SELECT $1, a::bigint FROM t WHERE d = $2 AND $3 > 1");
+        assert_eq!(*statement.names, [Name::ttl, Name::digest, Name::ttl]);
+        assert!(statement.reads);
+        let statement = Statement::new(Engine::MySql, "DELETE FROM t WHERE d = (:digest)");
+        assert_eq!(&*statement.text, "DELETE FROM t WHERE d = (?)");
+        assert!(!statement.reads);
+        let given = Given { digest: b"d", ..Given::default() };
+        assert_eq!(statement.values(&given), [Arg::Bytes(b"d")]);
+    }
 }

@@ -1,0 +1,126 @@
+//! The index of sessions by principal, and the walk over all of them.
+
+use async_trait::async_trait;
+use session_core::{
+    Cursor, Enumeration, ErrorKind, Expected, Incarnation, Key, KeyDigest, KeyPage, OpToken,
+    Operation, PrincipalDigest, PrincipalIndex, Result, SessionStore,
+};
+
+use crate::{
+    SqlStore,
+    statement::{Given, Statement, Value},
+};
+
+/// The most sessions of one page.
+const PAGE: usize = 1_000;
+
+impl SqlStore {
+    /// A page of rows that begin with a digest, and where the next one starts.
+    async fn page(
+        &self,
+        operation: Operation,
+        statement: &Statement,
+        given: Given<'_>,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<(Vec<(Key, Vec<Value>)>, Option<Cursor>)> {
+        let limit = limit.clamp(1, PAGE);
+        let given = Given {
+            after: cursor.map_or(&[], Cursor::as_bytes),
+            limit: i64::try_from(limit).unwrap_or(i64::MAX),
+            ..given
+        };
+        let rows = self.run(operation, statement, given).await?.rows;
+        let keys: Option<Vec<_>> = rows.into_iter().map(key).collect();
+        let keys = keys.ok_or_else(|| self.nonsense(operation))?;
+        let last = keys.last().filter(|_| keys.len() == limit);
+        let next = last.map(|(key, _)| Cursor::new(key.digest().as_bytes().to_vec()));
+        Ok((keys, next))
+    }
+
+    async fn number(&self, statement: &Statement, given: Given<'_>) -> Result<Option<u64>> {
+        let answer = self.run(Operation::Index, statement, given).await?;
+        match answer.rows.first().map(Vec::as_slice) {
+            None => Ok(None),
+            Some([Value::Int(number)]) => Ok(Some(number.cast_unsigned())),
+            Some(_) => Err(self.nonsense(Operation::Index)),
+        }
+    }
+}
+
+fn key(mut row: Vec<Value>) -> Option<(Key, Vec<Value>)> {
+    if row.is_empty() {
+        return None;
+    }
+    let Value::Bytes(digest) = row.remove(0) else { return None };
+    Some((Key::from_digest(KeyDigest::from_bytes(digest.try_into().ok()?)), row))
+}
+
+fn of(principal: &PrincipalDigest) -> Given<'_> {
+    Given { principal: Some(principal.as_bytes()), ..Given::default() }
+}
+
+#[async_trait]
+impl PrincipalIndex for SqlStore {
+    async fn list(
+        &self,
+        principal: &PrincipalDigest,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<KeyPage> {
+        let list = &self.0.statements.list;
+        let (rows, next) = self.page(Operation::Index, list, of(principal), cursor, limit).await?;
+        Ok(KeyPage::new(rows.into_iter().map(|(key, _)| key).collect(), next))
+    }
+
+    async fn epoch(&self, principal: &PrincipalDigest) -> Result<u64> {
+        let epoch = self.number(&self.0.statements.epoch, of(principal)).await?;
+        Ok(epoch.unwrap_or_default())
+    }
+
+    async fn bump_epoch(&self, principal: &PrincipalDigest) -> Result<u64> {
+        match self.number(&self.0.statements.bump, of(principal)).await? {
+            Some(epoch) => Ok(epoch),
+            None => self.epoch(principal).await,
+        }
+    }
+
+    async fn revoke(&self, principal: &PrincipalDigest, except: Option<&Key>) -> Result<usize> {
+        let operation = Operation::Index;
+        let (mut revoked, mut cursor) = (0, None);
+        loop {
+            let list = &self.0.statements.list;
+            let (rows, next) =
+                self.page(operation, list, of(principal), cursor.as_ref(), PAGE).await?;
+            for (key, rest) in rows.iter().filter(|(key, _)| Some(key) != except) {
+                let [Value::Bytes(incarnation)] = rest.as_slice() else {
+                    return Err(self.nonsense(operation));
+                };
+                let incarnation = incarnation.as_slice().try_into();
+                let incarnation = incarnation
+                    .map_err(|_: std::array::TryFromSliceError| self.nonsense(operation))?;
+                let expected = Expected::Incarnation(Incarnation::from_bytes(incarnation));
+                match self.delete(key, expected, OpToken::generate()?).await {
+                    Ok(()) => revoked += 1,
+                    // It is another one by now.
+                    Err(error) if error.kind() == ErrorKind::Conflict => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            if next.is_none() {
+                return Ok(revoked);
+            }
+            cursor = next;
+        }
+    }
+}
+
+#[async_trait]
+impl Enumeration for SqlStore {
+    async fn keys(&self, cursor: Option<&Cursor>, limit: usize) -> Result<KeyPage> {
+        let keys = &self.0.statements.keys;
+        let (rows, next) =
+            self.page(Operation::Enumerate, keys, Given::default(), cursor, limit).await?;
+        Ok(KeyPage::new(rows.into_iter().map(|(key, _)| key).collect(), next))
+    }
+}

@@ -1,0 +1,210 @@
+//! All statements, for one engine and one table.
+
+use crate::{Engine, statement::Statement};
+
+/// The statements of a store. What they do stands in their files.
+#[derive(Debug)]
+pub(crate) struct Statements {
+    pub(crate) load: Statement,
+    pub(crate) slot: Statement,
+    pub(crate) create: Statement,
+    /// Whether `create` leaves what has expired to `replace`.
+    pub(crate) create_only_inserts: bool,
+    /// On the condition that the lock is free, or mine.
+    pub(crate) replace: [Statement; 2],
+    /// On the condition that the lock is free, or mine, or on none.
+    pub(crate) save: [Statement; 3],
+    pub(crate) touch: Statement,
+    pub(crate) delete_any: Statement,
+    pub(crate) delete_incarnation: Statement,
+    /// On the condition that the lock is free, or mine.
+    pub(crate) delete_revision: [Statement; 2],
+    pub(crate) empty: Statement,
+    pub(crate) lock: Statement,
+    pub(crate) placeholder: Statement,
+    pub(crate) held: Statement,
+    pub(crate) renew: Statement,
+    pub(crate) release: Statement,
+    pub(crate) oldest: Statement,
+    pub(crate) sweep: Statement,
+    pub(crate) list: Statement,
+    pub(crate) keys: Statement,
+    pub(crate) epoch: Statement,
+    pub(crate) bump: Statement,
+    pub(crate) ping: Statement,
+}
+
+/// The lock is free; an index into the conditions.
+pub(crate) const FREE: usize = 0;
+/// The lock is the caller's.
+pub(crate) const MINE: usize = 1;
+/// Whoever has the lock.
+pub(crate) const ANY: usize = 2;
+
+const LOCKS: [&str; 3] = ["lease_until <= {now}", "holder = :lease", "1 = 1"];
+
+/// How an engine says things.
+struct Dialect {
+    /// The time at which the expression is evaluated, which in a statement that waited for a row is
+    /// after the wait. In milliseconds.
+    now: &'static str,
+    /// A time no later than that, and the same throughout the statement.
+    start: &'static str,
+    least: &'static str,
+    greatest: &'static str,
+    /// The tokens of the last commits, the present one first.
+    ops: &'static str,
+    create: &'static str,
+    lock: &'static str,
+    bump: &'static str,
+    sweep: &'static str,
+}
+
+macro_rules! file {
+    ($name:literal) => {
+        include_str!(concat!("statements/", $name, ".sql"))
+    };
+}
+
+/// Where an insertion finds a row that is no record and has no lock, it takes its place.
+const UPSERT: &str = concat!(
+    file!("create"),
+    "ON CONFLICT (digest) DO UPDATE SET incarnation = excluded.incarnation, \
+     version = excluded.version, ops = excluded.ops, deadline = excluded.deadline, \
+     holder = excluded.holder, lease_until = excluded.lease_until, \
+     absolute_deadline = excluded.absolute_deadline, principal = excluded.principal, \
+     epoch = excluded.epoch, checksum = excluded.checksum, payload = excluded.payload \
+     WHERE {name}.deadline <= {now} AND {name}.lease_until <= {now}"
+);
+
+const MYSQL: Dialect = Dialect {
+    // Of a time zone that is set for each connection, to UTC.
+    now: "CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)",
+    start: "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)",
+    least: "LEAST",
+    greatest: "GREATEST",
+    ops: "CONCAT(:op, SUBSTR(ops, 1, 48))",
+    create: file!("create"),
+    lock: file!("lock.mysql"),
+    bump: file!("bump.mysql"),
+    sweep: file!("sweep.mysql"),
+};
+
+const MARIADB: Dialect = Dialect {
+    lock: file!("lock.mariadb"),
+    bump: concat!(file!("bump.mysql"), "RETURNING epoch"),
+    ..MYSQL
+};
+
+const POSTGRES: Dialect = Dialect {
+    now: "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint",
+    start: "floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint",
+    least: "LEAST",
+    greatest: "GREATEST",
+    ops: ":op || substr(ops, 1, 48)",
+    create: UPSERT,
+    lock: file!("lock"),
+    bump: file!("bump"),
+    sweep: file!("sweep.postgres"),
+};
+
+const SQLITE: Dialect = Dialect {
+    // Read once in a statement, after the wait for the database.
+    now: "CAST(round(unixepoch('subsec') * 1000) AS INTEGER)",
+    start: "CAST(round(unixepoch('subsec') * 1000) AS INTEGER)",
+    least: "min",
+    greatest: "max",
+    ops: "CAST(:op || substr(ops, 1, 48) AS BLOB)",
+    sweep: file!("sweep.sqlite"),
+    ..POSTGRES
+};
+
+impl Statements {
+    pub(crate) fn new(engine: Engine, table: &str) -> Self {
+        let dialect = match engine {
+            Engine::MySql => MYSQL,
+            Engine::MariaDb => MARIADB,
+            Engine::Postgres => POSTGRES,
+            Engine::Sqlite => SQLITE,
+        };
+        let render = |source: &str| Statement::new(engine, &dialect.fill(source, table));
+        let locked = |source: &str, lock: usize| {
+            render(&source.replace("{lock}", LOCKS.get(lock).copied().unwrap_or_default()))
+        };
+        let replace = file!("replace");
+        let save = file!("save");
+        let delete = file!("delete_revision");
+        Self {
+            load: render(file!("load")),
+            slot: render(file!("slot")),
+            create: render(dialect.create),
+            create_only_inserts: matches!(engine, Engine::MySql | Engine::MariaDb),
+            replace: [locked(replace, FREE), locked(replace, MINE)],
+            save: [locked(save, FREE), locked(save, MINE), locked(save, ANY)],
+            touch: render(file!("touch")),
+            delete_any: render(file!("delete_any")),
+            delete_incarnation: render(file!("delete_incarnation")),
+            delete_revision: [locked(delete, FREE), locked(delete, MINE)],
+            empty: locked(file!("empty"), MINE),
+            lock: render(dialect.lock),
+            placeholder: render(file!("placeholder")),
+            held: render(file!("held")),
+            renew: render(file!("renew")),
+            release: render(file!("release")),
+            oldest: render(file!("oldest")),
+            sweep: render(dialect.sweep),
+            list: render(file!("list")),
+            keys: render(file!("keys")),
+            epoch: render(file!("epoch")),
+            bump: render(dialect.bump),
+            ping: render("SELECT 1"),
+        }
+    }
+}
+
+impl Dialect {
+    /// Puts the table and what the engine says in the place of the names in braces.
+    fn fill(&self, source: &str, table: &str) -> String {
+        // What a column of it is called by, where another one is near.
+        let name = table.rsplit('.').next().unwrap_or(table);
+        source
+            .replace("{set}", without_comments(file!("set")).as_str())
+            .replace("{expired}", without_comments(file!("expired")).as_str())
+            .replace("{placeholder}", without_comments(file!("placeholder")).as_str())
+            .replace("{ops}", self.ops)
+            .replace("{least}", self.least)
+            .replace("{greatest}", self.greatest)
+            .replace("{now}", self.now)
+            .replace("{start}", self.start)
+            .replace("{table}", table)
+            .replace("{name}", name)
+            .replace("{epochs}", &format!("{table}_epochs"))
+            .replace("{epochs_name}", &format!("{name}_epochs"))
+    }
+}
+
+fn without_comments(source: &str) -> String {
+    let lines = source.lines().filter(|line| !line.starts_with("--"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_left_to_be_filled_in() {
+        for engine in [Engine::MySql, Engine::MariaDb, Engine::Postgres, Engine::Sqlite] {
+            let statements = Statements::new(engine, "app.sessions");
+            let save = &statements.save[MINE];
+            assert!(save.text.starts_with("UPDATE app.sessions SET ops = "), "{}", save.text);
+            let all = format!("{statements:?}");
+            for text in all.split("text: \"").skip(1).filter_map(|rest| rest.split('"').next()) {
+                assert!(!text.contains(['{', '}']), "{text}");
+                assert!(!text.replace("::", "").contains(':'), "{text}");
+                let marks = text.matches(if engine == Engine::Postgres { '$' } else { '?' });
+                assert!(marks.count() > 0 || !text.contains("digest ="), "{text}");
+            }
+        }
+    }
+}

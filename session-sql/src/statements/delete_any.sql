@@ -1,0 +1,2 @@
+-- Removes whatever is under a key.
+DELETE FROM {table} WHERE digest = :digest

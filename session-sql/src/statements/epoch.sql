@@ -1,0 +1,1 @@
+SELECT epoch FROM {epochs} WHERE principal = :principal

@@ -1,0 +1,3 @@
+-- A page of all live sessions.
+SELECT digest FROM {table}
+WHERE digest > :after AND deadline > {now} ORDER BY digest LIMIT :limit

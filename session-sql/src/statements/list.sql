@@ -1,0 +1,3 @@
+-- A page of the live sessions of a principal.
+SELECT digest, incarnation FROM {table}
+WHERE principal = :principal AND digest > :after AND deadline > {now} ORDER BY digest LIMIT :limit

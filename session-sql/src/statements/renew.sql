@@ -1,0 +1,2 @@
+-- Lets a lease last from now on.
+UPDATE {table} SET lease_until = {now} + :duration WHERE digest = :digest AND holder = :lease

@@ -1,0 +1,453 @@
+//! The store.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use session_core::{
+    Capabilities, Cursor, Enumeration, Error, ErrorKind, Expected, Idempotency, Incarnation, Key,
+    Lease, Lineage, LockQueue, LockRequest, Locked, OpToken, Operation, PrincipalIndex,
+    REMEMBERED_OPS, ReadOptions, Record, Result, Revision, SessionStore, Slot, SweepBudget,
+    SweepReport, Then, Timestamp, Ttl, Under, Write, instant_after,
+};
+use tokio::time::Instant;
+
+use crate::{
+    Engine, SqlConfig, SqlStoreBuilder,
+    link::{Answer, Link},
+    lock,
+    record::{self, Damage, NEVER, NOBODY, Row},
+    statement::{Given, Statement, Value},
+    statements::{ANY, FREE, MINE, Statements},
+    sweep,
+};
+
+/// Keeps sessions in a database.
+///
+/// A clone is a handle to the same store, with the same connections.
+#[derive(Debug, Clone)]
+pub struct SqlStore(pub(crate) Arc<Inner>);
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) link: Link,
+    pub(crate) config: SqlConfig,
+    pub(crate) statements: Statements,
+    pub(crate) queue: LockQueue,
+    capabilities: Capabilities,
+}
+
+/// What the contract says of a write that the database refused, by what is stored now.
+enum Verdict {
+    /// It happened before.
+    Done(Revision),
+    /// There is no live record.
+    Absent,
+    /// It may be tried again, on this revision.
+    Free(Revision),
+}
+
+impl SqlStore {
+    /// Connects with the settings of a [URL](SqlConfig::from_url).
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) when the URL or the credentials are wrong,
+    /// [`Unavailable`](ErrorKind::Unavailable) or [`Timeout`](ErrorKind::Timeout) when the server
+    /// does not answer.
+    pub async fn open(url: &str) -> Result<Self> {
+        Self::builder(url)?.open().await
+    }
+
+    /// A store with the settings of a [URL](SqlConfig::from_url), and others of your own.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) when the URL is wrong.
+    pub fn builder(url: &str) -> Result<SqlStoreBuilder> {
+        SqlConfig::from_url(url).map(Into::into)
+    }
+
+    pub(crate) async fn connect(config: SqlConfig) -> Result<Self> {
+        let link = Link::open(&config).await;
+        let link =
+            link.map_err(|fault| fault.into_error(Engine::Sqlite, Operation::Open, false))?;
+        let capabilities = capabilities(&config, &link);
+        let statements = Statements::new(link.server().engine, &config.table);
+        let queue = LockQueue::new(config.max_waiters);
+        Ok(Self(Arc::new(Inner { link, config, statements, queue, capabilities })))
+    }
+
+    /// The engine of the database.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        self.0.link.server().engine
+    }
+
+    pub(crate) fn error(&self, kind: ErrorKind, operation: Operation) -> Error {
+        Error::new(kind, self.0.capabilities.backend, operation)
+    }
+
+    pub(crate) fn nonsense(&self, operation: Operation) -> Error {
+        self.error(ErrorKind::Backend, operation).with_detail("the reply makes no sense")
+    }
+
+    fn corrupt(&self, operation: Operation) -> Error {
+        let detail = "what is stored is damaged or not a session";
+        self.error(ErrorKind::Corrupt, operation).with_detail(detail)
+    }
+
+    fn check_size(&self, write: &Write, operation: Operation) -> Result<()> {
+        if write.payload.len() > self.0.capabilities.max_payload {
+            return Err(self.error(ErrorKind::TooLarge, operation));
+        }
+        Ok(())
+    }
+
+    /// Runs a statement.
+    pub(crate) async fn run(
+        &self,
+        operation: Operation,
+        statement: &Statement,
+        given: Given<'_>,
+    ) -> Result<Answer> {
+        let given = Given { none: &NOBODY, never: NEVER, ..given };
+        let answer = self.0.link.run(statement, &statement.values(&given)).await;
+        answer.map_err(|fault| fault.into_error(self.engine(), operation, !statement.reads))
+    }
+
+    pub(crate) fn row(&self, operation: Operation, row: Vec<Value>) -> Result<Row> {
+        Row::parse(row).map_err(|Damage| self.corrupt(operation))
+    }
+
+    pub(crate) fn record(&self, operation: Operation, row: &Row) -> Result<Option<Record>> {
+        row.record().map_err(|Damage| self.corrupt(operation))
+    }
+
+    /// Reads everything under a key.
+    pub(crate) async fn slot(&self, operation: Operation, key: &Key) -> Result<Option<Row>> {
+        let given = Given { digest: key.digest().as_bytes(), ..Given::default() };
+        let answer = self.run(operation, &self.0.statements.slot, given).await?;
+        answer.rows.into_iter().next().map(|row| self.row(operation, row)).transpose()
+    }
+
+    /// Finds out what the contract says of a write that was refused, or that cannot be made without
+    /// knowing the revision.
+    async fn judge(
+        &self,
+        operation: Operation,
+        key: &Key,
+        op: OpToken,
+        rule: impl FnOnce(&mut Slot, Timestamp) -> Result<()>,
+    ) -> Result<Verdict> {
+        let row = self.slot(operation, key).await?;
+        let (mut slot, now) = match &row {
+            Some(row) => (row.slot().map_err(|Damage| self.corrupt(operation))?, row.now),
+            None => (Slot::default(), Timestamp::default()),
+        };
+        if let Some(revision) = row.as_ref().and_then(|row| row.commit(op)) {
+            return Ok(Verdict::Done(revision));
+        }
+        rule(&mut slot, now)?;
+        Ok(row.as_ref().and_then(Row::revision).map_or(Verdict::Absent, Verdict::Free))
+    }
+
+    /// Goes on until a write was made or refused for a reason. What others do in between can make
+    /// it start anew, but not for ever.
+    fn tries(&self, operation: Operation) -> Tries<'_> {
+        Tries {
+            store: self,
+            operation,
+            deadline: instant_after(self.0.config.timeout),
+            resent: false,
+        }
+    }
+
+    /// In this process, the lock may be free.
+    pub(crate) fn freed(&self, key: &Key) {
+        self.0.queue.wake(key.digest());
+    }
+}
+
+/// The tries of a write.
+struct Tries<'a> {
+    store: &'a SqlStore,
+    operation: Operation,
+    deadline: Instant,
+    resent: bool,
+}
+
+impl Tries<'_> {
+    /// Runs a statement, and says whether it found what it needs.
+    async fn run(&mut self, statement: &Statement, given: Given<'_>) -> Result<bool> {
+        let answer = self.store.run(self.operation, statement, given).await?;
+        self.resent |= answer.resent;
+        Ok(answer.affected > 0)
+    }
+
+    /// An error for the caller.
+    fn refused(&self, error: Error) -> Error {
+        if self.resent { error.with_maybe_applied() } else { error }
+    }
+
+    fn again(&self) -> Result<()> {
+        if Instant::now() < self.deadline {
+            return Ok(());
+        }
+        Err(self.refused(self.store.error(ErrorKind::Timeout, self.operation)))
+    }
+}
+
+fn capabilities(config: &SqlConfig, link: &Link) -> Capabilities {
+    let server = link.server();
+    let mut capabilities = Capabilities::new(server.engine.name());
+    let room = server.max_packet.map_or(usize::MAX, |packet| packet.saturating_sub(REST));
+    if room < config.max_payload {
+        tracing::warn!(room, "the server takes smaller statements than max_payload asks for");
+    }
+    capabilities.max_payload = config.max_payload.min(room);
+    capabilities.max_waiters = config.max_waiters;
+    capabilities.idempotency = Idempotency::Window(REMEMBERED_OPS);
+    capabilities.wake_step = lock::WAKE_STEP;
+    capabilities.takeover_time = lock::AFTER_LAPSE;
+    capabilities.survives_failover = false;
+    capabilities
+}
+
+/// What a statement needs beside the payload.
+const REST: usize = 4_096;
+
+/// Which condition on the lock goes with an expectation, and the lease in it.
+fn condition<'a>(expected: &Expected<'a>) -> (usize, Option<&'a Lease>) {
+    match expected {
+        Expected::Revision(_) => (FREE, None),
+        Expected::Lease { lease, .. } => (MINE, Some(lease)),
+        _ => (ANY, None),
+    }
+}
+
+#[async_trait]
+impl SessionStore for SqlStore {
+    async fn create(
+        &self,
+        key: &Key,
+        write: Write,
+        op: OpToken,
+        under: Option<Under<'_>>,
+    ) -> Result<Revision> {
+        let operation = Operation::Create;
+        self.check_size(&write, operation)?;
+        let incarnation = Incarnation::generate()?;
+        let revision = record::first(incarnation, op);
+        let lease = under.map(|under| under.lease.token());
+        let given = Given {
+            digest: key.digest().as_bytes(),
+            lease: lease.as_ref().map_or(&[], |token| token.as_bytes()),
+            keep: i64::from(under.is_some_and(|under| under.then == Then::Keep)),
+            ..record::given(&write, incarnation.as_bytes(), revision, &op)
+        };
+        let statements = &self.0.statements;
+        let [free, mine] = &statements.replace;
+        let mut tries = self.tries(operation);
+        loop {
+            // Under a lease there is a row for sure.
+            let done = match under {
+                Some(_) => tries.run(mine, given).await?,
+                None => {
+                    tries.run(&statements.create, given).await?
+                        || (statements.create_only_inserts && tries.run(free, given).await?)
+                }
+            };
+            if done {
+                break;
+            }
+            let rule = |slot: &mut Slot, now| {
+                let made = slot.create(self.0.capabilities.backend, write.clone(), op, under, now);
+                made.map(drop)
+            };
+            match self.judge(operation, key, op, rule).await {
+                Ok(Verdict::Done(revision)) => return Ok(revision),
+                Ok(_) => tries.again()?,
+                Err(error) => return Err(tries.refused(error)),
+            }
+        }
+        self.freed(key);
+        Ok(revision)
+    }
+
+    async fn load(&self, key: &Key, _options: ReadOptions) -> Result<Option<Record>> {
+        let operation = Operation::Load;
+        let given = Given { digest: key.digest().as_bytes(), ..Given::default() };
+        let answer = self.run(operation, &self.0.statements.load, given).await?;
+        let Some(row) = answer.rows.into_iter().next() else { return Ok(None) };
+        self.record(operation, &self.row(operation, row)?)
+    }
+
+    async fn save(
+        &self,
+        key: &Key,
+        write: Write,
+        expected: Expected<'_>,
+        op: OpToken,
+    ) -> Result<Revision> {
+        let operation = Operation::Save;
+        self.check_size(&write, operation)?;
+        let fresh = match write.lineage {
+            Lineage::Restart => Some(Incarnation::generate()?),
+            _ => None,
+        };
+        let (lock, lease) = condition(&expected);
+        let token = lease.map(Lease::token);
+        let keep = matches!(expected, Expected::Lease { then: Then::Keep, .. });
+        let mut known = match expected {
+            Expected::Revision(revision) | Expected::Lease { revision, .. } => Some(revision),
+            _ => None,
+        };
+        let mut tries = self.tries(operation);
+        loop {
+            if let (Some(from), Some(save)) = (known, self.0.statements.save.get(lock)) {
+                let to = fresh.map_or_else(|| record::next(from, op), |new| record::first(new, op));
+                let (old, new) = (from.incarnation(), to.incarnation());
+                let given = Given {
+                    digest: key.digest().as_bytes(),
+                    incarnation: old.as_bytes(),
+                    version: record::version(from),
+                    lease: token.as_ref().map_or(&[], |token| token.as_bytes()),
+                    keep: i64::from(keep),
+                    ..record::given(&write, new.as_bytes(), to, &op)
+                };
+                if tries.run(save, given).await? {
+                    self.freed(key);
+                    return Ok(to);
+                }
+            }
+            let rule = |slot: &mut Slot, now| {
+                let saved =
+                    slot.save(self.0.capabilities.backend, write.clone(), expected, op, now);
+                saved.map(drop)
+            };
+            match self.judge(operation, key, op, rule).await {
+                Ok(Verdict::Done(revision)) => return Ok(revision),
+                Ok(Verdict::Free(revision)) => known = Some(revision),
+                Ok(Verdict::Absent) => {
+                    return Err(tries.refused(self.error(ErrorKind::NotFound, operation)));
+                }
+                Err(error) => return Err(tries.refused(error)),
+            }
+            tries.again()?;
+        }
+    }
+
+    async fn touch(
+        &self,
+        key: &Key,
+        ttl: Ttl,
+        incarnation: Incarnation,
+        op: OpToken,
+    ) -> Result<()> {
+        let operation = Operation::Touch;
+        let given = Given {
+            digest: key.digest().as_bytes(),
+            incarnation: incarnation.as_bytes(),
+            ttl: record::millis(ttl),
+            ..Given::default()
+        };
+        let mut tries = self.tries(operation);
+        while !tries.run(&self.0.statements.touch, given).await? {
+            let rule = |slot: &mut Slot, now| {
+                slot.touch(self.0.capabilities.backend, ttl, incarnation, now)
+            };
+            self.judge(operation, key, op, rule).await?;
+            tries.again()?;
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, key: &Key, expected: Expected<'_>, op: OpToken) -> Result<()> {
+        let operation = Operation::Delete;
+        let statements = &self.0.statements;
+        let (from, statement) = match expected {
+            Expected::Any => (Revision::of_content(0), &statements.delete_any),
+            Expected::Incarnation(incarnation) => {
+                (Revision::counted(incarnation, 0), &statements.delete_incarnation)
+            }
+            Expected::Revision(revision) => (revision, &statements.delete_revision[FREE]),
+            Expected::Lease { revision, then: Then::Release, .. } => {
+                (revision, &statements.delete_revision[MINE])
+            }
+            Expected::Lease { revision, .. } => (revision, &statements.empty),
+            _ => return Err(self.error(ErrorKind::Unsupported, operation)),
+        };
+        let token = condition(&expected).1.map(Lease::token);
+        let incarnation = from.incarnation();
+        let given = Given {
+            digest: key.digest().as_bytes(),
+            incarnation: incarnation.as_bytes(),
+            version: record::version(from),
+            lease: token.as_ref().map_or(&[], |token| token.as_bytes()),
+            ..Given::default()
+        };
+        let mut tries = self.tries(operation);
+        while !tries.run(statement, given).await? {
+            let rule =
+                |slot: &mut Slot, now| slot.delete(self.0.capabilities.backend, expected, now);
+            match self.judge(operation, key, op, rule).await {
+                Ok(Verdict::Absent) => {
+                    if let Expected::Lease { then: Then::Release, .. } = expected {
+                        tries.run(&statements.release, given).await?;
+                    }
+                    break;
+                }
+                Ok(_) => tries.again()?,
+                Err(error) => return Err(tries.refused(error)),
+            }
+        }
+        self.freed(key);
+        Ok(())
+    }
+
+    async fn lock(&self, key: &Key, request: LockRequest) -> Result<Locked> {
+        lock::lock(self, key, request).await
+    }
+
+    async fn renew(&self, key: &Key, lease: &Lease, duration: std::time::Duration) -> Result<()> {
+        let operation = Operation::Renew;
+        let token = lease.token();
+        let given = Given {
+            digest: key.digest().as_bytes(),
+            lease: token.as_bytes(),
+            duration: record::lease(duration),
+            ..Given::default()
+        };
+        match self.run(operation, &self.0.statements.renew, given).await?.affected {
+            0 => Err(self.error(ErrorKind::LockLost, operation)),
+            _ => Ok(()),
+        }
+    }
+
+    async fn release(&self, key: &Key, lease: &Lease) -> Result<()> {
+        let token = lease.token();
+        let digest = key.digest().as_bytes();
+        let given = Given { digest, lease: token.as_bytes(), ..Given::default() };
+        self.run(Operation::Release, &self.0.statements.release, given).await?;
+        self.freed(key);
+        Ok(())
+    }
+
+    async fn sweep(&self, _cursor: Option<&Cursor>, budget: SweepBudget) -> Result<SweepReport> {
+        sweep::sweep(self, budget).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.run(Operation::Ping, &self.0.statements.ping, Given::default()).await.map(drop)
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.0.capabilities
+    }
+
+    fn principal_index(&self) -> Option<&dyn PrincipalIndex> {
+        Some(self)
+    }
+
+    fn enumeration(&self) -> Option<&dyn Enumeration> {
+        Some(self)
+    }
+}

@@ -7,17 +7,21 @@
 //! | module | servers |
 //! | --- | --- |
 //! | [`redis`] | Redis and Valkey: one server, a pair under Sentinel, a cluster |
+//! | [`sql`] | MariaDB, Oracle's MySQL, PostgreSQL |
 //! | [`proxy`] | none; a proxy that stands between a client and any server and loses things |
 //!
 //! [`trial`] makes tests that are ignored, with the reason, where a server is not installed.
 
+mod certificates;
 mod directory;
 mod error;
 mod ports;
+mod proc;
 mod process;
 mod programs;
 pub mod proxy;
 pub mod redis;
+pub mod sql;
 mod trial;
 mod wait;
 

@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
 };
 
 use nix::{
@@ -15,23 +17,36 @@ use nix::{
 };
 use tempfile::TempDir;
 
-use crate::{Error, Result};
+use crate::{Error, Result, proc};
 
 /// Becomes the program, after leaving a watcher behind that kills it once the pipe on standard
 /// input ends, and then removes the directory and the rest of the process group. The other end of
 /// the pipe is ours, and ends with us however that comes about. The watcher ignores the hang-up
 /// that a group gets when it is left behind with a stopped member, and what a terminal sends.
+///
+/// Children may have left the group, as PostgreSQL's do: while their parent is stopped it can
+/// have no more of them, so that all are found.
 const LEASH: &str = "\
 exec 3<&0 </dev/null
 (
     trap '' HUP INT TERM
     while read -r _ <&3; do :; done
+    kill -s STOP $$
+    read -r self _ </proc/self/stat
+    read -r children </proc/$$/task/$$/children
     kill -s KILL $$
-    rm -rf -- \"$1\"
+    for child in $children; do
+        [ \"$child\" = \"$self\" ] || kill -s KILL \"$child\"
+    done
+    cd \"$1\" && eval \"$2\"
+    rm -rf -- \"$1\" || { sleep 1; rm -rf -- \"$1\"; }
     kill -s KILL -- -$$
 ) >/dev/null 2>&1 &
-shift
+shift 2
 exec \"$@\" 3<&-";
+
+/// A child that was told to stop or to end does so within this.
+const OBEYS: Duration = Duration::from_secs(5);
 
 /// A running program in a process group of its own. Dropping it kills the group.
 #[derive(Debug)]
@@ -49,10 +64,21 @@ impl Process {
         arguments: &[A],
         directory: &TempDir,
     ) -> Result<Self> {
+        Self::spawn_with(program, arguments, directory, "")
+    }
+
+    /// As [`Process::spawn`]. When we are killed, `farewell` is run by a shell in the directory
+    /// after the end of the program.
+    pub(crate) fn spawn_with<A: AsRef<OsStr>>(
+        program: &Path,
+        arguments: &[A],
+        directory: &TempDir,
+        farewell: &str,
+    ) -> Result<Self> {
         let directory = directory.path();
         let log = directory.join("log");
         let output = OpenOptions::new().create(true).append(true).open(&log)?;
-        let mut child = leashed(program, arguments, directory, output)
+        let mut child = leashed(program, arguments, directory, farewell, output)
             .spawn()
             .map_err(|error| Error::new(format!("cannot start {}: {error}", program.display())))?;
         let group =
@@ -68,6 +94,32 @@ impl Process {
     /// Whether it has ended on its own.
     pub(crate) fn has_ended(&self) -> bool {
         !matches!(self.child().try_wait(), Ok(None))
+    }
+
+    /// Whether it has ended on its own, and with success.
+    pub(crate) fn has_succeeded(&self) -> bool {
+        matches!(self.child().try_wait(), Ok(Some(status)) if status.success())
+    }
+
+    /// Stops the program and those of its children that have left its group.
+    pub(crate) fn pause(&self) -> Result<()> {
+        self.signal(Signal::SIGSTOP)?;
+        wait(|| proc::is_stopped(self.group));
+        self.signal_strays(Signal::SIGSTOP);
+        Ok(())
+    }
+
+    /// Lets them go on after [`Process::pause`].
+    pub(crate) fn resume(&self) -> Result<()> {
+        self.signal_strays(Signal::SIGCONT);
+        self.signal(Signal::SIGCONT)
+    }
+
+    /// Sends a signal to the children that have left the group, and says who they are.
+    fn signal_strays(&self, signal: Signal) -> Vec<Pid> {
+        let strays = proc::strays(self.group);
+        // Who has ended meanwhile needs no signal.
+        strays.into_iter().filter(|child| kill(*child, signal).is_ok()).collect()
     }
 
     /// Sends a signal to the program, not to its watcher.
@@ -93,9 +145,21 @@ impl Process {
 impl Drop for Process {
     /// The group cannot be another one by now: its watcher lives as long as we do.
     fn drop(&mut self) {
+        let paused = self.pause();
+        let strays = self.signal_strays(Signal::SIGKILL);
         let killed = killpg(self.group, Signal::SIGKILL);
         let ended = self.child().wait();
-        drop((killed, ended));
+        wait(|| strays.iter().all(|child| proc::is_gone(*child)));
+        drop((paused, killed, ended));
+    }
+}
+
+/// Waits for what is a matter of milliseconds.
+#[expect(clippy::disallowed_methods, reason = "it is a wait for a state, where no runtime may be")]
+fn wait(done: impl Fn() -> bool) {
+    let deadline = Instant::now() + OBEYS;
+    while !done() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -103,10 +167,11 @@ fn leashed<A: AsRef<OsStr>>(
     program: &Path,
     arguments: &[A],
     directory: &Path,
+    farewell: &str,
     output: File,
 ) -> Command {
     let mut command = Command::new("sh");
-    command.args(["-c", LEASH, "leash"]).arg(directory).arg(program).args(arguments);
+    command.args(["-c", LEASH, "leash"]).arg(directory).arg(farewell).arg(program).args(arguments);
     command.current_dir(directory).process_group(0).stdin(Stdio::piped());
     if let Ok(copy) = output.try_clone() {
         command.stderr(copy);
@@ -117,8 +182,6 @@ fn leashed<A: AsRef<OsStr>>(
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::{directory, until};
 
@@ -147,13 +210,8 @@ mod tests {
         let ids = [process.id(), inner.parse().unwrap()];
         assert!(ids.iter().all(|id| kill(Pid::from_raw(*id), None).is_ok()));
         drop(process);
-        let gone = || async { Ok(ids.iter().all(|id| is_gone(*id)).then_some(())) };
+        let gone =
+            || async { Ok(ids.iter().all(|id| proc::is_gone(Pid::from_raw(*id))).then_some(())) };
         until("the end of both", LIMIT, gone).await.unwrap();
-    }
-
-    /// Gone, or dead and waiting for somebody to take note.
-    fn is_gone(id: i32) -> bool {
-        let stat = std::fs::read_to_string(format!("/proc/{id}/stat"));
-        stat.map_or(true, |stat| stat.contains(") Z "))
     }
 }

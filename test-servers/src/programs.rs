@@ -9,23 +9,46 @@ use std::{
 
 use crate::{Error, Result};
 
-/// Where a program is that can be run by its name.
+/// Where a program is that can be run by its name. A user's path often lacks the folder of the
+/// servers.
 ///
 /// The error is the reason why tests that need it are ignored.
 pub(crate) fn find(program: &str) -> Result<PathBuf> {
-    let folders = env::var_os("PATH").unwrap_or_default();
-    first(&folders, program).ok_or_else(|| {
-        Error::new(format!("{program} is not installed; `cargo xtask setup` installs it"))
-    })
+    let mut folders = env::var_os("PATH").unwrap_or_default();
+    folders.push(":/usr/sbin");
+    first(&folders, program).ok_or_else(|| missing(program))
 }
 
 /// Where a program is: in the folder that `variable` names, if it is set, else as [`find`].
 pub(crate) fn find_at(variable: &str, program: &str) -> Result<PathBuf> {
+    find_or(variable, program, find)
+}
+
+/// Where a program is: in the folder that `variable` names, if it is set, else where `otherwise`
+/// says.
+pub(crate) fn find_or(
+    variable: &str,
+    program: &str,
+    otherwise: impl FnOnce(&str) -> Result<PathBuf>,
+) -> Result<PathBuf> {
     match env::var_os(variable).filter(|folder| !folder.is_empty()) {
         Some(folder) => first(&folder, program)
             .ok_or_else(|| Error::new(format!("{program} is not in the folder of {variable}"))),
-        None => find(program),
+        None => otherwise(program),
     }
+}
+
+/// That a program is not there, and how to get it.
+pub(crate) fn missing(program: &str) -> Error {
+    Error::new(format!("{program} is not installed; `cargo xtask setup` installs it"))
+}
+
+/// The folders that cargo builds into: of this program, and of this workspace.
+pub(crate) fn targets() -> Vec<PathBuf> {
+    let program = env::current_exe().unwrap_or_default();
+    let own = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).with_file_name("target");
+    own.map(PathBuf::from).into_iter().chain([workspace]).collect()
 }
 
 /// The first that there is, as a path that holds in every working directory.

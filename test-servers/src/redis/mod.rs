@@ -15,7 +15,6 @@
 //! # Ok(()) }
 //! ```
 
-mod certificates;
 mod cli;
 mod cluster;
 mod cluster_nodes;
@@ -25,7 +24,7 @@ mod sentinels;
 mod server;
 mod stats;
 
-pub use certificates::Certificates;
+pub use crate::certificates::Certificates;
 pub use cluster::Cluster;
 pub use cluster_nodes::NodeView;
 pub use flavor::Flavor;

@@ -15,11 +15,13 @@ use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::{
-    Error, Result, directory,
+    Error, Result, certificates,
+    certificates::Certificates,
+    directory,
     ports::{Ports, with_ports},
     process::Process,
     redis::{
-        Certificates, Options, Traffic, User, certificates,
+        Options, Traffic, User,
         cli::{ADMIN, Cli},
         stats,
     },
@@ -328,8 +330,20 @@ fn listen(port: u16, certificates: Option<&Certificates>) -> Vec<String> {
         None => ["--port", &port].map(str::to_owned).to_vec(),
     };
     let places = ["--bind", "127.0.0.1", "--unixsocket", SOCKET].map(str::to_owned);
-    let tls = certificates.map(Certificates::server_arguments).unwrap_or_default();
+    let tls = certificates.map(tls).unwrap_or_default();
     ports.into_iter().chain(places).chain(tls).collect()
+}
+
+fn tls(certificates: &Certificates) -> Vec<String> {
+    let files = [
+        ("--tls-ca-cert-file", &certificates.authority),
+        ("--tls-cert-file", &certificates.certificate),
+        ("--tls-key-file", &certificates.key),
+    ];
+    let files = files
+        .into_iter()
+        .flat_map(|(name, file)| [name.to_owned(), file.to_string_lossy().into_owned()]);
+    files.chain(["--tls-auth-clients".to_owned(), "no".to_owned()]).collect()
 }
 
 fn acl(user: &User) -> String {

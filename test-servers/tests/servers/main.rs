@@ -10,6 +10,7 @@
 
 mod orphans;
 mod proxy;
+mod sql;
 mod topologies;
 
 use std::{env, process::ExitCode};
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     arguments.test_threads.get_or_insert(2);
     let mut trials = topologies::trials();
     trials.extend(proxy::trials());
+    trials.extend(sql::trials());
     trials.extend(orphans::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

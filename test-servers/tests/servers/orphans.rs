@@ -86,3 +86,16 @@ fn state_and_group(id: i32) -> Option<(String, i32)> {
     let mut words = stat.rsplit_once(')')?.1.split_whitespace();
     Some((words.next()?.to_owned(), words.nth(1)?.parse().ok()?))
 }
+
+/// The processes that a directory belongs to: it is where they run, or among their arguments.
+pub(crate) fn mention(directory: &Path) -> Vec<i32> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let belongs = |id: &i32| {
+        let place = std::fs::read_link(format!("/proc/{id}/cwd")).unwrap_or_default();
+        let arguments = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        let arguments = String::from_utf8_lossy(&arguments).into_owned();
+        place.starts_with(directory) || arguments.contains(directory.to_str().unwrap())
+    };
+    ids.filter(belongs).filter(|id| is_alive(*id)).collect()
+}

@@ -45,18 +45,6 @@ impl Certificates {
             ["ca.crt", "server.crt", "server.key"].map(|file| folder.join(file));
         Ok(Self { authority, certificate, key })
     }
-
-    pub(crate) fn server_arguments(&self) -> Vec<String> {
-        let files = [
-            ("--tls-ca-cert-file", &self.authority),
-            ("--tls-cert-file", &self.certificate),
-            ("--tls-key-file", &self.key),
-        ];
-        let files = files
-            .into_iter()
-            .flat_map(|(name, file)| [name.to_owned(), file.to_string_lossy().into_owned()]);
-        files.chain(["--tls-auth-clients".to_owned(), "no".to_owned()]).collect()
-    }
 }
 
 /// Why there can be no certificates here, if there cannot.

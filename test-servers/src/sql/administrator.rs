@@ -1,0 +1,109 @@
+//! What an administrator does to a server.
+
+use std::time::Duration;
+
+use crate::{
+    Error, Result,
+    sql::{APPLICATION, Server, Statements, mysql, postgres},
+    until,
+};
+
+/// A setting reaches all of a server's processes within this.
+const LIMIT: Duration = Duration::from_secs(10);
+
+impl Server {
+    /// Makes a database and returns its URL, which is like [`Server::url`].
+    ///
+    /// # Errors
+    /// When there is one of this name, or the name has more than lower case letters, digits and
+    /// `_`.
+    pub async fn database(&self, name: &str) -> Result<String> {
+        let plain = |letter: char| matches!(letter, 'a'..='z' | '0'..='9' | '_');
+        if !name.chars().all(plain) {
+            return Err(Error::new(format!("{name:?} is not a plain name")));
+        }
+        let create = if self.flavor().is_mysql() {
+            mysql::create_database(name)
+        } else {
+            postgres::create_database(name)
+        };
+        self.client().run(self.client().home(), &create).await?;
+        Ok(self.url_of(name))
+    }
+
+    /// Runs statements in the first database, as somebody who may do everything.
+    ///
+    /// # Errors
+    /// With what the server says of the first that fails.
+    pub async fn execute(&self, sql: &str) -> Result<()> {
+        self.query(sql).await.map(drop)
+    }
+
+    /// As [`Server::execute`], and returns the rows: values between tabs, rows between newlines.
+    ///
+    /// # Errors
+    /// As [`Server::execute`].
+    pub async fn query(&self, sql: &str) -> Result<String> {
+        self.query_in(APPLICATION, sql).await
+    }
+
+    /// As [`Server::query`], in the database of this name.
+    ///
+    /// # Errors
+    /// As [`Server::execute`].
+    pub async fn query_in(&self, database: &str, sql: &str) -> Result<String> {
+        self.client().run(database, sql).await
+    }
+
+    /// Refuses the application's writes, or takes them again; of connections that are open as
+    /// well, from their next transaction on. The server forgets it at a restart, except
+    /// PostgreSQL.
+    ///
+    /// # Errors
+    /// As [`Server::execute`].
+    pub async fn set_read_only(&self, read_only: bool) -> Result<()> {
+        let value = if read_only { "on" } else { "off" };
+        if self.flavor().is_mysql() {
+            return self.execute(&format!("SET GLOBAL read_only = {value}")).await;
+        }
+        let setting = "default_transaction_read_only";
+        self.execute(&format!("ALTER SYSTEM SET {setting} = {value}; SELECT pg_reload_conf()"))
+            .await?;
+        // A connection that was made later than the others were told knows as well.
+        until("reloaded setting", LIMIT, || async {
+            Ok((self.query(&format!("SHOW {setting}")).await? == value).then_some(()))
+        })
+        .await
+    }
+
+    /// Ends the application's connections, in all its databases, and says how many there were.
+    ///
+    /// # Errors
+    /// As [`Server::execute`].
+    pub async fn kill_clients(&self) -> Result<u64> {
+        let killed = if self.flavor().is_mysql() {
+            let kill = "SELECT CONCAT('KILL ', id, ';') FROM information_schema.processlist";
+            let kills = self.query(&format!("{kill} WHERE user = '{APPLICATION}'")).await?;
+            self.execute(&kills).await?;
+            kills.lines().count().to_string()
+        } else {
+            let kill = "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity";
+            self.query(&format!("{kill} WHERE usename = '{APPLICATION}'")).await?
+        };
+        killed.parse().map_err(|_error| Error::new(killed))
+    }
+
+    /// What clients had it do, counted by itself; [`Statements::since`] tells what came in
+    /// between. Other tests on the same server count as well.
+    ///
+    /// # Errors
+    /// As [`Server::execute`].
+    pub async fn statements(&self) -> Result<Statements> {
+        if !self.flavor().is_mysql() {
+            return Ok(Statements::of_log(&self.log()));
+        }
+        let look = || self.query(Statements::STATUS);
+        let before = Statements::of_status(&look().await?);
+        Ok(Statements::of_status(&look().await?).after_look(&before))
+    }
+}

@@ -1,0 +1,303 @@
+//! MariaDB, MySQL, PostgreSQL.
+
+use std::{path::Path, time::Duration};
+
+use libtest_mimic::Trial;
+use test_servers::{
+    TestResult,
+    sql::{Flavor, Options, Server},
+    trial, until,
+};
+use tokio::{net::TcpStream, time::timeout};
+
+use crate::{LIMIT, orphans};
+
+const SOON: Duration = Duration::from_millis(200);
+
+pub(crate) fn trials() -> Vec<Trial> {
+    macro_rules! of_all {
+        ($($test:ident)*) => {
+            vec![$(
+                of(Flavor::MariaDb, &["mariadb"], stringify!($test), $test),
+                of(Flavor::MySql, &["mysql"], stringify!($test), $test),
+                of(Flavor::Postgres, &["postgres"], stringify!($test), $test),
+            )*]
+        };
+    }
+    of_all![
+        a_server_answers
+        what_is_committed_is_there_after_a_kill
+        what_is_committed_is_there_after_an_orderly_restart
+        a_paused_server_is_silent_until_it_goes_on
+        a_database_is_new_and_the_applications_own
+        arguments_reach_the_server
+        tls_is_enforced
+        a_read_only_server_refuses_the_application_until_it_is_not
+        statements_are_counted_without_the_looks
+        killed_clients_are_counted_and_cut
+        a_start_that_fails_quotes_the_log
+        nothing_outlives_the_handle
+        nothing_outlives_the_handle_of_a_paused_server
+    ]
+}
+
+fn of<F: Future<Output = TestResult> + 'static>(
+    flavor: Flavor,
+    words: &'static [&'static str],
+    name: &str,
+    test: fn(Flavor) -> F,
+) -> Trial {
+    let missing = Server::missing(&Options::new(flavor).tls());
+    trial(format!("{}::{name}", flavor.name()), words, missing, move || test(flavor))
+}
+
+/// What the application's client prints over TCP, and whether it succeeded.
+fn client(server: &Server, more: &[&str], sql: &str) -> (String, bool) {
+    let port = server.port().to_string();
+    let mut command = std::process::Command::new(server.flavor().client().unwrap());
+    if server.flavor().is_mysql() {
+        command.args(["--no-defaults", "-h", "127.0.0.1", "-P", &port, "-u", "app", "-psecret"]);
+        command.args(["-N", "-D", "app"]).args(more).args(["-e", sql]);
+    } else {
+        command.args(["-XqAt", "-d", &server.url()]).args(more);
+        command.args(sql.split(';').flat_map(|statement| ["-c", statement]));
+    }
+    let output = command.output().unwrap();
+    let printed = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    (printed, output.status.success())
+}
+
+const TABLE: &str = "CREATE TABLE things (id INT PRIMARY KEY)";
+
+async fn a_server_answers(flavor: Flavor) -> TestResult {
+    let server = Server::start(&Options::new(flavor)).await?;
+    assert!(server.query("SELECT version()").await?.contains(&flavor.version()?));
+    server.execute(&format!("{TABLE}; INSERT INTO things VALUES (1), (2)")).await?;
+    assert_eq!(server.query("SELECT id, id + 1 FROM things ORDER BY id").await?, "1\t2\n2\t3");
+    let refused = server.execute("SELECT * FROM nothings").await.unwrap_err().to_string();
+    assert!(refused.contains("nothings"), "{refused}");
+
+    let (printed, fine) = client(&server, &[], "SELECT 40 + 2");
+    assert!(fine && printed.lines().any(|line| line == "42"), "{printed}");
+    let scheme = if flavor.is_mysql() { "mysql" } else { "postgres" };
+    assert_eq!(server.url(), format!("{scheme}://app:secret@{}/app", server.address()));
+    Ok(())
+}
+
+async fn what_is_committed_is_there_after_a_kill(flavor: Flavor) -> TestResult {
+    for options in [Options::new(flavor), Options::new(flavor).durable()] {
+        let server = Server::start(&options).await?;
+        let port = server.port();
+        server.execute(TABLE).await?;
+        let (printed, fine) = client(&server, &[], "INSERT INTO things VALUES (7)");
+        assert!(fine, "{printed}");
+        server.kill();
+        assert!(!server.is_up() && server.process_id().is_none());
+        assert!(TcpStream::connect(server.address()).await.is_err());
+        server.restart().await?;
+        assert_eq!(server.query("SELECT id FROM things").await?, "7");
+        assert_eq!((server.port(), server.is_up()), (port, true));
+    }
+    Ok(())
+}
+
+async fn what_is_committed_is_there_after_an_orderly_restart(flavor: Flavor) -> TestResult {
+    let server = Server::start(&Options::new(flavor)).await?;
+    server.execute(&format!("{TABLE}; INSERT INTO things VALUES (7)")).await?;
+    let first = server.process_id();
+    server.restart().await?;
+    assert_ne!(server.process_id(), first);
+    assert_eq!(server.query("SELECT id FROM things").await?, "7");
+    server.stop().await?;
+    assert!(!server.is_up() && server.stop().await.is_err());
+    Ok(())
+}
+
+async fn a_paused_server_is_silent_until_it_goes_on(flavor: Flavor) -> TestResult {
+    let server = Server::start(&Options::new(flavor)).await?;
+    let mut slow = std::pin::pin!(server.query("SELECT 1"));
+    server.pause()?;
+    assert!(!server.is_up() && server.process_id().is_some());
+    assert!(timeout(SOON, &mut slow).await.is_err(), "it answered");
+    server.resume()?;
+    assert_eq!(slow.await?, "1");
+    assert!(server.is_up());
+
+    // One that is at work stops as well, in a process of its own or not.
+    let sleep = if flavor.is_mysql() { "SELECT SLEEP(0.4)" } else { "SELECT pg_sleep(0.4)" };
+    let mut slow = std::pin::pin!(server.query(sleep));
+    assert!(timeout(SOON, &mut slow).await.is_err(), "it does not take its time");
+    server.pause()?;
+    assert!(timeout(3 * SOON, &mut slow).await.is_err(), "it answered");
+    server.resume()?;
+    slow.await?;
+    Ok(())
+}
+
+async fn a_database_is_new_and_the_applications_own(flavor: Flavor) -> TestResult {
+    let server = Server::start(&Options::new(flavor)).await?;
+    let url = server.database("one_test").await?;
+    assert_eq!(url, format!("{}/one_test", server.url().trim_end_matches("/app")));
+    assert!(server.database("one_test").await.is_err(), "it was there");
+    assert!(server.database("one test").await.is_err(), "it is not a name");
+    let owns = if flavor.is_mysql() { "USE one_test; " } else { "" };
+    let more = ["-d", &url];
+    let more: &[&str] = if flavor.is_mysql() { &[] } else { &more };
+    let (printed, fine) = client(&server, more, &format!("{owns}{TABLE}"));
+    assert!(fine, "{printed}");
+    assert_eq!(server.query_in("one_test", "SELECT count(*) FROM things").await?, "0");
+    let (_, fine) = client(&server, &[], "SELECT count(*) FROM things");
+    assert!(!fine, "it is in the first database");
+    let (_, fine) = client(&server, &[], "CREATE DATABASE two");
+    assert!(!fine, "the application makes databases");
+    Ok(())
+}
+
+async fn arguments_reach_the_server(flavor: Flavor) -> TestResult {
+    let options = Options::new(flavor);
+    if flavor == Flavor::Postgres {
+        let server = Server::start(&options.argument("timezone", "Asia/Kolkata")).await?;
+        assert_eq!(server.query("SHOW timezone").await?, "Asia/Kolkata");
+        return Ok(());
+    }
+    let options = options
+        .argument("sql_mode", "")
+        .argument("default-time-zone", "+05:30")
+        .argument("max_allowed_packet", "65536")
+        .argument("character-set-server", "latin1")
+        .argument("collation-server", "latin1_swedish_ci");
+    let server = Server::start(&options).await?;
+    let sql = "SELECT @@GLOBAL.sql_mode, @@GLOBAL.time_zone, @@GLOBAL.max_allowed_packet, default_collation_name
+        FROM information_schema.schemata WHERE schema_name = 'app'";
+    assert_eq!(server.query(sql).await?, "\t+05:30\t65536\tlatin1_swedish_ci");
+    Ok(())
+}
+
+async fn tls_is_enforced(flavor: Flavor) -> TestResult {
+    let server = Server::start(&Options::new(flavor).tls()).await?;
+    let authority = server.certificates().unwrap().authority.to_str().unwrap();
+    let authority = match flavor {
+        Flavor::MariaDb => vec![format!("--ssl-ca={authority}"), "--ssl-verify-server-cert".into()],
+        Flavor::MySql => {
+            vec![format!("--ssl-ca={authority}"), "--ssl-mode=VERIFY_IDENTITY".into()]
+        }
+        _ => {
+            let url = format!("{}?sslmode=verify-full&sslrootcert={authority}", server.url());
+            vec!["-d".to_owned(), url]
+        }
+    };
+    let authority: Vec<&str> = authority.iter().map(String::as_str).collect();
+    let (printed, fine) = client(&server, &authority, "SELECT 40 + 2");
+    assert!(fine && printed.lines().any(|line| line == "42"), "{printed}");
+
+    let url = format!("{}?sslmode=disable", server.url());
+    let plain = match flavor {
+        Flavor::MariaDb => vec!["--skip-ssl"],
+        Flavor::MySql => vec!["--ssl-mode=DISABLED"],
+        _ => vec!["-d", &url],
+    };
+    let (printed, fine) = client(&server, &plain, "SELECT 40 + 2");
+    assert!(!fine, "{printed}");
+    Ok(())
+}
+
+async fn a_read_only_server_refuses_the_application_until_it_is_not(flavor: Flavor) -> TestResult {
+    let server = Server::start(&Options::new(flavor)).await?;
+    server.execute(TABLE).await?;
+    let insert = "INSERT INTO things VALUES (1)";
+    server.set_read_only(true).await?;
+    let (printed, fine) = client(&server, &[], insert);
+    assert!(!fine && printed.contains("read"), "{printed}");
+    let (printed, fine) = client(&server, &[], "SELECT count(*) FROM things");
+    assert!(fine && printed.contains('0'), "{printed}");
+    server.set_read_only(false).await?;
+    let (printed, fine) = client(&server, &[], insert);
+    assert!(fine, "{printed}");
+    Ok(())
+}
+
+async fn statements_are_counted_without_the_looks(flavor: Flavor) -> TestResult {
+    let server = Server::start(&Options::new(flavor)).await?;
+    server.execute(TABLE).await?;
+    let before = server.statements().await?;
+    let nothing = server.statements().await?.since(&before);
+    assert_eq!((nothing.all_calls().len(), nothing.total()), (0, 0), "{nothing:?}");
+
+    let before = server.statements().await?;
+    let sql = "CREATE TABLE others (id INT); BEGIN; INSERT INTO others VALUES (1);
+        UPDATE others SET id = 2; DELETE FROM others; COMMIT; SELECT 1";
+    let (printed, fine) = client(&server, &[], sql);
+    assert!(fine, "{printed}");
+    let statements = server.statements().await?.since(&before);
+    let kinds = ["begin", "insert", "update", "delete", "commit"];
+    assert_eq!(kinds.map(|kind| statements.calls(kind)), [1; 5], "{statements:?}");
+    assert!(statements.total() >= 7, "{statements:?}");
+    Ok(())
+}
+
+async fn killed_clients_are_counted_and_cut(flavor: Flavor) -> TestResult {
+    let server = Server::start(&Options::new(flavor)).await?;
+    assert_eq!(server.kill_clients().await?, 0);
+    let sleep = if flavor.is_mysql() { "SELECT SLEEP(100)" } else { "SELECT pg_sleep(100)" };
+    let cut = tokio::task::block_in_place(|| {
+        std::thread::scope(|scope| {
+            let sleeper = scope.spawn(|| client(&server, &[], sleep));
+            let killed =
+                tokio::runtime::Handle::current().block_on(until("client", LIMIT, || async {
+                    Ok(Some(server.kill_clients().await?).filter(|killed| *killed > 0))
+                }));
+            (sleeper.join().unwrap(), killed)
+        })
+    });
+    let ((printed, fine), killed) = cut;
+    assert_eq!(killed?, 1);
+    assert!(!fine, "{printed}");
+    Ok(())
+}
+
+async fn a_start_that_fails_quotes_the_log(flavor: Flavor) -> TestResult {
+    let options = Options::new(flavor).argument("no-such-setting", "1");
+    let error = Server::start(&options).await.unwrap_err().to_string();
+    assert!(error.starts_with("the server ended at its start"), "{error}");
+    assert!(error.contains("no-such-setting") || error.contains("no_such_setting"), "{error}");
+
+    let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let port = taken.local_addr()?.port().to_string();
+    let error = Server::start(&Options::new(flavor).argument("port", &port)).await.unwrap_err();
+    assert!(error.to_string().contains("Address already in use"), "{error}");
+    Ok(())
+}
+
+async fn nothing_outlives_the_handle(flavor: Flavor) -> TestResult {
+    let server = Server::start(&Options::new(flavor)).await?;
+    assert_nothing_outlives(server)
+}
+
+async fn nothing_outlives_the_handle_of_a_paused_server(flavor: Flavor) -> TestResult {
+    let server = Server::start(&Options::new(flavor)).await?;
+    server.pause()?;
+    assert_nothing_outlives(server)
+}
+
+fn assert_nothing_outlives(server: Server) -> TestResult {
+    let directory = server.directory().to_owned();
+    let processes = || orphans::mention(&directory);
+    assert!(!processes().is_empty() && directory.exists());
+    let segment = segment(&directory);
+    drop(server);
+    assert_eq!(processes(), []);
+    assert!(!directory.exists());
+    assert!(!segment.is_some_and(|segment| has_segment(&segment)));
+    Ok(())
+}
+
+/// The shared memory of PostgreSQL.
+fn segment(directory: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(directory.join("data/postmaster.pid")).ok()?;
+    Some(text.lines().nth(6)?.split_whitespace().last()?.to_owned())
+}
+
+fn has_segment(id: &str) -> bool {
+    let all = std::fs::read_to_string("/proc/sysvipc/shm").unwrap();
+    all.lines().any(|line| line.split_whitespace().nth(1) == Some(id))
+}

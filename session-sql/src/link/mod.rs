@@ -3,8 +3,25 @@
 //! A small pool of connections of its own (`sqlx`'s costs three round trips a statement), one statement
 //! a call, each committed by itself: no transaction is held open.
 
-use session_core::{Error, Operation};
+mod connection;
+mod fault;
+#[cfg(feature = "mysql")]
+mod mysql;
+mod pool;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod retry;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
+use std::{fmt, sync::Arc};
+
+pub(crate) use self::fault::Fault;
+use self::{
+    connection::{Sharing, Target},
+    pool::Pool,
+    retry::Limits,
+};
 use crate::{
     SqlConfig,
     engine::Engine,
@@ -12,8 +29,14 @@ use crate::{
 };
 
 /// Connections to one database.
-#[derive(Debug)]
-pub(crate) struct Link {}
+pub(crate) struct Link {
+    /// For all that writes, and for all else where there is no other.
+    pool: Pool,
+    /// For what only reads.
+    readers: Option<Pool>,
+    server: Server,
+    limits: Limits,
+}
 
 /// What the server is, as it said when the link was opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,36 +62,51 @@ pub(crate) struct Answer {
 impl Link {
     /// Connects.
     pub(crate) async fn open(config: &SqlConfig) -> Result<Self, Fault> {
-        todo!("{config:?}")
+        let target: Arc<dyn Target> = connection::target(config)?.into();
+        let size = config.max_connections.max(1);
+        let (size, readers) = match target.sharing() {
+            Sharing::Any => (size, 0),
+            Sharing::OneWrites => (1, size - 1),
+            Sharing::OneForEver => (1, 0),
+        };
+        let pool = Pool::new(Arc::clone(&target), size, config);
+        let readers = (readers > 0).then(|| Pool::new(target, readers, config));
+        let limits = Limits {
+            call: config.timeout,
+            one_try: config.response_timeout,
+            reply: connection::reply_limit(config.max_payload),
+        };
+        let server = retry::server(&pool, limits).await?;
+        Ok(Self { pool, readers, server, limits })
     }
 
     pub(crate) fn server(&self) -> &Server {
-        todo!()
+        &self.server
     }
 
     /// Runs the statements of a schema, which change no rows.
     pub(crate) async fn define(&self, text: &str) -> Result<(), Fault> {
-        todo!("{text}")
+        let lines = text.lines().filter(|line| !line.trim_start().starts_with("--"));
+        let text: String = lines.flat_map(|line| [line, "\n"]).collect();
+        retry::define(&self.pool, self.limits, &text).await
     }
 
-    /// Runs a statement, with a value for each of its names in their order.
+    /// Runs a statement, with a value for each of its names in their order. Cancel safe.
     pub(crate) async fn run(
         &self,
         statement: &Statement,
         values: &[Arg<'_>],
     ) -> Result<Answer, Fault> {
-        todo!("{statement:?} {values:?}")
+        let readers = self.readers.as_ref().filter(|_| statement.reads);
+        retry::run(readers.unwrap_or(&self.pool), self.limits, statement, values).await
     }
 }
 
-/// Why there is no answer.
-#[derive(Debug)]
-pub(crate) struct Fault {}
-
-impl Fault {
-    /// The error of an operation. What is sent again by itself has failed for good by then; where it
-    /// was a write (`writes`) that may have been carried out, the error says so.
-    pub(crate) fn into_error(self, engine: Engine, operation: Operation, writes: bool) -> Error {
-        todo!("{engine:?} {operation:?} {writes}")
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("server", &self.server).finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests;

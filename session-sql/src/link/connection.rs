@@ -1,0 +1,175 @@
+//! A connection, whatever the engine.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::TryStreamExt;
+use sqlx::{Database, Either, Row, error::DatabaseError};
+
+use super::{
+    Answer, Server,
+    fault::{Class, Fault, Verdict},
+};
+use crate::{
+    SqlConfig,
+    statement::{Arg, Value},
+};
+
+/// So many bytes of rows are read of one reply at least, before it counts as too large.
+const REPLY: usize = 64 * 1024 * 1024;
+
+/// Where connections lead.
+#[async_trait]
+pub(super) trait Target: Send + Sync {
+    /// Connects, logs in, and sets the session up.
+    async fn connect(&self) -> Result<Box<dyn Wire>, Verdict>;
+
+    /// How connections are shared.
+    fn sharing(&self) -> Sharing {
+        Sharing::Any
+    }
+}
+
+/// How connections are shared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sharing {
+    /// Each for anything.
+    Any,
+    /// One for all that write, and some for those that only read.
+    #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "what SQLite needs"))]
+    OneWrites,
+    /// One for all, for ever: the data goes with it.
+    #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "what SQLite needs"))]
+    OneForEver,
+}
+
+/// A connection.
+#[async_trait]
+pub(super) trait Wire: Send {
+    /// Runs a statement. A reply with more bytes than `limit` is not read to its end.
+    async fn run(
+        &mut self,
+        text: &Arc<str>,
+        values: &[Arg<'_>],
+        limit: usize,
+    ) -> Result<Answer, Verdict>;
+
+    /// Runs statements without values.
+    async fn define(&mut self, text: &str) -> Result<(), Verdict>;
+
+    /// Asks the server what it is.
+    async fn server(&mut self) -> Result<Server, Verdict>;
+
+    /// Asks the server for a sign of life.
+    async fn ping(&mut self) -> Result<(), Verdict>;
+
+    /// Says goodbye.
+    async fn close(self: Box<Self>);
+
+    /// Whether it can be used again after a statement whose answer nobody waited for.
+    fn survives_cancellation(&self) -> bool {
+        false
+    }
+}
+
+/// The target of a configuration.
+pub(super) fn target(config: &SqlConfig) -> Result<Box<dyn Target>, Fault> {
+    let scheme = config.url.split_once(':').map_or("", |(scheme, _)| scheme);
+    match scheme {
+        #[cfg(feature = "mysql")]
+        "mysql" | "mariadb" => Ok(Box::new(super::mysql::MySqlTarget::new(config)?)),
+        #[cfg(not(feature = "mysql"))]
+        "mysql" | "mariadb" => Err(compiled_out("mysql")),
+        #[cfg(feature = "postgres")]
+        "postgres" | "postgresql" => Ok(Box::new(super::postgres::PgTarget::new(config)?)),
+        #[cfg(not(feature = "postgres"))]
+        "postgres" | "postgresql" => Err(compiled_out("postgres")),
+        #[cfg(feature = "sqlite")]
+        "sqlite" => Ok(Box::new(super::sqlite::SqliteTarget::new(config)?)),
+        #[cfg(not(feature = "sqlite"))]
+        "sqlite" => Err(compiled_out("sqlite")),
+        _ => {
+            let detail = "the URL begins with none of `mysql:`, `mariadb:`, `postgres:`, `sqlite:`";
+            Err(Fault::lasting(session_core::ErrorKind::Config, detail))
+        }
+    }
+}
+
+#[cfg(not(all(feature = "mysql", feature = "postgres", feature = "sqlite")))]
+fn compiled_out(feature: &str) -> Fault {
+    let detail = format!("this program is built without the feature `{feature}` of `session-sql`");
+    Fault::lasting(session_core::ErrorKind::Config, detail)
+}
+
+/// The fault of a URL that the driver does not understand. Its own words may quote the password.
+pub(super) fn bad_url() -> Fault {
+    let detail = "the URL of the database is not valid; in user and password, characters that \
+                  mean something in a URL must be percent-encoded";
+    Fault::lasting(session_core::ErrorKind::Config, detail)
+}
+
+/// The fault of a server that is too old.
+pub(super) fn too_old(version: &str, oldest: &str) -> Verdict {
+    let version: String = version.chars().filter(|c| !c.is_control()).take(40).collect();
+    let detail = format!("the server is {version}; needed is {oldest} or newer");
+    Verdict::Never(Fault::lasting(session_core::ErrorKind::Config, detail))
+}
+
+/// How many bytes of rows are read of one reply.
+pub(super) fn reply_limit(max_payload: usize) -> usize {
+    max_payload.saturating_mul(4).max(REPLY)
+}
+
+/// What an engine's rows and results hold.
+pub(super) struct Reader<DB: Database> {
+    pub(super) affected: fn(&DB::QueryResult) -> u64,
+    pub(super) value: fn(&DB::Row, usize) -> Result<Value, sqlx::Error>,
+    pub(super) classify: fn(&dyn DatabaseError) -> Class,
+}
+
+type Stream<'a, DB> = futures_util::stream::BoxStream<
+    'a,
+    Result<Either<<DB as Database>::QueryResult, <DB as Database>::Row>, sqlx::Error>,
+>;
+
+impl<DB: Database> Reader<DB> {
+    /// Reads a reply to its end.
+    pub(super) async fn read(
+        &self,
+        mut stream: Stream<'_, DB>,
+        limit: usize,
+    ) -> Result<Answer, Verdict> {
+        let mut answer = Answer::default();
+        let mut size = 0_usize;
+        let verdict = |error| Verdict::of(error, self.classify);
+        while let Some(part) = stream.try_next().await.map_err(verdict)? {
+            match part {
+                Either::Left(result) => answer.affected += (self.affected)(&result),
+                Either::Right(row) => {
+                    let values: Result<Vec<Value>, _> =
+                        (0..row.len()).map(|at| (self.value)(&row, at)).collect();
+                    let values = values.map_err(verdict)?;
+                    size = values.iter().fold(size, |size, value| size + weight(value));
+                    if size > limit {
+                        let detail = "the reply is larger than all that could be asked for";
+                        let fault = Fault::lasting(session_core::ErrorKind::Backend, detail);
+                        return Err(Verdict::Broken(fault));
+                    }
+                    answer.rows.push(values);
+                }
+            }
+        }
+        if !answer.rows.is_empty() {
+            // The engines do not agree on what they count here.
+            answer.affected = u64::try_from(answer.rows.len()).unwrap_or(u64::MAX);
+        }
+        Ok(answer)
+    }
+}
+
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::Bytes(bytes) => size_of::<Value>() + bytes.len(),
+        Value::Int(_) | Value::Null => size_of::<Value>(),
+    }
+}

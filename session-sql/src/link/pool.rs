@@ -1,0 +1,323 @@
+//! A pool of connections.
+//!
+//! Callers wait in the order they came. The connection that was used last is used next, so that those
+//! which a burst left over come to rest, and are closed in passing. Nothing runs in the background.
+
+use std::{
+    fmt,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use session_core::ErrorKind;
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::{Instant, timeout, timeout_at},
+};
+
+use super::{
+    connection::{Sharing, Target, Wire},
+    fault::Fault,
+};
+use crate::SqlConfig;
+
+/// The most callers that wait for a connection, beyond which they are refused at once.
+const WAITERS: usize = 1_024;
+/// A connection that rested for so long is asked for a sign of life: what lies between may have
+/// forgotten it without a word. Before, trying is cheaper: a statement may be sent again.
+const PING_AFTER: Duration = Duration::from_secs(60);
+/// How long the sign of life may take.
+const PING: Duration = Duration::from_millis(500);
+/// A connection that rested for so long is not needed.
+const SURPLUS: Duration = Duration::from_secs(600);
+/// A server that has been out of reach for so long is not waited for.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// The connections to one target.
+pub(super) struct Pool {
+    target: std::sync::Arc<dyn Target>,
+    slots: Semaphore,
+    waiting: AtomicUsize,
+    state: Mutex<State>,
+    connect_timeout: Duration,
+    max_lifetime: Option<Duration>,
+    for_ever: bool,
+}
+
+#[derive(Default)]
+struct State {
+    /// The one that was used last comes last.
+    idle: Vec<Resting>,
+    /// Connections of an earlier generation are not used again.
+    generation: u64,
+    /// Since when nothing has been heard of the server.
+    down_since: Option<Instant>,
+    /// How many are connecting.
+    dialing: usize,
+    /// Why the last try to connect failed.
+    last: Option<Fault>,
+}
+
+struct Resting {
+    connection: Connection,
+    since: Instant,
+}
+
+struct Connection {
+    wire: Box<dyn Wire>,
+    /// When it is replaced.
+    until: Option<Instant>,
+    generation: u64,
+}
+
+/// A connection in use. Unless it is [kept](Self::keep), it is closed in the end: what the server
+/// still sends must not be taken for the answer of the next statement.
+pub(super) struct Lease<'a> {
+    pool: &'a Pool,
+    /// None only while it is dropped.
+    connection: Option<Connection>,
+    reused: bool,
+    _slot: SemaphorePermit<'a>,
+}
+
+impl Pool {
+    pub(super) fn new(target: std::sync::Arc<dyn Target>, size: u32, config: &SqlConfig) -> Self {
+        let for_ever = target.sharing() == Sharing::OneForEver;
+        Self {
+            target,
+            slots: Semaphore::new(usize::try_from(size.max(1)).unwrap_or(usize::MAX)),
+            waiting: AtomicUsize::new(0),
+            state: Mutex::default(),
+            connect_timeout: config.connect_timeout,
+            max_lifetime: (!for_ever).then_some(config.max_lifetime),
+            for_ever,
+        }
+    }
+
+    /// A connection: one that rests, or a new one. Cancel safe.
+    pub(super) async fn take(&self, deadline: Instant) -> Result<Lease<'_>, Fault> {
+        if let Some(fault) = self.given_up() {
+            return Err(fault);
+        }
+        let slot = self.slot(deadline).await?;
+        while let Some((resting, fit)) = self.pop() {
+            let Resting { mut connection, since } = resting;
+            if !fit {
+                drop(timeout(PING, connection.wire.close()).await);
+                continue;
+            }
+            if since.elapsed() > PING_AFTER && !self.for_ever {
+                let by = deadline.min(Instant::now() + PING);
+                if !matches!(timeout_at(by, connection.wire.ping()).await, Ok(Ok(()))) {
+                    // The others have rested for longer.
+                    self.suspect_all();
+                    continue;
+                }
+            }
+            return Ok(self.lease(connection, true, slot));
+        }
+        let connection = self.dial(deadline).await?;
+        Ok(self.lease(connection, false, slot))
+    }
+
+    fn lease<'a>(
+        &'a self,
+        connection: Connection,
+        reused: bool,
+        slot: SemaphorePermit<'a>,
+    ) -> Lease<'a> {
+        Lease { pool: self, connection: Some(connection), reused, _slot: slot }
+    }
+
+    async fn slot(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, Fault> {
+        if let Ok(slot) = self.slots.try_acquire() {
+            return Ok(slot);
+        }
+        let _waiter = Counted::one_of(&self.waiting, WAITERS).ok_or_else(|| {
+            Fault::lasting(ErrorKind::Unavailable, "too many wait for a connection")
+        })?;
+        match timeout_at(deadline, self.slots.acquire()).await {
+            Ok(Ok(slot)) => Ok(slot),
+            _ => Err(Fault::timeout("no connection was free in time")),
+        }
+    }
+
+    /// The connection that was used last, and whether it is still fit for use. Takes out what has
+    /// rested for too long.
+    fn pop(&self) -> Option<(Resting, bool)> {
+        let mut state = self.state();
+        let now = Instant::now();
+        if let Some(oldest) = state.idle.first()
+            && !self.for_ever
+            && now.duration_since(oldest.since) > SURPLUS
+        {
+            return Some((state.idle.remove(0), false));
+        }
+        let resting = state.idle.pop()?;
+        let aged = resting.connection.until.is_some_and(|until| until <= now);
+        Some((resting, !aged))
+    }
+
+    async fn dial(&self, deadline: Instant) -> Result<Connection, Fault> {
+        if let Some(fault) = self.given_up() {
+            return Err(fault);
+        }
+        let (dialing, generation) = Dialing::begin(self);
+        let by = deadline.min(Instant::now() + self.connect_timeout);
+        let connected = match timeout_at(by, self.target.connect()).await {
+            Ok(connected) => connected.map_err(super::fault::Verdict::into_fault),
+            Err(_) => Err(Fault::timeout("connecting took too long")),
+        };
+        drop(dialing);
+        match connected {
+            Ok(wire) => {
+                self.answered();
+                let until = self.max_lifetime.map(|life| Instant::now() + jittered(life));
+                Ok(Connection { wire, until, generation })
+            }
+            Err(fault) => {
+                tracing::debug!(?fault, "no connection to the database");
+                if fault.passes() {
+                    let mut state = self.state();
+                    state.down_since.get_or_insert_with(Instant::now);
+                    state.last = Some(fault.clone());
+                }
+                Err(fault)
+            }
+        }
+    }
+
+    /// While the server has been out of reach for long, one caller at a time tries it, and the others
+    /// are told at once, so that an outage does not hold up every caller in turn.
+    fn given_up(&self) -> Option<Fault> {
+        let state = self.state();
+        let long = state.down_since.is_some_and(|since| since.elapsed() > SILENCE);
+        if long && state.dialing > 0 { state.last.clone() } else { None }
+    }
+
+    /// Whether nothing has been heard of the server for longer than one call waits for it.
+    pub(super) fn is_long_down(&self) -> bool {
+        self.state().down_since.is_some_and(|since| since.elapsed() > SILENCE)
+    }
+
+    /// The server is there.
+    pub(super) fn answered(&self) {
+        self.state().down_since = None;
+    }
+
+    /// The server said nothing for as long as a statement may take.
+    pub(super) fn fell_silent(&self, fault: &Fault) {
+        let mut state = self.state();
+        state.down_since.get_or_insert_with(Instant::now);
+        state.last = Some(fault.clone());
+    }
+
+    /// Uses no present connection again: the server has gone, or lost its part to another one.
+    pub(super) fn suspect_all(&self) {
+        if self.for_ever {
+            return;
+        }
+        let mut state = self.state();
+        state.generation += 1;
+        let idle = std::mem::take(&mut state.idle);
+        drop(state);
+        drop(idle);
+    }
+
+    fn put_back(&self, connection: Connection) {
+        let mut state = self.state();
+        if connection.generation == state.generation {
+            state.idle.push(Resting { connection, since: Instant::now() });
+        }
+    }
+
+    /// A panic elsewhere leaves it whole: every change to it is a single step.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("idle", &self.state().idle.len())
+            .field("waiting", &self.waiting.load(Ordering::Relaxed))
+            .finish_non_exhaustive()
+    }
+}
+
+impl Lease<'_> {
+    pub(super) fn wire(&mut self) -> Option<&mut dyn Wire> {
+        self.connection.as_mut().map(|connection| &mut *connection.wire as _)
+    }
+
+    /// Whether it was used before.
+    pub(super) const fn is_reused(&self) -> bool {
+        self.reused
+    }
+
+    /// Gives the connection back for use by others: the statement has been answered.
+    pub(super) fn keep(mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.pool.put_back(connection);
+        }
+    }
+
+    /// Closes the connection.
+    pub(super) fn discard(mut self) {
+        self.connection = None;
+    }
+}
+
+impl Drop for Lease<'_> {
+    /// The caller went away in the middle of a statement.
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take()
+            && connection.wire.survives_cancellation()
+        {
+            self.pool.put_back(connection);
+        }
+    }
+}
+
+/// One of those that are counted.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn one_of(count: &'a AtomicUsize, most: usize) -> Option<Self> {
+        let counted = Self(count);
+        (count.fetch_add(1, Ordering::Relaxed) < most).then_some(counted)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Someone who is connecting.
+struct Dialing<'a>(&'a Pool);
+
+impl<'a> Dialing<'a> {
+    /// And the generation that the connection will be of.
+    fn begin(pool: &'a Pool) -> (Self, u64) {
+        let mut state = pool.state();
+        state.dialing += 1;
+        (Self(pool), state.generation)
+    }
+}
+
+impl Drop for Dialing<'_> {
+    fn drop(&mut self) {
+        self.0.state().dialing -= 1;
+    }
+}
+
+/// Give or take a tenth, so that connections that were made together do not end together.
+fn jittered(life: Duration) -> Duration {
+    life.mul_f64(0.9 + 0.2 * fastrand::f64())
+}

@@ -1,0 +1,201 @@
+//! PostgreSQL.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use async_trait::async_trait;
+use session_core::ErrorKind;
+use sqlx::{
+    Arguments as _, AssertSqlSafe, ConnectOptions, Connection, Decode, Executor, Row, Type,
+    ValueRef,
+    error::DatabaseError,
+    postgres::{PgArguments, PgConnectOptions, PgConnection, PgQueryResult, PgRow, Postgres},
+};
+
+use super::{
+    Answer, Server,
+    connection::{Reader, Target, Wire, bad_url, too_old},
+    fault::{Call, Class, Fault, MIGRATE, Verdict},
+};
+use crate::{
+    SqlConfig,
+    engine::Engine,
+    statement::{Arg, Value},
+};
+
+pub(super) struct PgTarget {
+    options: PgConnectOptions,
+    /// Without what a pooler may refuse.
+    bare: PgConnectOptions,
+    refused: AtomicBool,
+}
+
+impl PgTarget {
+    /// What is set goes with logging in and costs no round trip. A statement that waits for a lock,
+    /// or runs for long, is ended by the server a little before this side gives up on it.
+    pub(super) fn new(config: &SqlConfig) -> Result<Self, Fault> {
+        let bare: PgConnectOptions = config.url.parse().map_err(|_quotes_it| bad_url())?;
+        let mut bare = bare.extra_float_digits(None).disable_statement_logging();
+        if bare.get_application_name().is_none() {
+            bare = bare.application_name("session-sql");
+        }
+        let limit = config.response_timeout.mul_f64(0.9).as_millis().max(1).to_string();
+        let options = bare.clone().options([
+            ("statement_timeout", limit.as_str()),
+            ("lock_timeout", limit.as_str()),
+            ("default_transaction_isolation", "read committed"),
+        ]);
+        Ok(Self { options, bare, refused: AtomicBool::new(false) })
+    }
+}
+
+#[async_trait]
+impl Target for PgTarget {
+    async fn connect(&self) -> Result<Box<dyn Wire>, Verdict> {
+        if !self.refused.load(Ordering::Relaxed) {
+            match self.options.connect().await {
+                Ok(connection) => return Ok(Box::new(PgWire(connection))),
+                Err(error) if refuses_options(&error) => {
+                    tracing::warn!(
+                        "the pooler refuses `options`: statements have no time limit at the server"
+                    );
+                    self.refused.store(true, Ordering::Relaxed);
+                }
+                Err(error) => return Err(verdict(error)),
+            }
+        }
+        let connection = self.bare.connect().await.map_err(verdict)?;
+        Ok(Box::new(PgWire(connection)))
+    }
+}
+
+/// PgBouncer's words, unless it is told to ignore them.
+fn refuses_options(error: &sqlx::Error) -> bool {
+    let error = error.as_database_error();
+    error.is_some_and(|error| {
+        error.code().as_deref() == Some("08P01") && error.message().contains("startup parameter")
+    })
+}
+
+struct PgWire(PgConnection);
+
+#[async_trait]
+impl Wire for PgWire {
+    async fn run(
+        &mut self,
+        text: &Arc<str>,
+        values: &[Arg<'_>],
+        limit: usize,
+    ) -> Result<Answer, Verdict> {
+        let query = sqlx::query_with(AssertSqlSafe(Arc::clone(text)), arguments(values)?);
+        READER.read(self.0.fetch_many(query), limit).await
+    }
+
+    async fn define(&mut self, text: &str) -> Result<(), Verdict> {
+        let done = sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut self.0).await;
+        done.map(drop).map_err(verdict)
+    }
+
+    async fn server(&mut self) -> Result<Server, Verdict> {
+        let ask = sqlx::raw_sql("SHOW server_version");
+        let row = ask.fetch_one(&mut self.0).await.map_err(verdict)?;
+        let version: String = row.try_get_unchecked(0).map_err(verdict)?;
+        let major = version.split(|c: char| !c.is_ascii_digit()).next().map(str::parse::<u32>);
+        if !matches!(major, Some(Ok(12..))) {
+            return Err(too_old(&version, "PostgreSQL 12"));
+        }
+        Ok(Server { engine: Engine::Postgres, version, max_packet: None })
+    }
+
+    async fn ping(&mut self) -> Result<(), Verdict> {
+        self.0.ping().await.map_err(verdict)
+    }
+
+    async fn close(self: Box<Self>) {
+        drop(self.0.close().await);
+    }
+}
+
+fn arguments(values: &[Arg<'_>]) -> Result<PgArguments, Verdict> {
+    let mut arguments = PgArguments::default();
+    for value in values {
+        let added = match *value {
+            Arg::Int(int) => arguments.add(int),
+            Arg::Bytes(bytes) => arguments.add(bytes),
+            Arg::Null => arguments.add(None::<&[u8]>),
+        };
+        added.map_err(|error| verdict(sqlx::Error::Encode(error)))?;
+    }
+    Ok(arguments)
+}
+
+const READER: Reader<Postgres> = Reader { affected: PgQueryResult::rows_affected, value, classify };
+
+fn value(row: &PgRow, at: usize) -> Result<Value, sqlx::Error> {
+    let raw = row.try_get_raw(at)?;
+    if raw.is_null() {
+        return Ok(Value::Null);
+    }
+    let (long, int, short) = {
+        let info = raw.type_info();
+        (
+            <i64 as Type<Postgres>>::compatible(&info),
+            <i32 as Type<Postgres>>::compatible(&info),
+            <i16 as Type<Postgres>>::compatible(&info),
+        )
+    };
+    let value = if long || int || short {
+        <i64 as Decode<Postgres>>::decode(raw).map(Value::Int)
+    } else {
+        raw.as_bytes().map(|bytes| Value::Bytes(bytes.to_vec()))
+    };
+    value.map_err(sqlx::Error::Decode)
+}
+
+fn verdict(error: sqlx::Error) -> Verdict {
+    Verdict::of(error, classify)
+}
+
+fn classify(error: &dyn DatabaseError) -> Class {
+    let state = error.code().unwrap_or_default();
+    let (call, kind, detail) = judge(&state);
+    Class { call, kind, detail, code: format!("SQLSTATE {state}"), harmless: is_harmless(&state) }
+}
+
+/// Errors whose messages name users, tables, columns, or quote the statement, which holds no values.
+fn is_harmless(state: &str) -> bool {
+    matches!(state, "42501" | "42601" | "42703" | "42883" | "42P01" | "3D000" | "3F000" | "25006")
+        || state.starts_with("28")
+}
+
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+fn judge(state: &str) -> (Call, ErrorKind, &'static str) {
+    use Call::{Again, Elsewhere, Lost, Never, Stale, Taken};
+    use ErrorKind::{Backend, Config, Timeout, TooLarge, Unavailable};
+    match state {
+        "23505" => (Taken, Backend, ""),
+        "40001" | "40P01" => (Again, Unavailable, "statements stood in each other's way"),
+        "55P03" => (Again, Timeout, "a row was locked for too long"),
+        "57014" => (Again, Timeout, "the server broke the statement off"),
+        // A statement that the server no longer has, or that its tables have changed under.
+        "26000" | "0A000" => (Stale, Unavailable, "the statement had to be prepared anew"),
+        "57P01" | "57P02" | "57P05" => (Lost, Unavailable, "the server broke it off"),
+        "57P03" => (Elsewhere, Unavailable, "the server is not ready"),
+        "25006" => (Elsewhere, Unavailable, "the server takes no writes"),
+        "53300" => (Elsewhere, Unavailable, "the server has too many connections"),
+        "53000" | "53100" | "53200" => (Never, Unavailable, "the server's disk or memory is full"),
+        "3D000" | "57P04" => (Never, Config, "there is no such database"),
+        "42501" => (Never, Config, "the user may not do this"),
+        "42P01" | "42703" | "3F000" => (Never, Config, MIGRATE),
+        "54000" => (Never, TooLarge, "larger than the server takes"),
+        _ if state.starts_with("28") => {
+            (Never, Config, "the server refuses the user, the password or the database")
+        }
+        _ if state.starts_with("08") || state.starts_with("58") => {
+            (Lost, Unavailable, "the connection failed")
+        }
+        _ => (Never, Backend, ""),
+    }
+}

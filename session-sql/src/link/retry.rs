@@ -1,0 +1,228 @@
+//! Runs a statement until there is an answer, an error that stays, or no time left.
+
+use std::time::Duration;
+
+use session_core::ErrorKind;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::{
+    Answer, Server,
+    fault::{Fault, Verdict},
+    pool::{Lease, Pool},
+};
+use crate::statement::{Arg, Statement};
+
+/// The pauses between tries begin with one of up to this and double.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+/// How long things may take, and how much may be read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// A call, with all its tries.
+    pub(super) call: Duration,
+    /// One try.
+    pub(super) one_try: Duration,
+    /// The bytes of one reply.
+    pub(super) reply: usize,
+}
+
+/// What has come of a statement so far.
+struct Course<'a> {
+    pool: &'a Pool,
+    limits: Limits,
+    deadline: Instant,
+    tries: u32,
+    /// Whether an earlier try may have been carried out.
+    in_doubt: bool,
+    /// Why the last try failed.
+    last: Option<Fault>,
+}
+
+/// Runs a statement, again if need be. Cancel safe: what was sent is sent, and its answer is thrown
+/// away.
+pub(super) async fn run(
+    pool: &Pool,
+    limits: Limits,
+    statement: &Statement,
+    values: &[Arg<'_>],
+) -> Result<Answer, Fault> {
+    let mut course = Course::new(pool, limits);
+    loop {
+        let lease = course.lease().await?;
+        if let Some(answer) = course.run_once(lease, statement, values).await? {
+            return Ok(Answer { resent: course.in_doubt, ..answer });
+        }
+    }
+}
+
+/// Runs the statements of a schema. They change no rows, and may run twice.
+pub(super) async fn define(pool: &Pool, limits: Limits, text: &str) -> Result<(), Fault> {
+    let mut course = Course::new(pool, limits);
+    loop {
+        let mut lease = course.lease().await?;
+        let Some(wire) = lease.wire() else { continue };
+        match timeout_at(course.deadline, wire.define(text)).await {
+            Ok(Ok(())) => {
+                lease.keep();
+                return Ok(());
+            }
+            Ok(Err(verdict)) => course.follow(lease, verdict).await?,
+            Err(_) => {
+                lease.discard();
+                return Err(Fault::timeout("the schema was not there in time"));
+            }
+        }
+    }
+}
+
+/// Asks the server what it is.
+pub(super) async fn server(pool: &Pool, limits: Limits) -> Result<Server, Fault> {
+    let mut course = Course::new(pool, limits);
+    loop {
+        let mut lease = course.lease().await?;
+        let by = course.deadline.min(Instant::now() + limits.one_try);
+        let Some(wire) = lease.wire() else { continue };
+        match timeout_at(by, wire.server()).await {
+            Ok(Ok(server)) => {
+                lease.keep();
+                return Ok(server);
+            }
+            Ok(Err(verdict)) => course.follow(lease, verdict).await?,
+            Err(_) => {
+                lease.discard();
+                course.pause(Fault::timeout("the server did not say what it is")).await?;
+            }
+        }
+    }
+}
+
+impl<'a> Course<'a> {
+    fn new(pool: &'a Pool, limits: Limits) -> Self {
+        let deadline = Instant::now() + limits.call;
+        Self { pool, limits, deadline, tries: 0, in_doubt: false, last: None }
+    }
+
+    async fn lease(&mut self) -> Result<Lease<'a>, Fault> {
+        loop {
+            match self.pool.take(self.deadline).await {
+                Ok(lease) => return Ok(lease),
+                Err(fault) if fault.passes() && self.pool.is_long_down() => {
+                    return Err(self.end(fault));
+                }
+                Err(fault) => self.pause(fault).await?,
+            }
+        }
+    }
+
+    /// The answer, or none where the statement is to be sent again.
+    async fn run_once(
+        &mut self,
+        mut lease: Lease<'a>,
+        statement: &Statement,
+        values: &[Arg<'_>],
+    ) -> Result<Option<Answer>, Fault> {
+        let by = self.deadline.min(Instant::now() + self.limits.one_try);
+        let Some(wire) = lease.wire() else { return Ok(None) };
+        let ran = timeout_at(by, wire.run(&statement.text, values, self.limits.reply)).await;
+        match ran {
+            Ok(Ok(mut answer)) => {
+                if statement.reads && answer.rows.is_empty() {
+                    answer.affected = 0;
+                }
+                self.pool.answered();
+                lease.keep();
+                return Ok(Some(answer));
+            }
+            Ok(Err(Verdict::Taken)) => {
+                self.pool.answered();
+                lease.keep();
+                return Ok(Some(Answer::default()));
+            }
+            Ok(Err(verdict)) => self.follow(lease, verdict).await?,
+            Err(_) => {
+                let fault = Fault::timeout("the statement took too long");
+                self.pool.fell_silent(&fault);
+                // Drops it, or not: see `Lease`.
+                drop(lease);
+                self.in_doubt = true;
+                self.pause(fault).await?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Prepares for another try, or fails.
+    async fn follow(&mut self, lease: Lease<'a>, verdict: Verdict) -> Result<(), Fault> {
+        match verdict {
+            // Only where two define the same thing at once, and get in each other's way.
+            Verdict::Taken => {
+                lease.keep();
+                self.pause(Fault::passing(ErrorKind::Unavailable, "a name is taken")).await
+            }
+            Verdict::Again(fault) => {
+                self.pool.answered();
+                lease.keep();
+                self.pause(fault).await
+            }
+            Verdict::Stale(fault) => {
+                lease.discard();
+                self.pause(fault).await
+            }
+            Verdict::Lost(fault) => {
+                let at_once = lease.is_reused() && self.tries == 0;
+                lease.discard();
+                self.pool.suspect_all();
+                self.in_doubt = true;
+                if at_once {
+                    // It may have been closed while it rested.
+                    self.tries += 1;
+                    self.last = Some(fault);
+                    return Ok(());
+                }
+                self.pool.fell_silent(&fault);
+                self.pause(fault).await
+            }
+            Verdict::Elsewhere(fault) => {
+                lease.discard();
+                self.pool.suspect_all();
+                self.pool.fell_silent(&fault);
+                self.pause(fault).await
+            }
+            Verdict::Never(fault) => {
+                self.pool.answered();
+                lease.keep();
+                Err(self.end(fault))
+            }
+            Verdict::Broken(fault) => {
+                lease.discard();
+                Err(self.end(fault))
+            }
+        }
+    }
+
+    fn end(&self, fault: Fault) -> Fault {
+        fault.in_doubt(self.in_doubt)
+    }
+
+    /// Waits before the next try, if there is time for one.
+    async fn pause(&mut self, fault: Fault) -> Result<(), Fault> {
+        if !fault.passes() {
+            return Err(self.end(fault));
+        }
+        if Instant::now() >= self.deadline {
+            // What was known before tells more than that there is no time left.
+            let fault = self.last.take().unwrap_or(fault);
+            return Err(self.end(fault));
+        }
+        let longest = FIRST_PAUSE * 2_u32.saturating_pow(self.tries.min(10));
+        let until = Instant::now() + longest.min(LONGEST_PAUSE).mul_f64(fastrand::f64());
+        self.tries += 1;
+        if until >= self.deadline {
+            return Err(self.end(fault));
+        }
+        self.last = Some(fault);
+        sleep_until(until).await;
+        Ok(())
+    }
+}

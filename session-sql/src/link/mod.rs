@@ -108,5 +108,5 @@ impl fmt::Debug for Link {
     }
 }
 
-#[cfg(all(test, feature = "sqlite"))]
+#[cfg(test)]
 mod tests;

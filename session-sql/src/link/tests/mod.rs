@@ -1,9 +1,8 @@
-use std::time::Duration;
-
 use session_core::ErrorKind;
 
 use super::*;
 
+#[cfg(feature = "sqlite")]
 mod engines;
 
 /// A statement of a test.

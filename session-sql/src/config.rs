@@ -92,7 +92,7 @@ impl SqlConfig {
     /// | --- | --- |
     /// | MySQL, MariaDB | `ssl-mode` (`sslmode`), `ssl-ca` (`sslca`), `ssl-cert` (`sslcert`), `ssl-key` (`sslkey`), `socket`, `charset`, `collation`, `timezone` (`time-zone`), `statement-cache-capacity` |
     /// | PostgreSQL | `sslmode` (`ssl-mode`), `sslrootcert` (`ssl-root-cert`, `ssl-ca`), `sslcert` (`ssl-cert`), `sslkey` (`ssl-key`), `host`, `hostaddr`, `port`, `dbname`, `user`, `password`, `application_name`, `options`, `statement-cache-capacity` |
-    /// | SQLite | `mode`, `vfs` |
+    /// | SQLite | `mode`, `synchronous`, `vfs` |
     ///
     /// # Errors
     /// [`Config`](ErrorKind::Config), which names the key at fault but never a value.

@@ -1,12 +1,14 @@
 #![doc = include_str!("../README.md")]
 
 mod builder;
+mod check;
 mod config;
 mod engine;
 mod index;
 mod link;
 mod lock;
 mod record;
+mod schema;
 mod statement;
 mod statements;
 mod store;
@@ -14,6 +16,7 @@ mod sweep;
 mod url;
 
 pub use builder::SqlStoreBuilder;
+pub use check::Problem;
 pub use config::SqlConfig;
 pub use engine::Engine;
 pub use store::SqlStore;

@@ -98,11 +98,14 @@ pub(crate) const POSTGRES: &[Setting<Reading>] = &[
     Setting::new("statement-cache-capacity", NUMBER, number),
 ];
 
-/// The keys of SQLite. `cache` and `immutable` are not among them: the locks of a shared cache do
+/// The keys of SQLite, of which `synchronous` is read here. `cache` and `immutable` are not among them: the locks of a shared cache do
 /// not wait, and an immutable file is not locked at all.
 pub(crate) const SQLITE: &[Setting<Reading>] = &[
     Setting::new("mode", "rw, rwc or memory", |reading, value| {
         ["rw", "rwc", "memory"].contains(&value).then(|| reading.mode = true)
+    }),
+    Setting::new("synchronous", "off, normal, full or extra", |_, value| {
+        ["off", "normal", "full", "extra"].contains(&value).then_some(())
     }),
     Setting::new("vfs", TEXT, kept),
 ];

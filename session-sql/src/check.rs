@@ -1,0 +1,205 @@
+//! Whether the tables are as they must be.
+
+use std::fmt;
+
+use catalog::{Column, Found, Index, Role};
+
+use crate::{
+    Engine, SqlConfig,
+    link::{Fault, Link},
+};
+
+mod catalog;
+
+/// Something that is wrong with a table. Its `Display` says what, and what is expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem(String);
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What is in a column.
+#[derive(Debug, Clone, Copy)]
+enum Content {
+    /// So many bytes.
+    Bytes(u8),
+    /// So many bytes at most.
+    UpTo(u8),
+    Int,
+    Payload,
+}
+
+/// A table as it must be.
+struct Expected {
+    /// What its name has after that of the table of the sessions.
+    suffix: &'static str,
+    key: &'static str,
+    columns: &'static [(&'static str, Content, Null)],
+    indexes: &'static [(&'static [&'static str], &'static str)],
+}
+
+/// Whether a column takes null.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Null {
+    Yes,
+    No,
+}
+
+const TABLES: [Expected; 2] = [
+    Expected {
+        suffix: "",
+        key: "digest",
+        columns: &[
+            ("digest", Content::Bytes(32), Null::No),
+            ("incarnation", Content::Bytes(16), Null::No),
+            ("version", Content::Int, Null::No),
+            ("ops", Content::UpTo(64), Null::No),
+            ("deadline", Content::Int, Null::No),
+            ("holder", Content::Bytes(16), Null::Yes),
+            ("lease_until", Content::Int, Null::No),
+            ("absolute_deadline", Content::Int, Null::No),
+            ("principal", Content::Bytes(32), Null::Yes),
+            ("epoch", Content::Int, Null::No),
+            ("checksum", Content::Int, Null::No),
+            ("payload", Content::Payload, Null::No),
+        ],
+        indexes: &[
+            (&["deadline"], ""),
+            // The engines that can leave out sessions of nobody.
+            (&["principal", "digest"], "principal is not null"),
+        ],
+    },
+    Expected {
+        suffix: "_epochs",
+        key: "principal",
+        columns: &[("principal", Content::Bytes(32), Null::No), ("epoch", Content::Int, Null::No)],
+        indexes: &[],
+    },
+];
+
+/// All that is wrong with the tables.
+pub(crate) async fn problems(link: &Link, config: &SqlConfig) -> Result<Vec<Problem>, Fault> {
+    let engine = link.server().engine;
+    let mut problems = Vec::new();
+    for expected in &TABLES {
+        let table = format!("{}{}", config.table, expected.suffix);
+        let found = catalog::find(link, &table).await?;
+        problems.extend(compare(engine, &table, expected, &found).into_iter().map(Problem));
+    }
+    Ok(problems)
+}
+
+fn compare(engine: Engine, table: &str, expected: &Expected, found: &Found) -> Vec<String> {
+    let Some(first) = found.columns.first() else {
+        return vec![format!("table `{table}` is missing, or the user has no right to it")];
+    };
+    let mut problems = Vec::new();
+    if matches!(engine, Engine::MySql | Engine::MariaDb) && first.storage != "InnoDB" {
+        problems.push(format!("table `{table}` is kept by {}; expected InnoDB", first.storage));
+    }
+    for (name, content, null) in expected.columns {
+        let found = found.columns.iter().find(|column| column.name == *name);
+        problems.extend(column(table, name, content.kind(engine), *null, found));
+    }
+    problems.extend(strangers(table, expected, &found.columns));
+    problems.extend(key(table, expected.key, &found.indexes));
+    problems.extend(indexes(table, expected, &found.indexes));
+    problems
+}
+
+impl Content {
+    /// The type as the catalog of the engine writes it.
+    fn kind(self, engine: Engine) -> String {
+        match (engine, self) {
+            (Engine::MySql | Engine::MariaDb, Self::Bytes(length)) => format!("binary({length})"),
+            (Engine::MySql | Engine::MariaDb, Self::UpTo(length)) => format!("varbinary({length})"),
+            (Engine::MySql | Engine::MariaDb, Self::Payload) => "longblob".to_owned(),
+            (Engine::Sqlite, Self::Int) => "integer".to_owned(),
+            (Engine::Sqlite, _) => "blob".to_owned(),
+            (_, Self::Int) => "bigint".to_owned(),
+            (Engine::Postgres, _) => "bytea".to_owned(),
+        }
+    }
+}
+
+fn column(
+    table: &str,
+    name: &str,
+    kind: String,
+    null: Null,
+    found: Option<&Column>,
+) -> Vec<String> {
+    let Some(found) = found else {
+        return vec![format!("column `{name}` of `{table}` is missing; expected {kind}")];
+    };
+    let mut problems = Vec::new();
+    if found.kind != kind {
+        let collation = match &*found.collation {
+            "" => String::new(),
+            collation => format!(" with collation {collation}"),
+        };
+        let is = &found.kind;
+        problems.push(format!("column `{name}` of `{table}` is {is}{collation}; expected {kind}"));
+    }
+    match (found.nullable, null) {
+        (true, Null::No) => {
+            problems.push(format!("column `{name}` of `{table}` takes null; expected not null"));
+        }
+        (false, Null::Yes) => {
+            problems.push(format!("column `{name}` of `{table}` takes no null; expected null"));
+        }
+        _ => {}
+    }
+    problems
+}
+
+/// Columns that nobody fills.
+fn strangers(table: &str, expected: &Expected, columns: &[Column]) -> Vec<String> {
+    let known = |name: &str| expected.columns.iter().any(|(known, ..)| *known == name);
+    let strange = columns.iter().filter(|column| !column.optional && !known(&column.name));
+    let problem = |Column { name, .. }: &Column| {
+        format!("column `{name}` of `{table}` is not the store's; expected null or a default")
+    };
+    strange.map(problem).collect()
+}
+
+fn key(table: &str, expected: &str, indexes: &[Index]) -> Option<String> {
+    let Some(index) = indexes.iter().find(|index| index.role == Role::Primary) else {
+        return Some(format!("table `{table}` has no primary key; expected ({expected})"));
+    };
+    let columns = index.columns.join(", ");
+    (columns != expected)
+        .then(|| format!("the primary key of `{table}` is ({columns}); expected ({expected})"))
+}
+
+fn indexes(table: &str, expected: &Expected, indexes: &[Index]) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (columns, condition) in expected.indexes {
+        let serves = |index: &Index| {
+            let plain = plain(&index.condition);
+            index.columns.iter().zip(*columns).filter(|(is, wanted)| is == wanted).count()
+                == columns.len()
+                && (plain.is_empty() || plain == *condition)
+        };
+        if !indexes.iter().any(serves) {
+            let columns = columns.join(", ");
+            problems.push(format!("table `{table}` has no index on ({columns})"));
+        }
+    }
+    for Index { name, columns, .. } in indexes.iter().filter(|index| index.role == Role::Unique) {
+        let columns = columns.join(", ");
+        problems.push(format!(
+            "index `{name}` of `{table}` is unique; sessions may have the same ({columns})"
+        ));
+    }
+    problems
+}
+
+/// A condition as it is compared: without parentheses, in lower case.
+fn plain(condition: &str) -> String {
+    let words = condition.split(|letter: char| letter.is_whitespace() || "()\"`;".contains(letter));
+    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ").to_lowercase()
+}

@@ -1,33 +1,151 @@
-//! Fetches newer servers than those of the machine's Debian release, beside them.
+//! Fetches servers that the machine's Debian release does not have, beside those that it has.
 
-use std::{io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use crate::{process, workspace::Workspace};
 
 /// Where the newest versions are. It moves: what was fetched says what it is.
 const SUITE: &str = "sid";
-const PACKAGES: &[&str] = &["redis-server", "redis-tools", "valkey-server", "valkey-tools"];
 
-/// Unpacks them into the target folder, and says how to have them tested.
-pub(crate) fn run() -> io::Result<bool> {
-    let folder = Workspace::read()?.target.join("servers");
-    println!("fetching {} of Debian {SUITE} into {}", PACKAGES.join(" "), folder.display());
-    let mut command = process::command("sh");
-    command.args(["-c", include_str!("fetch.sh"), "fetch", SUITE]).arg(&folder).args(PACKAGES);
-    if !process::run(&mut command)?.success {
-        return Ok(false);
-    }
-    say_how(&folder.join("bin"))
+/// Servers that are fetched together, into a folder of their own.
+struct Bundle {
+    /// Below the folder of all servers.
+    folder: &'static str,
+    /// In the order of `variables`, servers first.
+    programs: &'static [&'static str],
+    packages: &'static [&'static str],
+    /// What names the folder of the programs to the tests.
+    variables: &'static [&'static str],
 }
 
-fn say_how(programs: &Path) -> io::Result<bool> {
+/// The machine has others: these are tested on request.
+const REDIS_AND_VALKEY: Bundle = Bundle {
+    folder: "redis",
+    programs: &["redis-server", "valkey-server", "redis-cli", "valkey-cli"],
+    packages: &["redis-server", "redis-tools", "valkey-server", "valkey-tools"],
+    variables: &["SESSION_REDIS_BIN", "SESSION_VALKEY_BIN"],
+};
+
+/// No Debian release has it. The tests find it where it is.
+const MYSQL: Bundle = Bundle {
+    folder: "mysql",
+    programs: &["mysqld", "mysql"],
+    packages: &["mysql-server-core", "mysql-client-core"],
+    variables: &["SESSION_MYSQL_BIN"],
+};
+
+/// Fetches all of them anew, and says how to have them tested.
+pub(crate) fn run() -> io::Result<bool> {
+    let workspace = Workspace::read()?;
     let mut fine = true;
-    for name in ["redis-server", "valkey-server"] {
-        fine &= process::run(process::command(programs.join(name)).arg("--version"))?.success;
+    let mut exports = String::new();
+    for bundle in [&REDIS_AND_VALKEY, &MYSQL] {
+        match bundle.fetch(&workspace) {
+            Ok(()) => exports += &bundle.exports(&workspace),
+            Err(error) => {
+                println!("{error}");
+                fine = false;
+            }
+        }
     }
-    println!("to test with them:");
-    for variable in ["SESSION_REDIS_BIN", "SESSION_VALKEY_BIN"] {
-        println!("export {variable}={}", programs.display());
-    }
+    println!("to test with them:\n{exports}");
     Ok(fine)
+}
+
+/// Fetches MySQL where it is not there yet. The error is the reason why it cannot be tested, which
+/// the tests find in a file.
+pub(crate) fn mysql(workspace: &Workspace) -> io::Result<()> {
+    let named = std::env::var_os("SESSION_MYSQL_BIN").is_some_and(|folder| !folder.is_empty());
+    if named || MYSQL.is_there(workspace) {
+        return Ok(());
+    }
+    let reason = MYSQL.place(workspace).join("reason");
+    let fetched = MYSQL.fetch(workspace);
+    match &fetched {
+        Ok(()) if reason.exists() => fs::remove_file(reason)?,
+        Ok(()) => {}
+        Err(error) => {
+            fs::create_dir_all(MYSQL.place(workspace))?;
+            fs::write(reason, error.to_string())?;
+        }
+    }
+    fetched
+}
+
+impl Bundle {
+    fn place(&self, workspace: &Workspace) -> PathBuf {
+        workspace.target.join("servers").join(self.folder)
+    }
+
+    fn bin(&self, workspace: &Workspace) -> PathBuf {
+        self.place(workspace).join("bin")
+    }
+
+    fn is_there(&self, workspace: &Workspace) -> bool {
+        self.programs.iter().all(|name| self.bin(workspace).join(name).is_file())
+    }
+
+    fn servers(&self) -> &'static [&'static str] {
+        self.programs.split_at(self.variables.len()).0
+    }
+
+    fn exports(&self, workspace: &Workspace) -> String {
+        let bin = self.bin(workspace);
+        let lines = self.variables.iter().map(|name| format!("export {name}={}\n", bin.display()));
+        lines.collect()
+    }
+
+    /// Unpacks the packages, and has the servers tell their versions.
+    fn fetch(&self, workspace: &Workspace) -> io::Result<()> {
+        let (place, start) = (self.place(workspace), Instant::now());
+        let packages = self.packages.join(" ");
+        println!("fetching {packages} of Debian {SUITE} into {}", place.display());
+        let mut command = process::command("sh");
+        command.args(["-c", include_str!("fetch.sh"), "fetch", SUITE]).arg(&place);
+        command.arg(self.programs.join(" ")).args(self.packages);
+        let fetched = process::run(&mut command)?;
+        if !fetched.success {
+            return Err(failure(&packages, &fetched.output));
+        }
+        for server in self.servers() {
+            version(&self.bin(workspace).join(server))?;
+        }
+        println!("fetched in {:.1} s", start.elapsed().as_secs_f64());
+        Ok(())
+    }
+}
+
+fn version(server: &Path) -> io::Result<()> {
+    let told = process::run(process::command(server).arg("--version"))?;
+    if told.success {
+        return Ok(());
+    }
+    Err(failure(&server.display().to_string(), &told.output))
+}
+
+/// With the last thing that was said.
+fn failure(what: &str, output: &str) -> io::Error {
+    let last = output.lines().rev().find(|line| !line.trim().is_empty());
+    io::Error::other(format!("{what} cannot be had: {}", last.unwrap_or("no word why")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_is_the_last_thing_said() {
+        let error = failure("mysql", "Reading\nE: Unable to locate package mysql\n\n");
+        assert_eq!(error.to_string(), "mysql cannot be had: E: Unable to locate package mysql");
+    }
+
+    #[test]
+    fn every_server_has_its_variable() {
+        assert_eq!(REDIS_AND_VALKEY.servers(), ["redis-server", "valkey-server"]);
+        assert_eq!(MYSQL.servers(), ["mysqld"]);
+    }
 }

@@ -1,13 +1,19 @@
-# Installs Debian packages without letting them start services. Arguments: the packages. What the
-# release does not have is taken from its backports; what those lack as well is left out.
+# Installs Debian packages without letting them start services or make databases. Arguments: the
+# packages. What the release does not have is taken from its backports; what those lack as well is
+# left out.
 set -eu
 policy=/usr/sbin/policy-rc.d
+cluster=/etc/postgresql-common/createcluster.d/session-tests.conf
+made=$cluster
+trap 'rm -f $made; rmdir -p "${cluster%/*}" 2>/dev/null || :' EXIT
+trap 'exit 1' HUP INT TERM
 if [ ! -e "$policy" ]; then
-    trap 'rm -f "$policy"' EXIT
-    trap 'exit 1' HUP INT TERM
+    made="$made $policy"
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod 755 "$policy"
 fi
+mkdir -p "${cluster%/*}"
+echo 'create_main_cluster = false' >"$cluster"
 export DEBIAN_FRONTEND=noninteractive
 
 update() { apt-get -o DPkg::Lock::Timeout=300 update -qq; }

@@ -1,12 +1,13 @@
 //! Installs what the tests need, and only what is missing.
 
 use std::{
+    fs,
     io::{self, IsTerminal},
     process::{Command, Stdio},
     thread,
 };
 
-use crate::{counts::Outcome, deny, process, workspace::Workspace};
+use crate::{counts::Outcome, deny, fetch, process, workspace::Workspace};
 
 /// The browser's names; the first is Debian's.
 const BROWSERS: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
@@ -22,6 +23,9 @@ const PROGRAMS: &[(&[&str], &[&str])] = &[
     (&["redis-cli"], &["redis-tools"]),
     (&["valkey-server"], &["valkey-server"]),
     (&["valkey-cli"], &["valkey-tools"]),
+    (&["mariadb-install-db"], &["mariadb-server-core"]),
+    (&["mariadb"], &["mariadb-client-core"]),
+    (&["postgres"], &["postgresql"]),
 ];
 
 /// Installs everything. What cannot be installed is noted; whether that is a failure is for the
@@ -29,11 +33,13 @@ const PROGRAMS: &[(&[&str], &[&str])] = &[
 pub(crate) fn run(workspace: &Workspace) -> Outcome {
     let mut outcome = Outcome::default();
     let (packages, tools) = thread::scope(|scope| {
-        let packages = scope.spawn(debian_packages);
+        let packages = scope.spawn(|| (debian_packages(), fetch::mysql(workspace)));
         let tools = deny::install(workspace).and_then(|()| components());
-        (packages.join().unwrap_or_else(|_| Err(io::Error::other("interrupted"))), tools)
+        (packages.join(), tools)
     });
-    let errors = [packages, tools].into_iter().filter_map(Result::err);
+    let interrupted = |_| (Err(io::Error::other("interrupted")), Ok(()));
+    let (packages, mysql) = packages.unwrap_or_else(interrupted);
+    let errors = [packages, mysql, tools].into_iter().filter_map(Result::err);
     outcome.notes.extend(errors.map(|error| error.to_string()));
     outcome
 }
@@ -58,9 +64,16 @@ fn debian_packages() -> io::Result<()> {
 fn missing_packages() -> Vec<&'static str> {
     PROGRAMS
         .iter()
-        .filter(|(programs, _)| !programs.iter().any(|program| process::find(program).is_some()))
+        .filter(|(programs, _)| !programs.iter().any(|program| is_there(program)))
         .flat_map(|(_, packages)| packages.iter().copied())
         .collect()
+}
+
+/// Debian keeps the programs of PostgreSQL in a folder for each version.
+fn is_there(program: &str) -> bool {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut folders = versions.map(|version| version.path().join("bin"));
+    process::find(program).is_some() || folders.any(|folder| folder.join(program).is_file())
 }
 
 /// A command that runs its arguments as root, without asking for a password when nobody is there.

@@ -5,6 +5,7 @@ use std::{env, fmt, sync::Arc};
 use session_core::{MemoryStore, Result as SessionResult, SessionStore};
 use session_files::{FilesConfig, FilesStore, FilesStoreBuilder};
 use session_redis::{RedisConfig, RedisStore};
+use session_sql::{SqlConfig, SqlStore};
 
 /// Where sessions are kept when `SESSION_STORE` is not set, relative to the working directory.
 const DEFAULT_DIRECTORY: &str = ".sessions";
@@ -21,6 +22,7 @@ pub(crate) enum Location {
     Default,
     Files(String),
     Redis(String),
+    Sql(String),
     Memory,
 }
 
@@ -56,9 +58,11 @@ impl Location {
             "memory" if url == "memory:" => Ok(Self::Memory),
             scheme if FilesConfig::URL_SCHEMES.contains(&scheme) => Ok(Self::Files(url)),
             scheme if RedisConfig::URL_SCHEMES.contains(&scheme) => Ok(Self::Redis(url)),
+            scheme if SqlConfig::URL_SCHEMES.contains(&scheme) => Ok(Self::Sql(url)),
             _ => Err(ConfigError(
                 "SESSION_STORE must be like files:///DIRECTORY, redis://HOST, \
-                 redis+cluster://HOST,HOST or memory:"
+                 redis+cluster://HOST,HOST, \
+                 mysql://USER@HOST/DATABASE, postgres://USER@HOST/DATABASE, sqlite:FILE or memory:"
                     .to_owned(),
             )),
         }
@@ -72,6 +76,11 @@ impl Location {
                 Arc::new(FilesStoreBuilder::from(config).open().await?)
             }
             Self::Redis(url) => Arc::new(RedisStore::open(url).await?),
+            Self::Sql(url) => {
+                let store = SqlStore::open(url).await?;
+                store.migrate().await?;
+                Arc::new(store)
+            }
             Self::Memory => Arc::new(MemoryStore::new()),
         })
     }

@@ -6,7 +6,8 @@ use super::{Source, assert_none, sources};
 const SHARED: &[(&str, &str)] = &[
     ("[lints]", "workspace = true"),
     ("[package]", "edition.workspace = true"),
-    ("[package]", "rust-version.workspace = true"),
+    // A crate whose client needs a newer compiler has a version of its own.
+    ("[package]", "rust-version"),
     ("[package]", "license.workspace = true"),
     ("[package]", "description = "),
 ];

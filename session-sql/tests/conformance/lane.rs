@@ -1,0 +1,286 @@
+//! A database for the suite: the store on it, and everything else that may be done to it.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use data_encoding::HEXLOWER;
+use session_conformance::{
+    Backend, Damage, MovableClock, Namespace, RawAccess, SingleConnectionOpen, WriteCounter,
+};
+use session_core::{Error, ErrorKind, Key, Operation, Result, SessionStore};
+use session_sql::{SqlConfig, SqlStore, SqlStoreBuilder};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
+use tempfile::TempDir;
+use test_servers::sql::{Options, Server};
+use tokio::sync::OnceCell;
+
+use crate::{clock, writes::Log};
+
+/// What is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    MariaDb,
+    MySql,
+    Postgres,
+    /// With a clock of its own for each namespace.
+    PostgresClock,
+    Sqlite,
+}
+
+/// Settings that a store must not depend on.
+fn unfriendly(options: Options) -> Options {
+    options
+        .argument("sql_mode", "")
+        .argument("character_set_server", "latin1")
+        .argument("collation_server", "latin1_swedish_ci")
+        .argument("default_time_zone", "+05:30")
+        .argument("max_connections", "1000")
+        .argument("general_log", "ON")
+        .argument("general_log_file", "general.log")
+}
+
+impl Kind {
+    fn options(self) -> Option<Options> {
+        match self {
+            Self::MariaDb => Some(unfriendly(Options::mariadb())),
+            Self::MySql => Some(unfriendly(Options::mysql())),
+            Self::Postgres | Self::PostgresClock => Some(
+                Options::postgres()
+                    .argument("max_connections", "400")
+                    .argument("log_parameter_max_length", "0")
+                    .argument("timezone", "Asia/Kolkata"),
+            ),
+            Self::Sqlite => None,
+        }
+    }
+
+    /// Why it cannot be started here.
+    pub(crate) fn missing(self) -> Option<String> {
+        self.options().and_then(|options| Server::missing(&options))
+    }
+}
+
+/// What was started.
+#[derive(Debug)]
+enum Database {
+    Server(Box<Server>, Log),
+    File(TempDir),
+}
+
+impl Database {
+    async fn start(kind: Kind) -> Result<Self> {
+        let Some(options) = kind.options() else {
+            return Ok(Self::File(tempfile::tempdir().map_err(failed)?));
+        };
+        let server = Server::start(&options).await.map_err(failed)?;
+        let log = match kind {
+            Kind::MariaDb | Kind::MySql => {
+                let file = server.query("SELECT CONCAT(@@datadir, @@general_log_file)").await;
+                Log::new(PathBuf::from(file.map_err(failed)?.trim()), &["Execute\t", "Execute "])
+            }
+            _ => Log::new(server.directory().join("log"), &["execute "]),
+        };
+        Ok(Self::Server(Box::new(server), log))
+    }
+
+    fn url(&self) -> String {
+        match self {
+            Self::Server(server, _) => server.url(),
+            Self::File(directory) => {
+                format!("sqlite:{}", directory.path().join("sessions.db").display())
+            }
+        }
+    }
+}
+
+/// A store under test.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    name: &'static str,
+    kind: Kind,
+    started: OnceCell<Database>,
+}
+
+impl Lane {
+    pub(crate) fn new(name: &'static str, kind: Kind) -> Self {
+        Self { name, kind, started: OnceCell::new() }
+    }
+
+    async fn started(&self) -> Result<&Database> {
+        self.started.get_or_try_init(|| Database::start(self.kind)).await
+    }
+
+    async fn server(&self) -> Result<(&Server, &Log)> {
+        match self.started().await? {
+            Database::Server(server, log) => Ok((server, log)),
+            Database::File(_) => Err(Error::new(ErrorKind::Unsupported, "fixture", Operation::Open)),
+        }
+    }
+
+    async fn url(&self, namespace: &Namespace) -> Result<String> {
+        let database = self.started().await?;
+        let mut url = format!("{}?session.table={namespace}", database.url());
+        if self.kind == Kind::PostgresClock {
+            clock::install(self.server().await?.0, namespace).await.map_err(failed)?;
+            url = format!("{url}&{}", clock::option(namespace));
+        }
+        Ok(url)
+    }
+
+    async fn opened(
+        &self,
+        namespace: &Namespace,
+        set: impl FnOnce(SqlStoreBuilder) -> SqlStoreBuilder + Send,
+    ) -> Result<Arc<dyn SessionStore>> {
+        let config = SqlConfig::from_url(&self.url(namespace).await?)?;
+        let store = set(SqlStoreBuilder::from(config)).open().await?;
+        store.migrate().await?;
+        Ok(Arc::new(store))
+    }
+
+    /// A connection past the store.
+    async fn direct(&self, namespace: &Namespace) -> Result<Direct> {
+        let url = match self.kind {
+            Kind::PostgresClock => {
+                format!("{}?{}", self.started().await?.url(), clock::option(namespace))
+            }
+            _ => self.started().await?.url(),
+        };
+        let connection = AnyConnection::connect(&url).await.map_err(failed)?;
+        Ok(Direct { connection, is_postgres: matches!(self.kind, Kind::Postgres | Kind::PostgresClock) })
+    }
+}
+
+pub(crate) fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(ErrorKind::Backend, "fixture", Operation::Open).with_source(error)
+}
+
+/// A connection past the store.
+struct Direct {
+    connection: AnyConnection,
+    is_postgres: bool,
+}
+
+impl Direct {
+    async fn execute(&mut self, sql: String) -> Result<()> {
+        let done = sqlx::query(AssertSqlSafe(sql)).execute(&mut self.connection).await;
+        done.map(drop).map_err(failed)
+    }
+
+    fn literal(&self, bytes: &[u8]) -> String {
+        let hex = HEXLOWER.encode(bytes);
+        if self.is_postgres { format!("'\\x{hex}'::bytea") } else { format!("x'{hex}'") }
+    }
+
+    /// All that a table has, a piece for each row.
+    async fn rows(&mut self, table: &str, columns: &[&str]) -> Result<Vec<Vec<u8>>> {
+        let list = columns.join(", ");
+        let sql = AssertSqlSafe(format!("SELECT {list} FROM {table}"));
+        let rows = sqlx::query(sql).fetch_all(&mut self.connection).await.map_err(failed)?;
+        let piece = |row: &sqlx::any::AnyRow| {
+            let bytes = (0..columns.len()).map(|n| row.try_get::<Option<Vec<u8>>, _>(n));
+            let bytes: Result<Vec<_>, _> = bytes.collect();
+            Ok(bytes.map_err(failed)?.into_iter().flatten().flatten().collect())
+        };
+        rows.iter().map(piece).collect()
+    }
+}
+
+#[async_trait]
+impl Backend for Lane {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    async fn open(&self, namespace: &Namespace) -> Result<Arc<dyn SessionStore>> {
+        self.opened(namespace, |builder| builder).await
+    }
+
+    async fn cleanup(&self, namespace: &Namespace) -> Result<()> {
+        let mut direct = self.direct(namespace).await?;
+        for table in [format!("{namespace}"), format!("{namespace}_epochs")] {
+            direct.execute(format!("DROP TABLE IF EXISTS {table}")).await?;
+        }
+        Ok(())
+    }
+
+    async fn server_version(&self) -> Option<String> {
+        let mut direct = self.direct(&Namespace::fresh().ok()?).await.ok()?;
+        let version = match self.kind {
+            Kind::Sqlite => "SELECT 'SQLite ' || sqlite_version()",
+            Kind::Postgres | Kind::PostgresClock => "SELECT version()",
+            Kind::MariaDb | Kind::MySql => "SELECT CONCAT('MySQL ', version())",
+        };
+        let row = sqlx::query(version).fetch_one(&mut direct.connection).await.ok()?;
+        row.try_get(0).ok()
+    }
+
+    fn clock(&self) -> Option<&dyn MovableClock> {
+        (self.kind == Kind::PostgresClock).then_some(self)
+    }
+
+    fn write_counter(&self) -> Option<&dyn WriteCounter> {
+        (self.kind != Kind::Sqlite).then_some(self)
+    }
+
+    fn raw(&self) -> Option<&dyn RawAccess> {
+        Some(self)
+    }
+
+    fn single_connection(&self) -> Option<&dyn SingleConnectionOpen> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl MovableClock for Lane {
+    async fn advance(&self, namespace: &Namespace, by: Duration) -> Result<()> {
+        clock::shift(self.server().await?.0, namespace, '+', by).await.map_err(failed)
+    }
+
+    async fn step_back(&self, namespace: &Namespace, by: Duration) -> Result<()> {
+        clock::shift(self.server().await?.0, namespace, '-', by).await.map_err(failed)
+    }
+}
+
+#[async_trait]
+impl WriteCounter for Lane {
+    async fn writes(&self, namespace: &Namespace) -> Result<u64> {
+        self.server().await?.1.writes(namespace.as_str()).map_err(failed)
+    }
+}
+
+#[async_trait]
+impl RawAccess for Lane {
+    async fn damage(&self, namespace: &Namespace, key: &Key, damage: Damage) -> Result<()> {
+        let mut direct = self.direct(namespace).await?;
+        let digest = direct.literal(key.digest().as_bytes());
+        let found = format!("{namespace} WHERE digest = {digest}");
+        for mut payload in direct.rows(&found, &["payload"]).await? {
+            let middle = payload.len() / 2;
+            match damage {
+                Damage::Truncated => payload.truncate(middle),
+                _ => payload.iter_mut().skip(middle).take(1).for_each(|byte| *byte ^= 1),
+            }
+            let payload = direct.literal(&payload);
+            let set = format!("UPDATE {namespace} SET payload = {payload} WHERE digest = {digest}");
+            direct.execute(set).await?;
+        }
+        Ok(())
+    }
+
+    async fn dump(&self, namespace: &Namespace) -> Result<Vec<Vec<u8>>> {
+        let mut direct = self.direct(namespace).await?;
+        let columns = ["digest", "incarnation", "ops", "holder", "principal", "payload"];
+        let mut items = direct.rows(namespace.as_str(), &columns).await?;
+        items.extend(direct.rows(&format!("{namespace}_epochs"), &["principal"]).await?);
+        Ok(items)
+    }
+}
+
+#[async_trait]
+impl SingleConnectionOpen for Lane {
+    async fn open_single(&self, namespace: &Namespace) -> Result<Arc<dyn SessionStore>> {
+        self.opened(namespace, |builder| builder.max_connections(1)).await
+    }
+}

@@ -1,0 +1,28 @@
+//! The SQL store keeps the contract, on real databases.
+
+mod clock;
+mod lane;
+mod writes;
+
+use std::process::ExitCode;
+
+use session_conformance::Suite;
+
+use crate::lane::{Kind, Lane};
+
+fn main() -> ExitCode {
+    sqlx::any::install_default_drivers();
+    [
+        ("mariadb", Kind::MariaDb),
+        ("mysql", Kind::MySql),
+        ("postgres", Kind::Postgres),
+        ("postgres-clock", Kind::PostgresClock),
+        ("sqlite", Kind::Sqlite),
+    ]
+    .into_iter()
+    .fold(Suite::new(), |suite, (name, kind)| match kind.missing() {
+        None => suite.backend(Lane::new(name, kind)),
+        Some(reason) => suite.missing(name, reason),
+    })
+    .run()
+}

@@ -92,13 +92,13 @@ impl PrincipalIndex for SqlStore {
             let list = &self.0.statements.list;
             let (rows, next) =
                 self.page(operation, list, of(principal), cursor.as_ref(), PAGE).await?;
-            for (key, rest) in rows.iter().filter(|(key, _)| Some(key) != except) {
-                let [Value::Bytes(incarnation)] = rest.as_slice() else {
-                    return Err(self.nonsense(operation));
+            let spared = except.map(Key::digest);
+            for (key, rest) in rows.iter().filter(|(key, _)| Some(key.digest()) != spared) {
+                let incarnation = match rest.as_slice() {
+                    [Value::Bytes(bytes)] => <[u8; 16]>::try_from(bytes.as_slice()).ok(),
+                    _ => None,
                 };
-                let incarnation = incarnation.as_slice().try_into();
-                let incarnation = incarnation
-                    .map_err(|_: std::array::TryFromSliceError| self.nonsense(operation))?;
+                let incarnation = incarnation.ok_or_else(|| self.nonsense(operation))?;
                 let expected = Expected::Incarnation(Incarnation::from_bytes(incarnation));
                 match self.delete(key, expected, OpToken::generate()?).await {
                     Ok(()) => revoked += 1,

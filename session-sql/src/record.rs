@@ -126,7 +126,7 @@ impl Columns {
 
     fn array<const N: usize>(&mut self) -> Result<Option<[u8; N]>, Damage> {
         let bytes = self.bytes()?;
-        bytes.map(|bytes| bytes.try_into().map_err(|_: Vec<u8>| Damage)).transpose()
+        bytes.map(|bytes| bytes.try_into().ok().ok_or(Damage)).transpose()
     }
 }
 

@@ -60,7 +60,7 @@ impl SqlStore {
     }
 
     fn fault(&self, fault: Fault) -> session_core::Error {
-        fault.into_error(self.engine(), Operation::Open, false)
+        fault.into_error(self.engine().name(), Operation::Open, false)
     }
 }
 

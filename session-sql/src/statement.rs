@@ -89,7 +89,6 @@ values! {
     /// Bounds of the deadlines that a sweep removes.
     low: Int(i64),
     high: Int(i64),
-    linger: Int(i64),
     after: Bytes(&'a [u8]),
     limit: Int(i64),
     /// No incarnation: there is no record.

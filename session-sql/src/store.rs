@@ -12,7 +12,7 @@ use session_core::{
 use tokio::time::Instant;
 
 use crate::{
-    Engine, SqlConfig, SqlStoreBuilder,
+    BACKEND, Engine, SqlConfig, SqlStoreBuilder,
     link::{Answer, Link},
     lock,
     record::{self, Damage, NEVER, NOBODY, Row},
@@ -67,8 +67,7 @@ impl SqlStore {
 
     pub(crate) async fn connect(config: SqlConfig) -> Result<Self> {
         let link = Link::open(&config).await;
-        let link =
-            link.map_err(|fault| fault.into_error(Engine::Sqlite, Operation::Open, false))?;
+        let link = link.map_err(|fault| fault.into_error(BACKEND, Operation::Open, false))?;
         let capabilities = capabilities(&config, &link);
         let statements = Statements::new(link.server().engine, &config.table);
         let queue = LockQueue::new(config.max_waiters);
@@ -110,7 +109,7 @@ impl SqlStore {
     ) -> Result<Answer> {
         let given = Given { none: &NOBODY, never: NEVER, ..given };
         let answer = self.0.link.run(statement, &statement.values(&given)).await;
-        answer.map_err(|fault| fault.into_error(self.engine(), operation, !statement.reads))
+        answer.map_err(|fault| fault.into_error(self.engine().name(), operation, !statement.reads))
     }
 
     pub(crate) fn row(&self, operation: Operation, row: Vec<Value>) -> Result<Row> {

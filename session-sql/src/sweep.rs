@@ -12,8 +12,6 @@ use crate::{
 
 /// The most rows that one statement removes: it holds their locks until it ends.
 const BATCH: usize = 500;
-/// How long a lock without a record is kept after its lease, in which nobody may have taken it.
-const LINGER: Duration = Duration::from_secs(60);
 const SWEEP: Operation = Operation::Sweep;
 
 /// See [`sweep`](session_core::SessionStore::sweep). The cursor only says that there is more: what is
@@ -22,8 +20,8 @@ pub(crate) async fn sweep(store: &SqlStore, budget: SweepBudget) -> Result<Sweep
     let end = Instant::now() + budget.max_time.min(Duration::from_secs(3_600));
     let mut report = SweepReport::default();
     report.oldest_lag = oldest(store).await?;
-    let linger = i64::try_from(LINGER.as_millis()).unwrap_or(i64::MAX);
-    remove(store, Given { low: 0, high: 0, linger, ..Given::default() }, BATCH).await?;
+    // Locks without a record, whose leases are over.
+    remove(store, Given::default(), BATCH).await?;
     loop {
         let limit = BATCH.min(budget.max_scanned.max(1) - report.scanned);
         let given = Given { low: 1, high: i64::MAX, ..Given::default() };

@@ -5,8 +5,6 @@ use std::{borrow::Cow, error::Error as StdError, fmt};
 use session_core::{Error, ErrorKind, Operation};
 use sqlx::error::DatabaseError;
 
-use crate::engine::Engine;
-
 /// So much of a server's message is shown at most.
 const MESSAGE: usize = 300;
 
@@ -182,8 +180,13 @@ impl Fault {
 
     /// The error of an operation. What is sent again by itself has failed for good by then; where it
     /// was a write (`writes`) that may have been carried out, the error says so.
-    pub(crate) fn into_error(self, engine: Engine, operation: Operation, writes: bool) -> Error {
-        let mut error = Error::new(self.kind, engine.name(), operation);
+    pub(crate) fn into_error(
+        self,
+        backend: &'static str,
+        operation: Operation,
+        writes: bool,
+    ) -> Error {
+        let mut error = Error::new(self.kind, backend, operation);
         if let Some(cause) = self.cause {
             error = error.with_source(cause);
         }

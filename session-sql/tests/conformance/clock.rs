@@ -30,7 +30,7 @@ pub(crate) async fn install(server: &Server, namespace: &Namespace) -> test_serv
 
 /// What makes a connection go by the clock of a namespace.
 pub(crate) fn option(namespace: &Namespace) -> String {
-    format!("options[search_path]={namespace},pg_catalog")
+    format!("options=-csearch_path%3D{namespace}%2Cpg_catalog")
 }
 
 /// Moves the clock of a namespace.

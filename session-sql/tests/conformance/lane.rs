@@ -8,7 +8,7 @@ use session_conformance::{
     Backend, Damage, MovableClock, Namespace, RawAccess, SingleConnectionOpen, WriteCounter,
 };
 use session_core::{Error, ErrorKind, Key, Operation, Result, SessionStore};
-use session_sql::{SqlConfig, SqlStore, SqlStoreBuilder};
+use session_sql::{SqlConfig, SqlStoreBuilder};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
 use tempfile::TempDir;
 use test_servers::sql::{Options, Server};
@@ -26,6 +26,9 @@ pub(crate) enum Kind {
     PostgresClock,
     Sqlite,
 }
+
+/// A machine may be busy: no case is about how long the database takes.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Settings that a store must not depend on.
 fn unfriendly(options: Options) -> Options {
@@ -113,7 +116,9 @@ impl Lane {
     async fn server(&self) -> Result<(&Server, &Log)> {
         match self.started().await? {
             Database::Server(server, log) => Ok((server, log)),
-            Database::File(_) => Err(Error::new(ErrorKind::Unsupported, "fixture", Operation::Open)),
+            Database::File(_) => {
+                Err(Error::new(ErrorKind::Unsupported, "fixture", Operation::Open))
+            }
         }
     }
 
@@ -133,7 +138,10 @@ impl Lane {
         set: impl FnOnce(SqlStoreBuilder) -> SqlStoreBuilder + Send,
     ) -> Result<Arc<dyn SessionStore>> {
         let config = SqlConfig::from_url(&self.url(namespace).await?)?;
-        let store = set(SqlStoreBuilder::from(config)).open().await?;
+        let builder = SqlStoreBuilder::from(config);
+        let patient =
+            builder.connect_timeout(PATIENCE).response_timeout(PATIENCE).timeout(PATIENCE * 2);
+        let store = set(patient).open().await?;
         store.migrate().await?;
         Ok(Arc::new(store))
     }
@@ -147,7 +155,10 @@ impl Lane {
             _ => self.started().await?.url(),
         };
         let connection = AnyConnection::connect(&url).await.map_err(failed)?;
-        Ok(Direct { connection, is_postgres: matches!(self.kind, Kind::Postgres | Kind::PostgresClock) })
+        Ok(Direct {
+            connection,
+            is_postgres: matches!(self.kind, Kind::Postgres | Kind::PostgresClock),
+        })
     }
 }
 

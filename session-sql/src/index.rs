@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 use session_core::{
     Cursor, Enumeration, ErrorKind, Expected, Incarnation, Key, KeyDigest, KeyPage, OpToken,
-    Operation, PrincipalDigest, PrincipalIndex, Result, SessionStore,
+    Operation, PrincipalDigest, PrincipalIndex, Result, SessionStore, instant_after,
 };
+use tokio::time::Instant;
 
 use crate::{
     SqlStore,
@@ -38,13 +39,14 @@ impl SqlStore {
         Ok((keys, next))
     }
 
-    async fn number(&self, statement: &Statement, given: Given<'_>) -> Result<Option<u64>> {
-        let answer = self.run(Operation::Index, statement, given).await?;
-        match answer.rows.first().map(Vec::as_slice) {
-            None => Ok(None),
-            Some([Value::Int(number)]) => Ok(Some(number.cast_unsigned())),
-            Some(_) => Err(self.nonsense(Operation::Index)),
-        }
+    /// Raises an epoch from what it was; whether it was that still.
+    async fn raise(&self, principal: &PrincipalDigest, from: u64) -> Result<bool> {
+        let epoch = i64::try_from(from.saturating_add(1)).unwrap_or(i64::MAX);
+        let given = Given { epoch, ..of(principal) };
+        let statements = &self.0.statements;
+        let raise = if from == 0 { &statements.first_epoch } else { &statements.next_epoch };
+        let answer = self.run(Operation::Index, raise, given).await?;
+        Ok(answer.affected > 0)
     }
 }
 
@@ -74,14 +76,25 @@ impl PrincipalIndex for SqlStore {
     }
 
     async fn epoch(&self, principal: &PrincipalDigest) -> Result<u64> {
-        let epoch = self.number(&self.0.statements.epoch, of(principal)).await?;
-        Ok(epoch.unwrap_or_default())
+        let epoch = &self.0.statements.epoch;
+        let answer = self.run(Operation::Index, epoch, of(principal)).await?;
+        match answer.rows.first().map(Vec::as_slice) {
+            None => Ok(0),
+            Some([Value::Int(epoch)]) => Ok(epoch.cast_unsigned()),
+            Some(_) => Err(self.nonsense(Operation::Index)),
+        }
     }
 
     async fn bump_epoch(&self, principal: &PrincipalDigest) -> Result<u64> {
-        match self.number(&self.0.statements.bump, of(principal)).await? {
-            Some(epoch) => Ok(epoch),
-            None => self.epoch(principal).await,
+        let deadline = instant_after(self.0.config.timeout);
+        loop {
+            let epoch = self.epoch(principal).await?;
+            if self.raise(principal, epoch).await? {
+                return Ok(epoch + 1);
+            }
+            if Instant::now() >= deadline {
+                return Err(self.error(ErrorKind::Timeout, Operation::Index));
+            }
         }
     }
 

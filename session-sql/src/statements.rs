@@ -30,7 +30,8 @@ pub(crate) struct Statements {
     pub(crate) list: Statement,
     pub(crate) keys: Statement,
     pub(crate) epoch: Statement,
-    pub(crate) bump: Statement,
+    pub(crate) first_epoch: Statement,
+    pub(crate) next_epoch: Statement,
     pub(crate) ping: Statement,
 }
 
@@ -56,7 +57,6 @@ struct Dialect {
     ops: &'static str,
     create: &'static str,
     lock: &'static str,
-    bump: &'static str,
     sweep: &'static str,
 }
 
@@ -86,15 +86,10 @@ const MYSQL: Dialect = Dialect {
     ops: "CONCAT(:op, SUBSTR(ops, 1, 48))",
     create: file!("create"),
     lock: file!("lock.mysql"),
-    bump: file!("bump.mysql"),
     sweep: file!("sweep.mysql"),
 };
 
-const MARIADB: Dialect = Dialect {
-    lock: file!("lock.mariadb"),
-    bump: concat!(file!("bump.mysql"), "RETURNING epoch"),
-    ..MYSQL
-};
+const MARIADB: Dialect = Dialect { lock: file!("lock.mariadb"), ..MYSQL };
 
 const POSTGRES: Dialect = Dialect {
     now: "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint",
@@ -104,7 +99,6 @@ const POSTGRES: Dialect = Dialect {
     ops: ":op || substr(ops, 1, 48)",
     create: UPSERT,
     lock: file!("lock"),
-    bump: file!("bump"),
     sweep: file!("sweep.postgres"),
 };
 
@@ -156,7 +150,8 @@ impl Statements {
             list: render(file!("list")),
             keys: render(file!("keys")),
             epoch: render(file!("epoch")),
-            bump: render(dialect.bump),
+            first_epoch: render(file!("first_epoch")),
+            next_epoch: render(file!("next_epoch")),
             ping: render("SELECT 1"),
         }
     }
@@ -179,7 +174,6 @@ impl Dialect {
             .replace("{table}", table)
             .replace("{name}", name)
             .replace("{epochs}", &format!("{table}_epochs"))
-            .replace("{epochs_name}", &format!("{name}_epochs"))
     }
 }
 

@@ -40,16 +40,20 @@ pub struct SqlConfig {
     /// The table of the sessions, as `table` or `schema.table`; names are letters, digits and `_`.
     /// Default: `sessions`. Beside it there is one for principals, whose name has `_epochs` at its end.
     pub table: String,
-    /// The most connections to the database. Default: 10.
+    /// The most connections to the database. Default: 10: a statement takes a fraction of a
+    /// millisecond, and more connections than the server has cores rarely help.
     pub max_connections: u32,
-    /// How long connecting may take, logging in included. Default: 2 s.
+    /// How long connecting may take, logging in included. Default: 2 s, which lets a lost packet be
+    /// sent again.
     pub connect_timeout: Duration,
-    /// How long one statement may take. Default: 2 s.
+    /// How long one statement may take before its connection counts as broken. Default: 2 s: slow
+    /// enough for a server that is busy, quick enough to try again within `timeout`.
     pub response_timeout: Duration,
     /// How long a call may take, with waiting for a connection and all tries, but without waiting for
     /// a lock. Default: 5 s.
     pub timeout: Duration,
-    /// The age at which a connection is replaced, give or take a tenth. Default: 30 min.
+    /// The age at which a connection is replaced, give or take a tenth. Default: 30 min, so that a
+    /// name that leads to another server is noticed.
     pub max_lifetime: Duration,
     /// The largest payload in bytes. Default: 1 MiB.
     pub max_payload: usize,
@@ -90,7 +94,7 @@ impl SqlConfig {
     ///
     /// | database | keys |
     /// | --- | --- |
-    /// | MySQL, MariaDB | `ssl-mode` (`sslmode`), `ssl-ca` (`sslca`), `ssl-cert` (`sslcert`), `ssl-key` (`sslkey`), `socket`, `charset`, `collation`, `timezone` (`time-zone`), `statement-cache-capacity` |
+    /// | MySQL, MariaDB | `ssl-mode` (`sslmode`), `ssl-ca` (`sslca`), `ssl-cert` (`sslcert`), `ssl-key` (`sslkey`), `socket`, `statement-cache-capacity`; and without effect `charset`, `collation`, `timezone` (`time-zone`) |
     /// | PostgreSQL | `sslmode` (`ssl-mode`), `sslrootcert` (`ssl-root-cert`, `ssl-ca`), `sslcert` (`ssl-cert`), `sslkey` (`ssl-key`), `host`, `hostaddr`, `port`, `dbname`, `user`, `password`, `application_name`, `options`, `statement-cache-capacity` |
     /// | SQLite | `mode`, `synchronous`, `vfs` |
     ///

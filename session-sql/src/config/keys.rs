@@ -69,7 +69,7 @@ pub(crate) const MYSQL: &[Setting<Reading>] = &[
     Setting::new("collation", TEXT, kept),
     Setting::new("timezone", TEXT, kept),
     Setting::new("time-zone", TEXT, kept),
-    Setting::new("statement-cache-capacity", NUMBER, number),
+    Setting::new("statement-cache-capacity", "a number from 1 on", capacity),
 ];
 
 /// The keys of PostgreSQL.
@@ -95,7 +95,7 @@ pub(crate) const POSTGRES: &[Setting<Reading>] = &[
     Setting::new("password", TEXT, kept),
     Setting::new("application_name", TEXT, kept),
     Setting::new("options", TEXT, kept),
-    Setting::new("statement-cache-capacity", NUMBER, number),
+    Setting::new("statement-cache-capacity", "a number from 1 on", capacity),
 ];
 
 /// The keys of SQLite, of which `synchronous` is read here. `cache` and `immutable` are not among them: the locks of a shared cache do
@@ -138,8 +138,9 @@ fn host(reading: &mut Reading, value: &str) -> Option<()> {
     (named || value.starts_with('/')).then(|| reading.host = true)
 }
 
-fn number(_: &mut Reading, value: &str) -> Option<()> {
-    value.parse::<usize>().ok().map(|_| ())
+/// Without a cache, statements would be prepared for each call, and stay at the server.
+fn capacity(_: &mut Reading, value: &str) -> Option<()> {
+    value.parse::<usize>().ok().filter(|capacity| *capacity > 0).map(|_| ())
 }
 
 fn kept(_: &mut Reading, value: &str) -> Option<()> {

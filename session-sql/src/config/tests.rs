@@ -291,6 +291,7 @@ fn wrong_values_for_the_client_are_refused_and_not_repeated() {
         "dbname=",
         "password=a&s3cret",
         "statement-cache-capacity=-1",
+        "statement-cache-capacity=0",
     ] {
         refused(&format!("postgres://u@h/db?{query}"));
     }

@@ -35,7 +35,7 @@ fn trials_on(engine: Engine, servers: &Arc<Servers>) -> Vec<Trial> {
                 let servers = Arc::clone(servers);
                 let test = stringify!($test).rsplit("::").next().unwrap_or_default().trim();
                 let name = format!("{}::{test}", engine.name());
-                trial(name, words(engine), servers.missing(engine), move || async move {
+                trial(name, words(engine), place::missing(engine), move || async move {
                     $test(engine, &servers).await
                 })
             }),*]
@@ -79,7 +79,7 @@ fn missing(table: &str) -> String {
     format!("table `{table}` is missing, or the user has no right to it")
 }
 
-/// A session is made, locked, saved over, and deleted.
+/// Everything that the store can do, with a session.
 async fn use_it(store: &SqlStore) -> session_core::Result<()> {
     let key = KeyHasher::plain().key(&SessionId::generate()?);
     let write = || Write::new("payload", std::time::Duration::from_secs(60));
@@ -91,7 +91,12 @@ async fn use_it(store: &SqlStore) -> session_core::Result<()> {
     let expected = session_core::Expected::Revision(record.revision);
     store.save(&key, write(), expected, OpToken::generate()?).await?;
     store.delete(&key, session_core::Expected::Any, OpToken::generate()?).await?;
-    Ok(())
+    store.sweep(None, session_core::SweepBudget::default()).await?;
+    let principals = store.principal_index().unwrap();
+    let principal = session_core::PrincipalDigest::from_bytes([1; 32]);
+    principals.bump_epoch(&principal).await?;
+    principals.revoke(&principal, None).await?;
+    store.ping().await
 }
 
 async fn migrate_makes_the_tables_and_leaves_them_alone_then(
@@ -187,7 +192,7 @@ async fn a_user_who_may_not_create_tables_uses_them(
     let url = place.user("reader", place::Rights::OnlyRows).await?;
     let store = SqlStore::open(&url).await?;
     let error = store.migrate().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Config, "{error:?}");
     place.open().await?.migrate().await?;
     place.allow_rows("reader").await?;
     store.migrate().await?;

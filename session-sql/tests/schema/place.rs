@@ -8,7 +8,7 @@ use test_servers::sql::{Options, Server};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
-/// The servers, or why there is none.
+/// The servers that are installed, or why they did not start.
 pub(crate) struct Servers {
     mariadb: Started,
     mysql: Started,
@@ -19,22 +19,9 @@ type Started = std::result::Result<Server, String>;
 
 impl Servers {
     pub(crate) async fn start() -> Self {
-        let (mysql, mariadb, postgres) =
-            (Options::mysql(), Options::mariadb(), Options::postgres());
-        let (mysql, mariadb, postgres) = tokio::join!(
-            start(&mysql, cfg!(feature = "mysql")),
-            start(&mariadb, cfg!(feature = "mysql")),
-            start(&postgres, cfg!(feature = "postgres")),
-        );
+        let (mariadb, mysql, postgres) =
+            tokio::join!(start(Engine::MariaDb), start(Engine::MySql), start(Engine::Postgres));
         Self { mariadb, mysql, postgres }
-    }
-
-    /// Why an engine is not there.
-    pub(crate) fn missing(&self, engine: Engine) -> Option<String> {
-        match engine {
-            Engine::Sqlite if !cfg!(feature = "sqlite") => Some("not compiled in".to_owned()),
-            engine => self.server(engine).and_then(|server| server.as_ref().err().cloned()),
-        }
     }
 
     fn server(&self, engine: Engine) -> Option<&Started> {
@@ -47,13 +34,33 @@ impl Servers {
     }
 }
 
-async fn start(options: &Options, compiled: bool) -> Started {
+/// Why an engine is not there.
+pub(crate) fn missing(engine: Engine) -> Option<String> {
+    let compiled = match engine {
+        Engine::Postgres => cfg!(feature = "postgres"),
+        Engine::Sqlite => cfg!(feature = "sqlite"),
+        _ => cfg!(feature = "mysql"),
+    };
     if !compiled {
-        return Err("not compiled in".to_owned());
+        return Some("not compiled in".to_owned());
     }
-    match Server::missing(options) {
+    options(engine).and_then(|options| Server::missing(&options))
+}
+
+fn options(engine: Engine) -> Option<Options> {
+    match engine {
+        Engine::MariaDb => Some(Options::mariadb()),
+        Engine::MySql => Some(Options::mysql()),
+        Engine::Postgres => Some(Options::postgres()),
+        _ => None,
+    }
+}
+
+async fn start(engine: Engine) -> Started {
+    let options = options(engine).ok_or("not a server")?;
+    match missing(engine) {
         Some(reason) => Err(reason),
-        None => Server::start(options).await.map_err(|error| error.to_string()),
+        None => Server::start(&options).await.map_err(|error| error.to_string()),
     }
 }
 

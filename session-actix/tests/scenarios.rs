@@ -1,0 +1,80 @@
+//! The scenarios of `session-http`, through actix-web.
+
+#![expect(clippy::unwrap_used, clippy::future_not_send, reason = "a test, on one thread")]
+
+use std::{pin::Pin, rc::Rc};
+
+use actix_web::{
+    App, HttpRequest, HttpResponse,
+    body::to_bytes,
+    dev::ServiceResponse,
+    http::{Method, StatusCode},
+    test, web,
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Request, Response};
+use session_actix::{Result, Session, SessionMiddleware};
+use session_http::{
+    WebSessions,
+    scenarios::{Adapter, Server, TestApp},
+};
+
+struct Actix;
+
+type Call = dyn Fn(test::TestRequest) -> Pin<Box<dyn Future<Output = ServiceResponse>>>;
+
+struct Running(Box<Call>);
+
+async fn handle(
+    app: web::Data<TestApp>,
+    session: Session,
+    request: HttpRequest,
+) -> Result<HttpResponse> {
+    let (parts, body) = app.handle(session.into_inner(), request.path()).await?.into_parts();
+    let mut response = HttpResponse::build(StatusCode::from_u16(parts.status.as_u16()).unwrap());
+    for (name, value) in &parts.headers {
+        response.append_header((name.as_str(), value.as_bytes()));
+    }
+    Ok(response.body(body))
+}
+
+#[async_trait(?Send)]
+impl Adapter for Actix {
+    async fn serve(&self, sessions: WebSessions, app: TestApp) -> Box<dyn Server> {
+        let app = App::new()
+            .app_data(web::Data::new(app))
+            .default_service(web::to(handle))
+            .wrap(SessionMiddleware::new(sessions));
+        let service = Rc::new(test::init_service(app).await);
+        Box::new(Running(Box::new(move |request| {
+            let service = Rc::clone(&service);
+            Box::pin(async move {
+                let answered = test::call_service(&*service, request.to_request()).await;
+                answered.map_into_boxed_body()
+            })
+        })))
+    }
+}
+
+#[async_trait(?Send)]
+impl Server for Running {
+    async fn call(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let (parts, body) = request.into_parts();
+        let mut sent = test::TestRequest::with_uri(&parts.uri.to_string())
+            .method(Method::from_bytes(parts.method.as_str().as_bytes()).unwrap())
+            .set_payload(body);
+        for (name, value) in &parts.headers {
+            sent = sent.append_header((name.as_str(), value.as_bytes()));
+        }
+        let answered = (self.0)(sent).await;
+        let mut response = Response::builder().status(answered.status().as_u16());
+        for (name, value) in answered.headers() {
+            response = response.header(name.as_str(), value.as_bytes());
+        }
+        let body = to_bytes(answered.into_body()).await.ok().unwrap();
+        response.body(body).unwrap()
+    }
+}
+
+session_http::scenario_tests!(#[actix_web::test], Actix);

@@ -36,10 +36,12 @@ impl Servers {
 
 /// Why an engine is not there.
 pub(crate) fn missing(engine: Engine) -> Option<String> {
+    let [mysql, postgres, sqlite] =
+        [cfg!(feature = "mysql"), cfg!(feature = "postgres"), cfg!(feature = "sqlite")];
     let compiled = match engine {
-        Engine::Postgres => cfg!(feature = "postgres"),
-        Engine::Sqlite => cfg!(feature = "sqlite"),
-        _ => cfg!(feature = "mysql"),
+        Engine::Postgres => postgres,
+        Engine::Sqlite => sqlite,
+        _ => mysql,
     };
     if !compiled {
         return Some("not compiled in".to_owned());

@@ -31,6 +31,14 @@ impl Server {
         Ok(self.url_of(name))
     }
 
+    /// Makes a database with a name that no other has, and returns its URL.
+    ///
+    /// # Errors
+    /// As [`Server::execute`].
+    pub async fn fresh_database(&self) -> Result<String> {
+        self.database(&format!("fresh_{}", self.next_number())).await
+    }
+
     /// Runs statements in the first database, as somebody who may do everything.
     ///
     /// # Errors
@@ -81,16 +89,20 @@ impl Server {
     /// # Errors
     /// As [`Server::execute`].
     pub async fn kill_clients(&self) -> Result<u64> {
-        let killed = if self.flavor().is_mysql() {
-            let kill = "SELECT CONCAT('KILL ', id, ';') FROM information_schema.processlist";
-            let kills = self.query(&format!("{kill} WHERE user = '{APPLICATION}'")).await?;
-            self.execute(&kills).await?;
-            kills.lines().count().to_string()
+        let clients = if self.flavor().is_mysql() {
+            "SELECT CONCAT('KILL ', id) FROM information_schema.processlist WHERE user = "
         } else {
-            let kill = "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity";
-            self.query(&format!("{kill} WHERE usename = '{APPLICATION}'")).await?
+            "SELECT format('SELECT pg_terminate_backend(%s, 10000)', pid)
+            FROM pg_stat_activity WHERE usename = "
         };
-        killed.parse().map_err(|_error| Error::new(killed))
+        let kills = self.query(&format!("{clients}'{APPLICATION}'")).await?;
+        let mut killed = 0;
+        for kill in kills.lines() {
+            // Those that have left meanwhile are not there, or not ended by us.
+            let ended = self.query(kill).await;
+            killed += u64::from(ended.is_ok_and(|reply| reply != "f"));
+        }
+        Ok(killed)
     }
 
     /// What clients had it do, counted by itself; [`Statements::since`] tells what came in

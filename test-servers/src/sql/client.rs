@@ -6,7 +6,10 @@ use tokio::{io::AsyncWriteExt, process::Command, time::timeout};
 
 use crate::{
     Error, Result,
-    sql::{ADMINISTRATOR, APPLICATION, APPLICATION_PASSWORD, Flavor, mysql, postgres},
+    sql::{
+        ADMINISTRATOR, ADMINISTRATOR_PASSWORD, APPLICATION, APPLICATION_PASSWORD, Flavor, mysql,
+        postgres,
+    },
 };
 
 /// No script of a test takes longer, except on a server that is paused.
@@ -28,9 +31,13 @@ impl Client {
         self.run_as(user, database, sql).await
     }
 
-    /// As the application, in its first database.
-    pub(crate) async fn run_as_application(&self, sql: &str) -> Result<String> {
-        self.run_as(APPLICATION, APPLICATION, sql).await
+    /// Logs those in who have a password. From then on MySQL knows it well enough to let them in
+    /// without TLS.
+    pub(crate) async fn greet(&self) -> Result<()> {
+        for user in [ADMINISTRATOR, APPLICATION] {
+            self.run_as(user, APPLICATION, "").await?;
+        }
+        Ok(())
     }
 
     async fn run_as(&self, user: &str, database: &str, sql: &str) -> Result<String> {
@@ -40,9 +47,11 @@ impl Client {
         } else {
             command.args(postgres::client(&self.directory, self.port, user, database));
         }
-        if user == APPLICATION {
-            command.env("MYSQL_PWD", APPLICATION_PASSWORD);
-        }
+        match user {
+            ADMINISTRATOR => command.env("MYSQL_PWD", ADMINISTRATOR_PASSWORD),
+            APPLICATION => command.env("MYSQL_PWD", APPLICATION_PASSWORD),
+            _ => &mut command,
+        };
         timeout(LIMIT, output(command, sql))
             .await
             .map_err(|_error| Error::new(format!("no reply after {LIMIT:?}")))?

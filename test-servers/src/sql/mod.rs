@@ -2,7 +2,7 @@
 //!
 //! ```no_run
 //! # async fn example() -> test_servers::Result<()> {
-//! use test_servers::sql::{Options, Server};
+//! use test_servers::sql::{Flavor, Options, Server};
 //!
 //! let server = Server::start(&Options::mariadb().argument("sql_mode", "")).await?;
 //! let url = server.database("one_test").await?;
@@ -13,6 +13,8 @@
 //! server.set_read_only(true).await?;
 //! server.kill();
 //! server.restart().await?;
+//! // A test that breaks nothing can do with a database on a server that it shares.
+//! let url = Server::shared(Flavor::MySql).await?.fresh_database().await?;
 //! # Ok(()) }
 //! ```
 
@@ -24,6 +26,7 @@ mod mysql;
 mod options;
 mod postgres;
 mod server;
+mod shared;
 mod statements;
 
 pub use crate::certificates::Certificates;

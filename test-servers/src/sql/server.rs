@@ -6,7 +6,7 @@ use std::{
     process::Command,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -35,6 +35,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub struct Server {
     process: Mutex<Option<Process>>,
     paused: AtomicBool,
+    numbers: AtomicU32,
     program: PathBuf,
     arguments: Vec<String>,
     client: Client,
@@ -83,6 +84,7 @@ impl Server {
         Ok(Self {
             process: Mutex::default(),
             paused: AtomicBool::new(false),
+            numbers: AtomicU32::new(1),
             program,
             arguments,
             client,
@@ -126,10 +128,8 @@ impl Server {
         }
     }
 
-    /// Logs the application in. From then on MySQL knows the password well enough to let a client
-    /// in without TLS.
     async fn greet(&self) -> Result<()> {
-        self.client.run_as_application("SELECT 1").await.map(drop)
+        if self.flavor() == Flavor::MySql { self.client.greet().await } else { Ok(()) }
     }
 
     fn has_ended(&self) -> bool {
@@ -268,6 +268,11 @@ impl Server {
 
     fn with_process(&self, act: impl FnOnce(&Process) -> Result<()>) -> Result<()> {
         self.process().as_ref().map_or_else(|| Err(Error::new("the server does not run")), act)
+    }
+
+    /// Another one each time.
+    pub(crate) fn next_number(&self) -> u32 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(crate) fn client(&self) -> &Client {

@@ -4,14 +4,14 @@ use std::{
     env,
     io::{BufRead, BufReader},
     path::Path,
-    process::{Command, ExitCode, Stdio},
+    process::{Child, Command, ExitCode, Stdio},
 };
 
 use libtest_mimic::Trial;
 use test_servers::{
     TestResult,
     redis::{Cluster, Flavor, Options, Server},
-    trial, until,
+    sql, trial, until,
 };
 
 use crate::LIMIT;
@@ -25,6 +25,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("no_server_outlives_a_killed_owner", &["redis"], missing(), || async {
             killed_owner().await
         }),
+        sql_trial(sql::Flavor::MariaDb, &["mariadb"]),
+        sql_trial(sql::Flavor::MySql, &["mysql"]),
+        sql_trial(sql::Flavor::Postgres, &["postgres"]),
         trial("no_server_outlives_its_handle", &["redis"], missing(), || async {
             let server = Server::start(&Options::redis()).await?;
             let id = server.process_id().unwrap();
@@ -37,11 +40,37 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-async fn killed_owner() -> TestResult {
+fn sql_trial(flavor: sql::Flavor, words: &'static [&'static str]) -> Trial {
+    let name = format!("{}::no_server_outlives_a_killed_owner", flavor.name());
+    trial(name, words, flavor.missing(), move || killed_owner_of_sql(flavor))
+}
+
+/// Starts an owner, and returns what it prints.
+fn owned(role: &str) -> std::io::Result<(Child, String)> {
     let mut command = Command::new(env::current_exe()?);
-    let mut owner = command.env(ROLE, "").stdout(Stdio::piped()).spawn()?;
+    let mut owner = command.env(ROLE, role).stdout(Stdio::piped()).spawn()?;
     let mut line = String::new();
     BufReader::new(owner.stdout.take().unwrap()).read_line(&mut line)?;
+    Ok((owner, line))
+}
+
+async fn killed_owner_of_sql(flavor: sql::Flavor) -> TestResult {
+    let (mut owner, line) = owned(flavor.name())?;
+    let (segment, directory) = line.trim_end().split_once(' ').unwrap();
+    let directory = Path::new(directory);
+    let lives = || !mention(directory).is_empty();
+    let lies_about = || directory.exists() || has_segment(segment);
+    assert!(lives() && lies_about());
+    assert_eq!(has_segment(segment), flavor == sql::Flavor::Postgres);
+    owner.kill()?;
+    owner.wait()?;
+    let gone = || async { Ok((!lives() && !lies_about()).then_some(())) };
+    until("end of the server and of its watcher", LIMIT, gone).await?;
+    Ok(())
+}
+
+async fn killed_owner() -> TestResult {
+    let (mut owner, line) = owned("")?;
     let words: Vec<&str> = line.split_whitespace().collect();
     let (ids, directories) = words.split_at(6);
     let ids: Vec<i32> = ids.iter().map(|id| id.parse().unwrap()).collect();
@@ -55,19 +84,37 @@ async fn killed_owner() -> TestResult {
     Ok(())
 }
 
-/// Starts a cluster, prints the ids of its processes and their directories, and waits to be killed. One of them is
-/// stopped, which must not keep it alive.
+/// Starts what is asked for, and waits to be killed.
 pub(crate) fn owner() -> ExitCode {
     tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let cluster = Cluster::start(&Options::redis()).await.unwrap();
-        let ids = cluster.nodes().iter().map(|node| node.process_id().unwrap().to_string());
-        let directories = cluster.nodes().iter().map(|node| node.socket().parent().unwrap());
-        let directories = directories.map(|directory| directory.to_str().unwrap().to_owned());
-        let words = ids.chain(directories).collect::<Vec<_>>().join(" ");
-        cluster.nodes()[0].stop().unwrap();
-        println!("{words}");
-        std::future::pending::<ExitCode>().await
+        let role = env::var(ROLE).unwrap();
+        match sql::Flavor::ALL.into_iter().find(|flavor| flavor.name() == role) {
+            Some(flavor) => owner_of_sql(flavor).await,
+            None => owner_of_cluster().await,
+        }
     })
+}
+
+/// Prints the ids of its processes and their directories. One of them is stopped, which must not
+/// keep it alive.
+async fn owner_of_cluster() -> ExitCode {
+    let cluster = Cluster::start(&Options::redis()).await.unwrap();
+    let ids = cluster.nodes().iter().map(|node| node.process_id().unwrap().to_string());
+    let directories = cluster.nodes().iter().map(|node| node.socket().parent().unwrap());
+    let directories = directories.map(|directory| directory.to_str().unwrap().to_owned());
+    let words = ids.chain(directories).collect::<Vec<_>>().join(" ");
+    cluster.nodes()[0].stop().unwrap();
+    println!("{words}");
+    std::future::pending().await
+}
+
+/// Prints its segment of shared memory, if it has one, and its directory. It is paused.
+async fn owner_of_sql(flavor: sql::Flavor) -> ExitCode {
+    let server = sql::Server::start(&sql::Options::new(flavor)).await.unwrap();
+    server.pause().unwrap();
+    let segment = segment(server.directory()).unwrap_or_default();
+    println!("{segment} {}", server.directory().display());
+    std::future::pending().await
 }
 
 fn is_alive(id: i32) -> bool {
@@ -98,4 +145,15 @@ pub(crate) fn mention(directory: &Path) -> Vec<i32> {
         place.starts_with(directory) || arguments.contains(directory.to_str().unwrap())
     };
     ids.filter(belongs).filter(|id| is_alive(*id)).collect()
+}
+
+/// The shared memory of PostgreSQL.
+pub(crate) fn segment(directory: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(directory.join("data/postmaster.pid")).ok()?;
+    Some(text.lines().nth(6)?.split_whitespace().last()?.to_owned())
+}
+
+pub(crate) fn has_segment(id: &str) -> bool {
+    let all = std::fs::read_to_string("/proc/sysvipc/shm").unwrap();
+    all.lines().any(|line| line.split_whitespace().nth(1) == Some(id))
 }

@@ -1,6 +1,6 @@
 //! MariaDB, MySQL, PostgreSQL.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use libtest_mimic::Trial;
 use test_servers::{
@@ -8,7 +8,11 @@ use test_servers::{
     sql::{Flavor, Options, Server},
     trial, until,
 };
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
 
 use crate::{LIMIT, orphans};
 
@@ -30,10 +34,12 @@ pub(crate) fn trials() -> Vec<Trial> {
         what_is_committed_is_there_after_an_orderly_restart
         a_paused_server_is_silent_until_it_goes_on
         a_database_is_new_and_the_applications_own
+        tests_share_a_server_and_no_database
         arguments_reach_the_server
         tls_is_enforced
         a_read_only_server_refuses_the_application_until_it_is_not
         statements_are_counted_without_the_looks
+        pings_and_prepared_statements_are_told_apart
         killed_clients_are_counted_and_cut
         a_start_that_fails_quotes_the_log
         nothing_outlives_the_handle
@@ -153,6 +159,14 @@ async fn a_database_is_new_and_the_applications_own(flavor: Flavor) -> TestResul
     Ok(())
 }
 
+async fn tests_share_a_server_and_no_database(flavor: Flavor) -> TestResult {
+    let (one, other) = tokio::try_join!(Server::shared(flavor), Server::shared(flavor))?;
+    assert_eq!(one.process_id().unwrap(), other.process_id().unwrap());
+    let (one, other) = tokio::try_join!(one.fresh_database(), other.fresh_database())?;
+    assert_ne!(one, other);
+    Ok(())
+}
+
 async fn arguments_reach_the_server(flavor: Flavor) -> TestResult {
     let options = Options::new(flavor);
     if flavor == Flavor::Postgres {
@@ -235,6 +249,35 @@ async fn statements_are_counted_without_the_looks(flavor: Flavor) -> TestResult 
     Ok(())
 }
 
+async fn pings_and_prepared_statements_are_told_apart(flavor: Flavor) -> TestResult {
+    let server = Server::start(&Options::new(flavor)).await?;
+    if flavor.is_mysql() {
+        server.execute("CREATE USER bare").await?;
+    }
+    let before = server.statements().await?;
+    if !flavor.is_mysql() {
+        let sql = "/* ping */; PREPARE one AS SELECT 1; EXECUTE one; EXECUTE one";
+        let (printed, fine) = client(&server, &[], sql);
+        assert!(fine, "{printed}");
+        let statements = server.statements().await?.since(&before);
+        let kinds = ["", "prepare", "execute"].map(|kind| statements.calls(kind));
+        assert_eq!((kinds, statements.total()), ([1, 1, 2], 4), "{statements:?}");
+        return Ok(());
+    }
+    let mut raw = Connection::open(&server).await?;
+    raw.command(b"\x0e").await?;
+    raw.command(b"\x16SELECT 1").await?;
+    let statement = [0x17, 1, 0, 0, 0, 0, 1, 0, 0, 0];
+    raw.command(&statement).await?;
+    raw.command(&statement).await?;
+    raw.close().await?;
+    let statements = server.statements().await?.since(&before);
+    let kinds = ["admin_commands", "stmt_prepare", "stmt_execute", "select"];
+    assert_eq!(kinds.map(|kind| statements.calls(kind)), [1, 1, 2, 2], "{statements:?}");
+    assert_eq!(statements.total(), 2, "{statements:?}");
+    Ok(())
+}
+
 async fn killed_clients_are_counted_and_cut(flavor: Flavor) -> TestResult {
     let server = Server::start(&Options::new(flavor)).await?;
     assert_eq!(server.kill_clients().await?, 0);
@@ -283,21 +326,62 @@ fn assert_nothing_outlives(server: Server) -> TestResult {
     let directory = server.directory().to_owned();
     let processes = || orphans::mention(&directory);
     assert!(!processes().is_empty() && directory.exists());
-    let segment = segment(&directory);
+    let segment = orphans::segment(&directory);
     drop(server);
     assert_eq!(processes(), []);
     assert!(!directory.exists());
-    assert!(!segment.is_some_and(|segment| has_segment(&segment)));
+    assert!(!segment.is_some_and(|segment| orphans::has_segment(&segment)));
     Ok(())
 }
 
-/// The shared memory of PostgreSQL.
-fn segment(directory: &Path) -> Option<String> {
-    let text = std::fs::read_to_string(directory.join("data/postmaster.pid")).ok()?;
-    Some(text.lines().nth(6)?.split_whitespace().last()?.to_owned())
-}
+/// Speaks the protocol of MySQL, as far as counters need it.
+struct Connection(TcpStream);
 
-fn has_segment(id: &str) -> bool {
-    let all = std::fs::read_to_string("/proc/sysvipc/shm").unwrap();
-    all.lines().any(|line| line.split_whitespace().nth(1) == Some(id))
+impl Connection {
+    /// As a user without a password.
+    async fn open(server: &Server) -> std::io::Result<Self> {
+        const CAPABILITIES: u32 = 0x0008_8200;
+        let mut connection = Self(TcpStream::connect(server.address()).await?);
+        connection.receive().await?;
+        let mut login = CAPABILITIES.to_le_bytes().to_vec();
+        login.extend([0, 0, 0, 1, 45]);
+        login.extend([0; 23]);
+        login.extend(b"bare\0\0");
+        let native: &[u8] = b"mysql_native_password\0";
+        let native =
+            if server.flavor() == Flavor::MySql { b"caching_sha2_password\0" } else { native };
+        login.extend(native);
+        connection.send(1, &login).await?;
+        let reply = connection.receive().await?;
+        assert_eq!(reply[0], 0, "{}", String::from_utf8_lossy(&reply));
+        Ok(connection)
+    }
+
+    /// Sends a command, and waits for the first packet of its reply.
+    async fn command(&mut self, command: &[u8]) -> std::io::Result<()> {
+        self.send(0, command).await?;
+        let reply = self.receive().await?;
+        assert_ne!(reply[0], 0xff, "{}", String::from_utf8_lossy(&reply));
+        Ok(())
+    }
+
+    /// Waits until the server has done all of it.
+    async fn close(mut self) -> std::io::Result<()> {
+        self.send(0, b"\x01").await?;
+        self.0.read_to_end(&mut Vec::new()).await.map(drop)
+    }
+
+    async fn send(&mut self, number: u8, packet: &[u8]) -> std::io::Result<()> {
+        let length = u32::try_from(packet.len()).unwrap().to_le_bytes();
+        let header = [length[0], length[1], length[2], number];
+        self.0.write_all(&[&header, packet].concat()).await
+    }
+
+    async fn receive(&mut self) -> std::io::Result<Vec<u8>> {
+        let mut header = [0; 4];
+        self.0.read_exact(&mut header).await?;
+        let mut packet = vec![0; usize::from(header[0]) + (usize::from(header[1]) << 8)];
+        self.0.read_exact(&mut packet).await?;
+        Ok(packet)
+    }
 }

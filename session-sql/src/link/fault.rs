@@ -82,18 +82,18 @@ impl Verdict {
         use ErrorKind::{Backend, Config, Unavailable};
         match error {
             sqlx::Error::Database(error) => Self::of_class(classify(&*error), error.message()),
+            sqlx::Error::Io(error) if is_distrust(&error) => Self::Broken(untrusted(&error)),
             sqlx::Error::Io(error) => {
                 Self::Lost(Fault::passing(Unavailable, "").caused_by(error.to_string()))
             }
             sqlx::Error::WorkerCrashed => {
                 Self::Lost(Fault::passing(Unavailable, "the connection's thread has ended"))
             }
+            sqlx::Error::Tls(error) if is_distrust(&*error) => Self::Broken(untrusted(&*error)),
             sqlx::Error::Tls(error) if cut_off(&*error) => {
                 Self::Lost(Fault::passing(Unavailable, "").caused_by(error.to_string()))
             }
-            sqlx::Error::Tls(error) => Self::Broken(
-                Fault::lasting(Config, "no encrypted connection").caused_by(error.to_string()),
-            ),
+            sqlx::Error::Tls(error) => Self::Broken(untrusted(&*error)),
             sqlx::Error::Configuration(_) => {
                 Self::Broken(Fault::lasting(Config, "a setting of the connection is not valid"))
             }
@@ -138,6 +138,17 @@ impl Verdict {
             | Self::Broken(fault) => fault,
         }
     }
+}
+
+/// Whether the server has a certificate that must not be trusted. It comes as an error of a read.
+fn is_distrust(error: &(dyn StdError + 'static)) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::InvalidData)
+        || error.source().is_some_and(is_distrust)
+}
+
+fn untrusted(error: &dyn StdError) -> Fault {
+    Fault::lasting(ErrorKind::Config, "no encrypted connection").caused_by(error.to_string())
 }
 
 /// Whether the connection ended while it was being encrypted.

@@ -130,7 +130,8 @@ fn version(server: &Path) -> io::Result<()> {
 /// With the last thing that was said.
 fn failure(what: &str, output: &str) -> io::Error {
     let last = output.lines().rev().find(|line| !line.trim().is_empty());
-    io::Error::other(format!("{what} cannot be had: {}", last.unwrap_or("no word why")))
+    let last = last.unwrap_or("no word why");
+    io::Error::other(format!("Debian {SUITE} does not give {what}: {last}"))
 }
 
 #[cfg(test)]
@@ -139,8 +140,8 @@ mod tests {
 
     #[test]
     fn the_reason_is_the_last_thing_said() {
-        let error = failure("mysql", "Reading\nE: Unable to locate package mysql\n\n");
-        assert_eq!(error.to_string(), "mysql cannot be had: E: Unable to locate package mysql");
+        let error = failure("mysql", "Reading\nE: Unable to locate package mysql\n\n").to_string();
+        assert_eq!(error, "Debian sid does not give mysql: E: Unable to locate package mysql");
     }
 
     #[test]

@@ -105,7 +105,7 @@ fn fetched(program: &str) -> Result<PathBuf> {
     let mut reasons = folders.iter().map(|folder| fs::read_to_string(folder.join("reason")));
     files.into_iter().find(|file| file.is_file()).ok_or_else(|| {
         match reasons.find_map(|it| it.ok()) {
-            Some(reason) => Error::new(format!("MySQL could not be fetched: {}", reason.trim())),
+            Some(reason) => Error::new(format!("{program} is not there: {}", reason.trim())),
             None => programs::missing(program),
         }
     })

@@ -13,6 +13,9 @@ use crate::sql::{ADMINISTRATOR, postgres};
 /// | a prepared statement | `stmt_prepare`, and `stmt_execute` besides its own kind | its own kind alone |
 /// | several in one text | each | all as one, by the first word |
 /// | a ping | `admin_commands` | `""`, as a statement without a word |
+///
+/// PostgreSQL logs every statement for it, and its log grows by that: a benchmark starts it with
+/// `.argument("log_statement", "none")`, and then nothing is counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Statements {
     calls: BTreeMap<String, u64>,

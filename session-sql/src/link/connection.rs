@@ -36,10 +36,8 @@ pub(super) enum Sharing {
     /// Each for anything.
     Any,
     /// One for all that write, and some for those that only read.
-    #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "what SQLite needs"))]
     OneWrites,
     /// One for all, for ever: the data goes with it.
-    #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "what SQLite needs"))]
     OneForEver,
 }
 

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     SqlConfig,
     statement::{Arg, Value},
+    url::Dialect,
 };
 
 /// So many bytes of rows are read of one reply at least, before it counts as too large.
@@ -72,31 +73,20 @@ pub(super) trait Wire: Send {
 
 /// The target of a configuration.
 pub(super) fn target(config: &SqlConfig) -> Result<Box<dyn Target>, Fault> {
-    let scheme = config.url.split_once(':').map_or("", |(scheme, _)| scheme);
-    match scheme {
+    match config.dialect {
         #[cfg(feature = "mysql")]
-        "mysql" | "mariadb" => Ok(Box::new(super::mysql::MySqlTarget::new(config)?)),
-        #[cfg(not(feature = "mysql"))]
-        "mysql" | "mariadb" => Err(compiled_out("mysql")),
+        Dialect::MySql => Ok(Box::new(super::mysql::MySqlTarget::new(config)?)),
         #[cfg(feature = "postgres")]
-        "postgres" | "postgresql" => Ok(Box::new(super::postgres::PgTarget::new(config)?)),
-        #[cfg(not(feature = "postgres"))]
-        "postgres" | "postgresql" => Err(compiled_out("postgres")),
+        Dialect::Postgres => Ok(Box::new(super::postgres::PgTarget::new(config)?)),
         #[cfg(feature = "sqlite")]
-        "sqlite" => Ok(Box::new(super::sqlite::SqliteTarget::new(config)?)),
-        #[cfg(not(feature = "sqlite"))]
-        "sqlite" => Err(compiled_out("sqlite")),
-        _ => {
-            let detail = "the URL begins with none of `mysql:`, `mariadb:`, `postgres:`, `sqlite:`";
+        Dialect::Sqlite => Ok(Box::new(super::sqlite::SqliteTarget::new(config)?)),
+        #[cfg(not(all(feature = "mysql", feature = "postgres", feature = "sqlite")))]
+        dialect => {
+            let feature = dialect.feature();
+            let detail = format!("this needs the feature `{feature}` of the crate session-sql");
             Err(Fault::lasting(session_core::ErrorKind::Config, detail))
         }
     }
-}
-
-#[cfg(not(all(feature = "mysql", feature = "postgres", feature = "sqlite")))]
-fn compiled_out(feature: &str) -> Fault {
-    let detail = format!("this program is built without the feature `{feature}` of `session-sql`");
-    Fault::lasting(session_core::ErrorKind::Config, detail)
 }
 
 /// The fault of a URL that the driver does not understand. Its own words may quote the password.

@@ -160,6 +160,11 @@ fn value(row: &MySqlRow, at: usize) -> Result<Value, sqlx::Error> {
 }
 
 fn verdict(error: sqlx::Error) -> Verdict {
+    if let sqlx::Error::Configuration(_) = error {
+        let detail =
+            "the server takes this password over an encrypted connection only: see `ssl-mode`";
+        return Verdict::Broken(Fault::lasting(ErrorKind::Config, detail));
+    }
     Verdict::of(error, classify)
 }
 

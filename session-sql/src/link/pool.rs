@@ -26,15 +26,22 @@ use crate::SqlConfig;
 
 /// The most callers that wait for a connection, beyond which they are refused at once.
 const WAITERS: usize = 1_024;
-/// A connection that rested for so long is asked for a sign of life: what lies between may have
-/// forgotten it without a word. Before, trying is cheaper: a statement may be sent again.
-const PING_AFTER: Duration = Duration::from_secs(60);
-/// How long the sign of life may take.
+/// How long a sign of life may take.
 const PING: Duration = Duration::from_millis(500);
-/// A connection that rested for so long is not needed.
-const SURPLUS: Duration = Duration::from_secs(600);
-/// A server that has been out of reach for so long is not waited for.
+/// A server that has been out of reach, or has taken no writes, for so long is not waited for.
 const SILENCE: Duration = Duration::from_secs(1);
+
+/// What becomes of connections that rest.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rests {
+    /// After so long, it is asked for a sign of life: what lies between may have forgotten it without
+    /// a word. Before, trying is cheaper: a statement may be sent again.
+    pub(super) ping: Duration,
+    /// After so long, it is not needed.
+    pub(super) surplus: Duration,
+}
+
+const RESTS: Rests = Rests { ping: Duration::from_secs(60), surplus: Duration::from_secs(600) };
 
 /// The connections to one target.
 pub(super) struct Pool {
@@ -45,6 +52,7 @@ pub(super) struct Pool {
     connect_timeout: Duration,
     max_lifetime: Option<Duration>,
     for_ever: bool,
+    pub(super) rests: Rests,
 }
 
 #[derive(Default)]
@@ -55,6 +63,8 @@ struct State {
     generation: u64,
     /// Since when nothing has been heard of the server.
     down_since: Option<Instant>,
+    /// Since when every write has been refused.
+    refuses_since: Option<Instant>,
     /// How many are connecting.
     dialing: usize,
     /// Why the last try to connect failed.
@@ -94,6 +104,7 @@ impl Pool {
             connect_timeout: config.connect_timeout,
             max_lifetime: (!for_ever).then_some(config.max_lifetime),
             for_ever,
+            rests: RESTS,
         }
     }
 
@@ -109,11 +120,11 @@ impl Pool {
                 drop(timeout(PING, connection.wire.close()).await);
                 continue;
             }
-            if since.elapsed() > PING_AFTER && !self.for_ever {
+            if since.elapsed() > self.rests.ping && !self.for_ever {
                 let by = deadline.min(Instant::now() + PING);
                 if !matches!(timeout_at(by, connection.wire.ping()).await, Ok(Ok(()))) {
                     // The others have rested for longer.
-                    self.suspect_all();
+                    self.suspect_all(connection.generation);
                     continue;
                 }
             }
@@ -152,7 +163,7 @@ impl Pool {
         let now = Instant::now();
         if let Some(oldest) = state.idle.first()
             && !self.for_ever
-            && now.duration_since(oldest.since) > SURPLUS
+            && now.duration_since(oldest.since) > self.rests.surplus
         {
             return Some((state.idle.remove(0), false));
         }
@@ -174,7 +185,7 @@ impl Pool {
         drop(dialing);
         match connected {
             Ok(wire) => {
-                self.answered();
+                self.answered(false);
                 let until = self.max_lifetime.map(|life| Instant::now() + jittered(life));
                 Ok(Connection { wire, until, generation })
             }
@@ -203,9 +214,13 @@ impl Pool {
         self.state().down_since.is_some_and(|since| since.elapsed() > SILENCE)
     }
 
-    /// The server is there.
-    pub(super) fn answered(&self) {
-        self.state().down_since = None;
+    /// The server is there, and has perhaps taken a write.
+    pub(super) fn answered(&self, wrote: bool) {
+        let mut state = self.state();
+        state.down_since = None;
+        if wrote {
+            state.refuses_since = None;
+        }
     }
 
     /// The server said nothing for as long as a statement may take.
@@ -215,16 +230,22 @@ impl Pool {
         state.last = Some(fault.clone());
     }
 
-    /// Uses no present connection again: the server has gone, or lost its part to another one.
-    pub(super) fn suspect_all(&self) {
-        if self.for_ever {
+    /// Uses no connection of that generation again: the server has gone, or lost its part to another
+    /// one.
+    fn suspect_all(&self, generation: u64) {
+        let mut state = self.state();
+        if self.for_ever || state.generation != generation {
             return;
         }
-        let mut state = self.state();
         state.generation += 1;
         let idle = std::mem::take(&mut state.idle);
         drop(state);
         drop(idle);
+    }
+
+    /// The server takes no writes. Whether it is so for longer than one call waits for it.
+    pub(super) fn refused(&self) -> bool {
+        self.state().refuses_since.get_or_insert_with(Instant::now).elapsed() > SILENCE
     }
 
     fn put_back(&self, connection: Connection) {
@@ -269,6 +290,13 @@ impl Lease<'_> {
     /// Closes the connection.
     pub(super) fn discard(mut self) {
         self.connection = None;
+    }
+
+    /// Closes it and all that were made before it was found to be of no use.
+    pub(super) fn discard_all(mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.pool.suspect_all(connection.generation);
+        }
     }
 }
 

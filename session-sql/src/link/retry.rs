@@ -130,12 +130,12 @@ impl<'a> Course<'a> {
                 if statement.reads && answer.rows.is_empty() {
                     answer.affected = 0;
                 }
-                self.pool.answered();
+                self.pool.answered(!statement.reads);
                 lease.keep();
                 return Ok(Some(answer));
             }
             Ok(Err(Verdict::Taken)) => {
-                self.pool.answered();
+                self.pool.answered(false);
                 lease.keep();
                 return Ok(Some(Answer::default()));
             }
@@ -161,7 +161,7 @@ impl<'a> Course<'a> {
                 self.pause(Fault::passing(ErrorKind::Unavailable, "a name is taken")).await
             }
             Verdict::Again(fault) => {
-                self.pool.answered();
+                self.pool.answered(false);
                 lease.keep();
                 self.pause(fault).await
             }
@@ -171,8 +171,7 @@ impl<'a> Course<'a> {
             }
             Verdict::Lost(fault) => {
                 let at_once = lease.is_reused() && self.tries == 0;
-                lease.discard();
-                self.pool.suspect_all();
+                lease.discard_all();
                 self.in_doubt = true;
                 if at_once {
                     // It may have been closed while it rested.
@@ -184,13 +183,14 @@ impl<'a> Course<'a> {
                 self.pause(fault).await
             }
             Verdict::Elsewhere(fault) => {
-                lease.discard();
-                self.pool.suspect_all();
-                self.pool.fell_silent(&fault);
+                lease.discard_all();
+                if self.pool.refused() {
+                    return Err(self.end(fault));
+                }
                 self.pause(fault).await
             }
             Verdict::Never(fault) => {
-                self.pool.answered();
+                self.pool.answered(false);
                 lease.keep();
                 Err(self.end(fault))
             }

@@ -34,38 +34,26 @@ impl SqliteTarget {
     /// Writes go to a write-ahead log, which is synced at checkpoints only, unless the URL says
     /// `synchronous=full`: the last commits survive the end of the process, but not of the machine.
     pub(super) fn new(config: &SqlConfig) -> Result<Self, Fault> {
-        let (url, query) = match config.url.split_once('?') {
-            Some((url, query)) => (url, query),
-            None => (config.url.as_str(), ""),
-        };
-        let (mut synchronous, mut mode, mut rest) = ("normal", "", Vec::new());
+        let (address, query) = config.url.split_once('?').unwrap_or((&config.url, ""));
+        let (mut url, mut in_memory) = (format!("{address}?"), address.ends_with(":memory:"));
+        let mut synchronous = SqliteSynchronous::Normal;
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            match pair.split_once('=') {
-                Some(("synchronous", value)) => synchronous = value,
-                Some((key, value)) => {
-                    if key == "mode" {
-                        mode = value;
-                    }
-                    rest.push(pair);
-                }
-                None => rest.push(pair),
+            match pair.strip_prefix("synchronous=") {
+                Some(name) => synchronous = durability(name)?,
+                None => url.extend([pair, "&"]),
             }
+            in_memory |= pair == "mode=memory";
         }
-        let rest = if rest.is_empty() { String::new() } else { format!("?{}", rest.join("&")) };
-        let options: SqliteConnectOptions =
-            format!("{url}{rest}").parse().map_err(|_quotes_it| bad_url())?;
-        let in_memory = mode == "memory" || url.ends_with(":memory:");
-        let mut options = options
+        let options: SqliteConnectOptions = url.parse().map_err(|_quotes_it| bad_url())?;
+        // The engine's own answer, that the database was locked for too long, comes before this
+        // side gives up on it.
+        let options = options
             .busy_timeout(config.response_timeout.mul_f64(0.9))
             .foreign_keys(false)
-            .synchronous(durability(synchronous)?)
+            .synchronous(synchronous)
             .disable_statement_logging();
-        if mode.is_empty() {
-            options = options.create_if_missing(true);
-        }
-        if !in_memory && mode != "ro" {
-            options = options.journal_mode(SqliteJournalMode::Wal);
-        }
+        let options =
+            if in_memory { options } else { options.journal_mode(SqliteJournalMode::Wal) };
         Ok(Self { options, in_memory })
     }
 }

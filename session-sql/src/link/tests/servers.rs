@@ -1,0 +1,465 @@
+//! What holds on each server.
+
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Instant,
+};
+
+use test_servers::{
+    proxy::{Direction, Proxy},
+    sql::{Flavor, Options, Server as Started},
+};
+
+use tokio::sync::OnceCell;
+
+use super::*;
+
+/// Defines a test for each flavor that is compiled in: with a server of its `own`, which it breaks, or
+/// with a database on one that it shares. MySQL is not to be had everywhere.
+macro_rules! on_each {
+    ($($whose:ident $name:ident($started:ident, $url:ident) $body:block)*) => { $(
+        mod $name {
+            use super::*;
+
+            async fn run($started: &Started, $url: &str) $body
+
+            #[cfg(feature = "mysql")]
+            #[tokio::test]
+            async fn mariadb() {
+                let (started, url) = $whose(Flavor::MariaDb).await;
+                run(&started, &url).await;
+            }
+
+            #[cfg(feature = "mysql")]
+            #[tokio::test]
+            async fn mysql() {
+                if let Some(missing) = Flavor::MySql.missing() {
+                    return eprintln!("not run: {missing}");
+                }
+                let (started, url) = $whose(Flavor::MySql).await;
+                run(&started, &url).await;
+            }
+
+            #[cfg(feature = "postgres")]
+            #[tokio::test]
+            async fn postgres() {
+                let (started, url) = $whose(Flavor::Postgres).await;
+                run(&started, &url).await;
+            }
+        }
+    )* };
+}
+
+async fn own(flavor: Flavor) -> (Started, String) {
+    let started = Started::start(&Options::new(flavor)).await.unwrap();
+    let url = started.url();
+    (started, url)
+}
+
+async fn shared(flavor: Flavor) -> (&'static Started, String) {
+    static STARTED: [OnceCell<Started>; 3] = [const { OnceCell::const_new() }; 3];
+    static DATABASES: AtomicU32 = AtomicU32::new(0);
+    let place = Flavor::ALL.iter().position(|other| *other == flavor).unwrap();
+    let start = async || Started::start(&Options::new(flavor)).await.unwrap();
+    let started = STARTED[place].get_or_init(start).await;
+    let name = format!("link_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+    (started, started.database(&name).await.unwrap())
+}
+
+on_each! {
+    shared statements_mean_the_same(started, url) {
+        statements::mean_the_same(&open(&config(url)).await).await;
+    }
+
+    own a_statement_is_one_round_trip(started, url) {
+        let link = open(&one_connection(url)).await;
+        let add = counting(&link).await;
+        let select = reads("SELECT n FROM counts WHERE k = 1");
+        link.run(&add, &[Arg::Int(1)]).await.unwrap();
+        link.run(&select, &[]).await.unwrap();
+        let before = started.statements().await.unwrap();
+        for _ in 0..50 {
+            link.run(&add, &[Arg::Int(1)]).await.unwrap();
+            link.run(&select, &[]).await.unwrap();
+        }
+        let since = started.statements().await.unwrap().since(&before);
+        assert_eq!(since.total(), 100, "{since:?}");
+        assert_eq!((since.calls("update"), since.calls("select")), (50, 50), "{since:?}");
+        if started.flavor().is_mysql() {
+            let prepared = (since.calls("stmt_prepare"), since.calls("stmt_execute"));
+            assert_eq!(prepared, (0, 100), "{since:?}");
+        }
+    }
+
+    own a_connection_is_set_up_by_one_text_at_most(started, url) {
+        let link = open(&one_connection(url)).await;
+        let before = started.statements().await.unwrap();
+        started.kill_clients().await.unwrap();
+        link.run(&reads("SELECT 1"), &[]).await.unwrap();
+        let since = started.statements().await.unwrap().since(&before);
+        if started.flavor().is_mysql() {
+            assert_eq!((since.calls("set_option"), since.calls("stmt_prepare")), (2, 1), "{since:?}");
+        } else {
+            assert_eq!(since.total(), 1, "{since:?}");
+        }
+    }
+
+    shared the_session_is_set_up_whatever_the_server_says(started, url) {
+        let link = open(&one_connection(url)).await;
+        let ask = |what: &'static str| {
+            let link = &link;
+            async move {
+                match only(&link.run(&reads(what), &[]).await.unwrap()) {
+                    Value::Bytes(text) => String::from_utf8(text.clone()).unwrap(),
+                    other => panic!("{other:?}"),
+                }
+            }
+        };
+        match link.server().engine {
+            Engine::Postgres => {
+                assert_eq!(ask("SELECT current_setting('statement_timeout')").await, "1800ms");
+                assert_eq!(ask("SELECT current_setting('lock_timeout')").await, "1800ms");
+                assert_eq!(ask("SELECT current_setting('transaction_isolation')").await, "read committed");
+                assert_eq!(ask("SELECT current_setting('application_name')").await, "session-sql");
+                assert_eq!(ask("SELECT current_setting('TimeZone')").await, "UTC");
+            }
+            engine => {
+                let isolation = if engine == Engine::MariaDb { "SELECT @@tx_isolation" } else { "SELECT @@transaction_isolation" };
+                assert_eq!(ask(isolation).await, "READ-COMMITTED");
+                assert_eq!(ask("SELECT @@sql_mode").await, "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION");
+                assert_eq!(ask("SELECT @@time_zone").await, "+00:00");
+                let limit = if engine == Engine::MariaDb { "SELECT CAST(@@max_statement_time AS CHAR)" } else { "SELECT CAST(@@max_execution_time AS CHAR)" };
+                assert!(["1.800000", "1800"].contains(&ask(limit).await.as_str()));
+                assert_eq!(ask("SELECT CAST(@@innodb_lock_wait_timeout AS CHAR)").await, "1");
+            }
+        }
+    }
+
+    shared the_answer_of_a_cancelled_statement_reaches_nobody(started, url) {
+        let mut config = one_connection(url);
+        (config.response_timeout, config.timeout) = (SOON, SOON * 2);
+        let link = open(&config).await;
+        let slow = reads(sleep(&link));
+        let began = Instant::now();
+        assert!(tokio::time::timeout(Duration::from_millis(100), link.run(&slow, &[Arg::Int(60)])).await.is_err());
+        let echo = reads(echo(&link));
+        for n in 0..20 {
+            let answer = within(link.run(&echo, &[Arg::Int(n)])).await.unwrap();
+            assert_eq!((only(&answer), answer.resent), (&Value::Int(n), false));
+        }
+        assert!(began.elapsed() < SOON / 2, "it waited for what nobody wants");
+    }
+
+    shared callers_that_go_away_at_any_moment_disturb_no_other(started, url) {
+        let mut config = config(url);
+        config.max_connections = 3;
+        let link = Arc::new(open(&config).await);
+        let callers = (0..30).map(|caller| {
+            let link = Arc::clone(&link);
+            tokio::spawn(async move {
+                let echo = reads(echo(&link));
+                for n in 0..20 {
+                    let n = caller * 1_000 + n;
+                    let patience = Duration::from_micros(fastrand::u64(0..2_000));
+                    if caller % 2 == 0 {
+                        let _gone = tokio::time::timeout(patience, link.run(&echo, &[Arg::Int(n)])).await;
+                    } else {
+                        let answer = within(link.run(&echo, &[Arg::Int(n)])).await.unwrap();
+                        assert_eq!(only(&answer), &Value::Int(n));
+                    }
+                }
+            })
+        });
+        for caller in callers.collect::<Vec<_>>() {
+            caller.await.unwrap();
+        }
+    }
+
+    shared many_callers_share_one_connection(started, url) {
+        let link = Arc::new(open(&one_connection(url)).await);
+        many_callers(&link).await;
+    }
+
+    own connections_that_the_server_closed_are_replaced_without_a_word(started, url) {
+        let mut config = config(url);
+        config.max_connections = 5;
+        let link = Arc::new(open(&config).await);
+        many_callers(&link).await;
+        started.kill_clients().await.unwrap();
+        let answers = (0..5).map(|n| {
+            let link = Arc::clone(&link);
+            tokio::spawn(async move { link.run(&reads(echo(&link)), &[Arg::Int(n)]).await.unwrap(); })
+        });
+        for answer in answers.collect::<Vec<_>>() {
+            within(answer).await.unwrap();
+        }
+    }
+
+    shared a_lost_answer_is_asked_for_again_and_told(started, url) {
+        let proxy = Proxy::start(&started.address()).await.unwrap();
+        let link = open(&one_connection(&through(&proxy, started, url))).await;
+        let add = counting(&link).await;
+        assert!(!link.run(&add, &[Arg::Int(1)]).await.unwrap().resent);
+        proxy.lose_reply_to(&[]);
+        let answer = link.run(&add, &[Arg::Int(1)]).await.unwrap();
+        assert_eq!((proxy.lost(), answer.resent, answer.affected), (1, true, 1));
+        assert_eq!(count(&link).await, 3);
+    }
+
+    shared a_statement_that_got_no_answer_may_have_been_done(started, url) {
+        let proxy = Proxy::start(&started.address()).await.unwrap();
+        let mut config = one_connection(&through(&proxy, started, url));
+        config.response_timeout = Duration::from_millis(200);
+        (config.connect_timeout, config.timeout) = (Duration::from_secs(1), Duration::from_secs(3));
+        let link = open(&config).await;
+        let add = counting(&link).await;
+        proxy.swallow(Direction::Replies);
+        let fault = within(link.run(&add, &[Arg::Int(1)])).await.unwrap_err();
+        let error = fault.into_error(link.server().engine, session_core::Operation::Save, true);
+        assert!(error.maybe_applied() && error.is_retryable(), "{error:?}");
+        proxy.pass().await;
+        within(link.run(&add, &[Arg::Int(1)])).await.unwrap();
+    }
+
+    shared a_short_outage_is_waited_for(started, url) {
+        let proxy = Proxy::start(&started.address()).await.unwrap();
+        let mut config = config(&through(&proxy, started, url));
+        config.timeout = SOON;
+        let link = Arc::new(open(&config).await);
+        many_callers(&link).await;
+        proxy.refuse().await;
+        proxy.cut();
+        let callers = tokio::spawn({
+            let link = Arc::clone(&link);
+            async move { many_callers(&link).await }
+        });
+        // What was connected is found to be cut, and what connects is refused.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(!callers.is_finished());
+        proxy.pass().await;
+        within(callers).await.unwrap();
+    }
+
+    shared a_long_outage_is_told_soon(started, url) {
+        let proxy = Proxy::start(&started.address()).await.unwrap();
+        let mut config = config(&through(&proxy, started, url));
+        (config.timeout, config.max_connections) = (SOON * 4, 2);
+        let link = Arc::new(open(&config).await);
+        proxy.refuse().await;
+        proxy.cut();
+        fail_soon(&link).await;
+        proxy.pass().await;
+        within(link.run(&reads("SELECT 1"), &[])).await.unwrap();
+    }
+
+    own a_server_that_hangs_is_told_soon(started, url) {
+        let mut config = config(url);
+        (config.timeout, config.max_connections) = (SOON * 4, 2);
+        (config.response_timeout, config.connect_timeout) = (Duration::from_millis(500), Duration::from_secs(1));
+        let link = Arc::new(open(&config).await);
+        started.pause().unwrap();
+        fail_soon(&link).await;
+        started.resume().unwrap();
+        within(link.run(&reads("SELECT 1"), &[])).await.unwrap();
+    }
+
+    own a_server_that_takes_no_writes_for_a_moment_is_waited_for(started, url) {
+        let mut config = config(url);
+        config.timeout = SOON;
+        let link = Arc::new(open(&config).await);
+        let add = counting(&link).await;
+        started.set_read_only(true).await.unwrap();
+        let writing = tokio::spawn({
+            let (link, add) = (Arc::clone(&link), add.clone());
+            async move { link.run(&add, &[Arg::Int(1)]).await }
+        });
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        started.set_read_only(false).await.unwrap();
+        let answer = within(writing).await.unwrap().unwrap();
+        assert_eq!((answer.affected, answer.resent), (1, false));
+        started.set_read_only(true).await.unwrap();
+        let began = Instant::now();
+        for _ in 0..20 {
+            let fault = within(link.run(&add, &[Arg::Int(1)])).await.unwrap_err();
+            assert_eq!(fault.kind(), ErrorKind::Unavailable);
+        }
+        assert!(began.elapsed() < SOON, "each was held up");
+        assert_eq!(count(&link).await, 1);
+        started.set_read_only(false).await.unwrap();
+        within(link.run(&add, &[Arg::Int(1)])).await.unwrap();
+    }
+
+    own a_locked_row_is_waited_for(started, url) {
+        let link = open(&config(url)).await;
+        let add = counting(&link).await;
+        link.run(&add, &[Arg::Int(1)]).await.unwrap();
+        let (sleep, sleeping) = if started.flavor().is_mysql() {
+            ("SELECT SLEEP(2.5)", "SELECT 1 FROM information_schema.processlist WHERE state = 'User sleep'")
+        } else {
+            ("SELECT pg_sleep(2.5)", "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+        };
+        let holder = format!("BEGIN; UPDATE counts SET n = 10 WHERE k = 1; {sleep}; COMMIT;");
+        let (held, answer) = tokio::join!(started.execute(&holder), async {
+            let is_held = || async { Ok((started.query(sleeping).await? == "1").then_some(())) };
+            test_servers::until("lock", SOON, is_held).await.unwrap();
+            link.run(&add, &[Arg::Int(1)]).await
+        });
+        held.unwrap();
+        let answer = answer.unwrap();
+        assert_eq!((answer.affected, answer.resent, count(&link).await), (1, false, 11));
+    }
+
+    shared deadlocks_are_passed(started, url) {
+        let mut config = config(url);
+        config.timeout = SOON;
+        let link = Arc::new(open(&config).await);
+        let add = counting(&link).await;
+        let engine = link.server().engine;
+        link.run(&writes(&text(engine, "INSERT INTO counts (k, n) VALUES (?, 0)")), &[Arg::Int(2)]).await.unwrap();
+        drop(add);
+        let callers = ["ASC", "DESC"].into_iter().cycle().take(8).map(|order| {
+            let link = Arc::clone(&link);
+            tokio::spawn(async move {
+                let add = writes(&if link.server().engine == Engine::Postgres {
+                    format!("WITH l AS (SELECT k FROM counts ORDER BY k {order} FOR UPDATE) UPDATE counts SET n = n + 1 FROM l WHERE l.k = counts.k")
+                } else {
+                    format!("UPDATE counts SET n = n + 1 WHERE k IN (1, 2) ORDER BY k {order}")
+                });
+                for _ in 0..25 {
+                    assert_eq!(link.run(&add, &[]).await.unwrap().affected, 2);
+                }
+            })
+        });
+        for caller in callers.collect::<Vec<_>>() {
+            within(caller).await.unwrap();
+        }
+        assert_eq!(count(&link).await, 200);
+    }
+
+    own what_is_wrong_with_the_login_is_told_at_once(started, url) {
+        let open = |url: String| async move {
+            let fault = within(Link::open(&config(&url))).await.unwrap_err();
+            let error = fault.into_error(Engine::Postgres, session_core::Operation::Open, false);
+            assert!(!format!("{error} {error:?}").contains("wrong-secret"), "{error:?}");
+            error.kind()
+        };
+        let began = Instant::now();
+        assert_eq!(open(url.replace(":secret@", ":wrong-secret@")).await, ErrorKind::Config);
+        assert_eq!(open(url.replace("/app", "/nowhere").replacen("/nowhere:", "/app:", 1)).await, ErrorKind::Config);
+        let tls = if started.flavor().is_mysql() { "?ssl-mode=REQUIRED" } else { "?sslmode=require" };
+        if started.flavor() != Flavor::MySql {
+            assert_eq!(open(format!("{url}{tls}")).await, ErrorKind::Config);
+        }
+        assert!(began.elapsed() < SOON / 3);
+        let port = format!(":{}/", started.port());
+        assert_eq!(open(url.replace(&port, ":1/")).await, ErrorKind::Unavailable);
+    }
+
+    shared connections_are_replaced_and_those_that_are_not_needed_closed(started, url) {
+        let mut config = config(url);
+        (config.max_connections, config.max_lifetime) = (4, Duration::from_millis(1));
+        let mut link = open(&config).await;
+        let id = reads(if started.flavor().is_mysql() { "SELECT CONNECTION_ID()" } else { "SELECT pg_backend_pid()" });
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..5 {
+            seen.insert(format!("{:?}", link.run(&id, &[]).await.unwrap().rows));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(seen.len(), 5);
+        config.max_lifetime = SOON;
+        link = open(&config).await;
+        let slow = reads(sleep(&link));
+        let at_once = (0..4).map(|_| link.run(&slow, &[Arg::Int(0)]));
+        futures_util::future::join_all(at_once).await;
+        link.pool.rests.surplus = Duration::ZERO;
+        link.run(&id, &[]).await.unwrap();
+        assert!(format!("{link:?} {:?}", link.pool).contains("idle: 1"), "{:?}", link.pool);
+    }
+
+    own a_connection_that_rested_for_long_is_asked_first(started, url) {
+        let mut link = open(&one_connection(url)).await;
+        let add = counting(&link).await;
+        link.pool.rests.ping = Duration::ZERO;
+        started.kill_clients().await.unwrap();
+        let answer = link.run(&add, &[Arg::Int(1)]).await.unwrap();
+        assert!(!answer.resent, "the ping found out");
+    }
+
+    shared two_may_define_the_same_at_once(started, url) {
+        let links = (0..4).map(|_| { let url = started.url(); async move { open(&config(&url)).await } });
+        let links = futures_util::future::join_all(links).await;
+        let table = "CREATE TABLE IF NOT EXISTS same (k BIGINT NOT NULL PRIMARY KEY);";
+        let all = links.iter().map(|link| link.define(table));
+        for defined in futures_util::future::join_all(all).await {
+            defined.unwrap();
+        }
+    }
+}
+
+/// A server with room for fewer connections than are asked for.
+#[cfg(feature = "mysql")]
+#[tokio::test]
+async fn a_full_server_is_waited_for() {
+    let options = Options::mariadb().argument("max_connections", "10");
+    let started = Started::start(&options).await.unwrap();
+    let mut config = config(&started.url());
+    (config.max_connections, config.timeout) = (8, SOON);
+    let links = [Arc::new(open(&config).await), Arc::new(open(&config).await)];
+    let all = links.iter().flat_map(|link| {
+        (0..8).map(|_| {
+            let link = Arc::clone(link);
+            tokio::spawn(async move {
+                for _ in 0..5 {
+                    link.run(&reads("SELECT SLEEP(0.05)"), &[]).await.unwrap();
+                }
+            })
+        })
+    });
+    for caller in all.collect::<Vec<_>>() {
+        within(caller).await.unwrap();
+    }
+}
+
+fn one_connection(url: &str) -> SqlConfig {
+    let mut config = config(url);
+    config.max_connections = 1;
+    config
+}
+
+fn through(proxy: &Proxy, started: &Started, url: &str) -> String {
+    url.replace(&started.address(), &proxy.address())
+}
+
+fn sleep(link: &Link) -> &'static str {
+    if link.server().engine == Engine::Postgres {
+        "SELECT 1 FROM pg_sleep($1::bigint)"
+    } else {
+        "SELECT SLEEP(?)"
+    }
+}
+
+fn echo(link: &Link) -> &'static str {
+    if link.server().engine == Engine::Postgres {
+        "SELECT $1::bigint"
+    } else {
+        "SELECT CAST(? AS SIGNED)"
+    }
+}
+
+/// Many calls at once, all of which fail, and none after the whole time that it has.
+async fn fail_soon(link: &Arc<Link>) {
+    let began = Instant::now();
+    let callers = (0..50).map(|_| {
+        let link = Arc::clone(link);
+        tokio::spawn(async move {
+            for _ in 0..3 {
+                let fault = link.run(&reads("SELECT 1"), &[]).await.unwrap_err();
+                assert!(matches!(fault.kind(), ErrorKind::Unavailable | ErrorKind::Timeout));
+            }
+        })
+    });
+    for caller in callers.collect::<Vec<_>>() {
+        within(caller).await.unwrap();
+    }
+    assert!(began.elapsed() < SOON, "each was held up");
+}

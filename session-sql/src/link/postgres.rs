@@ -175,7 +175,8 @@ fn judge(state: &str) -> (Call, ErrorKind, &'static str) {
     use Call::{Again, Elsewhere, Lost, Never, Stale, Taken};
     use ErrorKind::{Backend, Config, Timeout, TooLarge, Unavailable};
     match state {
-        "23505" => (Taken, Backend, ""),
+        // The latter two where two define the same thing at once.
+        "23505" | "42710" | "42P07" => (Taken, Backend, ""),
         "40001" | "40P01" => (Again, Unavailable, "statements stood in each other's way"),
         "55P03" => (Again, Timeout, "a row was locked for too long"),
         "57014" => (Again, Timeout, "the server broke the statement off"),

@@ -45,10 +45,10 @@ impl SqliteTarget {
             in_memory |= pair == "mode=memory";
         }
         let options: SqliteConnectOptions = url.parse().map_err(|_quotes_it| bad_url())?;
-        // The engine's own answer, that the database was locked for too long, comes before this
-        // side gives up on it.
+        // The engine's own answer, that the database was locked for too long, comes well before this
+        // side gives up on it: then it is known that nothing was done.
         let options = options
-            .busy_timeout(config.response_timeout.mul_f64(0.9))
+            .busy_timeout(config.response_timeout / 2)
             .foreign_keys(false)
             .synchronous(synchronous)
             .disable_statement_logging();

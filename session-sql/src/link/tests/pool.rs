@@ -23,7 +23,7 @@ async fn a_file_is_kept_as_the_settings_say() {
         let ask = async |pragma| link.run(&reads(pragma), &[]).await.unwrap();
         assert_eq!(only(&ask("PRAGMA journal_mode").await), &Value::Bytes(b"wal".to_vec()));
         assert_eq!(only(&ask("PRAGMA synchronous").await), &Value::Int(number));
-        assert_eq!(only(&ask("PRAGMA busy_timeout").await), &Value::Int(1_800));
+        assert_eq!(only(&ask("PRAGMA busy_timeout").await), &Value::Int(1_000));
     }
 }
 
@@ -96,7 +96,7 @@ async fn who_waits_for_a_connection_for_too_long_is_told() {
 async fn a_lock_of_somebody_else_is_waited_for() {
     let directory = tempfile::tempdir().unwrap();
     let mut config = in_file(&directory);
-    config.response_timeout = Duration::from_millis(500);
+    config.response_timeout = Duration::from_secs(1);
     let link = Arc::new(open(&config).await);
     let add = counting(&link).await;
     let other = open(&config).await;
@@ -106,7 +106,7 @@ async fn a_lock_of_somebody_else_is_waited_for() {
         async move { link.run(&add, &[Arg::Int(1)]).await }
     });
     // Longer than one try takes. Readers wait for nobody.
-    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert_eq!(count(&link).await, 0);
     assert!(!adding.is_finished());
     other.define("COMMIT").await.unwrap();
@@ -119,13 +119,13 @@ async fn a_lock_that_stays_is_told_and_nothing_was_done() {
     let directory = tempfile::tempdir().unwrap();
     let mut config = in_file(&directory);
     (config.response_timeout, config.timeout) =
-        (Duration::from_millis(500), Duration::from_millis(1_200));
+        (Duration::from_secs(1), Duration::from_millis(1_200));
     let link = open(&config).await;
     let add = counting(&link).await;
     let other = open(&config).await;
     other.define("BEGIN IMMEDIATE").await.unwrap();
     let fault = within(link.run(&add, &[Arg::Int(1)])).await.unwrap_err();
-    let error = fault.into_error(Engine::Sqlite, session_core::Operation::Save, true);
+    let error = fault.into_error("sql", session_core::Operation::Save, true);
     assert!(error.is_retryable() && error.source().is_some(), "{error:?}");
 }
 

@@ -21,6 +21,8 @@ macro_rules! on_each {
         mod $name {
             use super::*;
 
+            #[expect(clippy::allow_attributes, reason = "not each looks at both")]
+            #[allow(unused_variables, reason = "not each looks at both")]
             async fn run($started: &Started, $url: &str) $body
 
             #[cfg(feature = "mysql")]
@@ -215,7 +217,7 @@ on_each! {
         let add = counting(&link).await;
         proxy.swallow(Direction::Replies);
         let fault = within(link.run(&add, &[Arg::Int(1)])).await.unwrap_err();
-        let error = fault.into_error(link.server().engine, session_core::Operation::Save, true);
+        let error = fault.into_error("sql", session_core::Operation::Save, true);
         assert!(error.maybe_applied() && error.is_retryable(), "{error:?}");
         proxy.pass().await;
         within(link.run(&add, &[Arg::Int(1)])).await.unwrap();
@@ -339,7 +341,7 @@ on_each! {
     own what_is_wrong_with_the_login_is_told_at_once(started, url) {
         let open = |url: String| async move {
             let fault = within(Link::open(&config(&url))).await.unwrap_err();
-            let error = fault.into_error(Engine::Postgres, session_core::Operation::Open, false);
+            let error = fault.into_error("sql", session_core::Operation::Open, false);
             assert!(!format!("{error} {error:?}").contains("wrong-secret"), "{error:?}");
             error.kind()
         };

@@ -77,7 +77,7 @@ async fn rows_of_a_write_are_counted(link: &Link, engine: Engine) {
 async fn what_is_missing_is_told(link: &Link) {
     for missing in ["SELECT 1 FROM nowhere", "SELECT absent FROM things"] {
         let fault = link.run(&reads(missing), &[]).await.unwrap_err();
-        let error = fault.into_error(link.server().engine, session_core::Operation::Load, false);
+        let error = fault.into_error("sql", session_core::Operation::Load, false);
         assert_eq!(error.kind(), ErrorKind::Config, "{error:?}");
         assert!(error.to_string().contains("migrate()"), "{error}");
     }
@@ -94,7 +94,7 @@ async fn a_value_is_in_no_error(link: &Link, engine: Engine) {
     };
     let statement = writes(&text(engine, statement));
     let fault = link.run(&statement, &[Arg::Bytes(b"planted-secret")]).await.unwrap_err();
-    let error = fault.into_error(engine, session_core::Operation::Save, true);
+    let error = fault.into_error("sql", session_core::Operation::Save, true);
     assert!(!format!("{error} {error:?}").contains("planted"), "{error:?}");
     assert!(!error.maybe_applied());
 }

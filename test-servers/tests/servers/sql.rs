@@ -1,6 +1,10 @@
 //! MariaDB, MySQL, PostgreSQL.
 
+mod clients;
+
 use std::time::Duration;
+
+use clients::{Connection, Session, client};
 
 use libtest_mimic::Trial;
 use test_servers::{
@@ -8,11 +12,7 @@ use test_servers::{
     sql::{Flavor, Options, Server},
     trial, until,
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    time::timeout,
-};
+use tokio::{net::TcpStream, time::timeout};
 
 use crate::{LIMIT, orphans};
 
@@ -30,6 +30,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     }
     of_all![
         a_server_answers
+        the_password_is_taken_without_tls
         what_is_committed_is_there_after_a_kill
         what_is_committed_is_there_after_an_orderly_restart
         a_paused_server_is_silent_until_it_goes_on
@@ -57,22 +58,6 @@ fn of<F: Future<Output = TestResult> + 'static>(
     trial(format!("{}::{name}", flavor.name()), words, missing, move || test(flavor))
 }
 
-/// What the application's client prints over TCP, and whether it succeeded.
-fn client(server: &Server, more: &[&str], sql: &str) -> (String, bool) {
-    let port = server.port().to_string();
-    let mut command = std::process::Command::new(server.flavor().client().unwrap());
-    if server.flavor().is_mysql() {
-        command.args(["--no-defaults", "-h", "127.0.0.1", "-P", &port, "-u", "app", "-psecret"]);
-        command.args(["-N", "-D", "app"]).args(more).args(["-e", sql]);
-    } else {
-        command.args(["-XqAt", "-d", &server.url()]).args(more);
-        command.args(sql.split(';').flat_map(|statement| ["-c", statement]));
-    }
-    let output = command.output().unwrap();
-    let printed = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    (printed, output.status.success())
-}
-
 const TABLE: &str = "CREATE TABLE things (id INT PRIMARY KEY)";
 
 async fn a_server_answers(flavor: Flavor) -> TestResult {
@@ -87,6 +72,23 @@ async fn a_server_answers(flavor: Flavor) -> TestResult {
     assert!(fine && printed.lines().any(|line| line == "42"), "{printed}");
     let scheme = if flavor.is_mysql() { "mysql" } else { "postgres" };
     assert_eq!(server.url(), format!("{scheme}://app:secret@{}/app", server.address()));
+    Ok(())
+}
+
+/// MySQL wants it encrypted, or to know the password already.
+async fn the_password_is_taken_without_tls(flavor: Flavor) -> TestResult {
+    let server = Server::start(&Options::new(flavor)).await?;
+    let plain: &[&str] = match flavor {
+        Flavor::MariaDb => &["--skip-ssl"],
+        Flavor::MySql => &["--ssl-mode=DISABLED"],
+        _ => &[],
+    };
+    for _start in 0..2 {
+        let (printed, fine) = client(&server, plain, "SELECT 40 + 2");
+        assert!(fine && printed.contains("42"), "{printed}");
+        server.kill();
+        server.restart().await?;
+    }
     Ok(())
 }
 
@@ -219,13 +221,17 @@ async fn a_read_only_server_refuses_the_application_until_it_is_not(flavor: Flav
     let server = Server::start(&Options::new(flavor)).await?;
     server.execute(TABLE).await?;
     let insert = "INSERT INTO things VALUES (1)";
+    let mut session = Session::open(&server)?;
+    assert!(session.say("SELECT 40 + 2").await?.ends_with("42"));
     server.set_read_only(true).await?;
     let (printed, fine) = client(&server, &[], insert);
     assert!(!fine && printed.contains("read"), "{printed}");
-    let (printed, fine) = client(&server, &[], "SELECT count(*) FROM things");
-    assert!(fine && printed.contains('0'), "{printed}");
+    let printed = session.say(insert).await?;
+    assert!(printed.contains("ERROR") && printed.contains("read"), "{printed}");
+    assert_eq!(session.say("SELECT count(*) FROM things").await?, "0");
     server.set_read_only(false).await?;
-    let (printed, fine) = client(&server, &[], insert);
+    assert_eq!(session.say(insert).await?, "");
+    let (printed, fine) = client(&server, &[], "DELETE FROM things");
     assert!(fine, "{printed}");
     Ok(())
 }
@@ -332,56 +338,4 @@ fn assert_nothing_outlives(server: Server) -> TestResult {
     assert!(!directory.exists());
     assert!(!segment.is_some_and(|segment| orphans::has_segment(&segment)));
     Ok(())
-}
-
-/// Speaks the protocol of MySQL, as far as counters need it.
-struct Connection(TcpStream);
-
-impl Connection {
-    /// As a user without a password.
-    async fn open(server: &Server) -> std::io::Result<Self> {
-        const CAPABILITIES: u32 = 0x0008_8200;
-        let mut connection = Self(TcpStream::connect(server.address()).await?);
-        connection.receive().await?;
-        let mut login = CAPABILITIES.to_le_bytes().to_vec();
-        login.extend([0, 0, 0, 1, 45]);
-        login.extend([0; 23]);
-        login.extend(b"bare\0\0");
-        let native: &[u8] = b"mysql_native_password\0";
-        let native =
-            if server.flavor() == Flavor::MySql { b"caching_sha2_password\0" } else { native };
-        login.extend(native);
-        connection.send(1, &login).await?;
-        let reply = connection.receive().await?;
-        assert_eq!(reply[0], 0, "{}", String::from_utf8_lossy(&reply));
-        Ok(connection)
-    }
-
-    /// Sends a command, and waits for the first packet of its reply.
-    async fn command(&mut self, command: &[u8]) -> std::io::Result<()> {
-        self.send(0, command).await?;
-        let reply = self.receive().await?;
-        assert_ne!(reply[0], 0xff, "{}", String::from_utf8_lossy(&reply));
-        Ok(())
-    }
-
-    /// Waits until the server has done all of it.
-    async fn close(mut self) -> std::io::Result<()> {
-        self.send(0, b"\x01").await?;
-        self.0.read_to_end(&mut Vec::new()).await.map(drop)
-    }
-
-    async fn send(&mut self, number: u8, packet: &[u8]) -> std::io::Result<()> {
-        let length = u32::try_from(packet.len()).unwrap().to_le_bytes();
-        let header = [length[0], length[1], length[2], number];
-        self.0.write_all(&[&header, packet].concat()).await
-    }
-
-    async fn receive(&mut self) -> std::io::Result<Vec<u8>> {
-        let mut header = [0; 4];
-        self.0.read_exact(&mut header).await?;
-        let mut packet = vec![0; usize::from(header[0]) + (usize::from(header[1]) << 8)];
-        self.0.read_exact(&mut packet).await?;
-        Ok(packet)
-    }
 }

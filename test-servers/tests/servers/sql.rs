@@ -5,7 +5,6 @@ mod clients;
 use std::time::Duration;
 
 use clients::{Connection, Session, client};
-
 use libtest_mimic::Trial;
 use test_servers::{
     TestResult,

@@ -18,6 +18,7 @@ const PROGRAMS: &[(&[&str], &[&str])] = &[
     (BROWSERS, &["chromium", "fonts-liberation"]),
     (&["chromedriver"], &["chromium-driver"]),
     (&["curl"], &["curl"]),
+    (&["faketime"], &["faketime"]),
     (&["openssl"], &["openssl"]),
     (&["redis-server"], &["redis-server"]),
     (&["redis-cli"], &["redis-tools"]),

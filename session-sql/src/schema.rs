@@ -10,9 +10,6 @@ use crate::{
     link::{Fault, Link},
 };
 
-/// How often the statements are run while others run them as well.
-const TRIES: usize = 6;
-
 impl Engine {
     /// The statements that make the tables, called `sessions` and `sessions_epochs`. Where these are
     /// already, they do nothing.
@@ -70,17 +67,7 @@ async fn migrate(link: &Link, config: &SqlConfig) -> Result<Vec<Problem>, Fault>
     if problems.is_empty() {
         return Ok(problems);
     }
-    let engine = link.server().engine;
-    let text = render(engine.schema(), &config.table);
-    // PostgreSQL looks whether there is a table before it makes one: of two that do so at once one
-    // fails, after the other has finished.
-    let mut tries = if engine == Engine::Postgres { TRIES } else { 1 };
-    while let Err(fault) = link.define(&text).await {
-        tries -= 1;
-        if tries == 0 {
-            return Err(fault);
-        }
-    }
+    link.define(&render(link.server().engine.schema(), &config.table)).await?;
     check::problems(link, config).await
 }
 

@@ -11,7 +11,7 @@ use libtest_mimic::{Arguments, Trial};
 use session_core::{ErrorKind, KeyHasher, LockRequest, OpToken, SessionId, SessionStore, Write};
 use session_sql::{Engine, SqlStore};
 use test_servers::{TestResult, trial};
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, sync::Barrier, task::JoinSet};
 
 use crate::place::{Place, Servers};
 
@@ -123,17 +123,28 @@ async fn migrate_of_many_at_once_makes_one_set_of_tables(
     engine: Engine,
     servers: &Servers,
 ) -> TestResult {
-    for round in 0..4 {
-        let place = Place::new(engine, servers, &format!("many_{round}")).await?;
-        let mut tasks = tokio::task::JoinSet::new();
+    let place = Place::new(engine, servers, "many").await?;
+    for round in 0..10 {
+        let url = place.url_with(&format!("session.table=table_{round}"));
+        let mut stores = Vec::new();
         for _ in 0..6 {
-            let store = place.open().await?;
-            tasks.spawn(async move { store.migrate().await });
+            let store = SqlStore::open(&url).await?;
+            assert_eq!(problems(&store).await?.len(), 2);
+            stores.push(store);
+        }
+        let at_once = Arc::new(Barrier::new(stores.len()));
+        let mut tasks = JoinSet::new();
+        for store in stores {
+            let at_once = Arc::clone(&at_once);
+            tasks.spawn(async move {
+                at_once.wait().await;
+                store.migrate().await
+            });
         }
         for result in tasks.join_all().await {
             result?;
         }
-        use_it(&place.open().await?).await?;
+        use_it(&SqlStore::open(&url).await?).await?;
     }
     Ok(())
 }

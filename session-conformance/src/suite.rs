@@ -26,7 +26,7 @@ const AT_A_TIME: usize = 8;
 /// with a line for each store, and writes `conformance/<store>.json` into the target directory.
 ///
 /// A store that is not configured shows all its cases as ignored. The variable `SESSION_REQUIRE`
-/// names the stores that must be there (`memory,files`, or `all`); without one of them the run
+/// names the stores that must be there (`memory,files`, or `all`, or `all,-files`); without one the run
 /// fails.
 #[derive(Debug, Default)]
 #[must_use = "a suite does nothing until it is run"]
@@ -232,7 +232,8 @@ async fn probe(backend: &Arc<dyn Backend>) -> (State, Option<String>) {
 }
 
 fn is_required(name: &str, required: &str) -> bool {
-    required.split(',').map(str::trim).any(|entry| entry == "all" || entry == name)
+    let has = |wanted: &str| required.split(',').any(|entry| entry.trim() == wanted);
+    !has(&format!("-{name}")) && (has("all") || has(name))
 }
 
 fn note(results: &Mutex<Vec<Entry>>, entry: Entry) {

@@ -12,7 +12,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 pub type TestResult = std::result::Result<(), Box<dyn error::Error>>;
 
 /// A test that is ignored where its server is `missing`, unless `SESSION_REQUIRE` has one of its
-/// `words` (or `all`), and wherever `SESSION_SKIP` has one. It runs in a runtime of its own, and fails after five minutes.
+/// `words` (or `all`, and not `-word`), and wherever `SESSION_SKIP` has one. It runs in a runtime of its own, and fails after five minutes.
 ///
 /// ```no_run
 /// use test_servers::{redis::{Flavor, Options, Server}, trial};
@@ -67,7 +67,8 @@ fn decide(
         return Ok(Some(format!("SESSION_SKIP names {word}")));
     }
     let Some(reason) = missing else { return Ok(None) };
-    if lists(required, "all") || words.iter().any(|word| lists(required, word)) {
+    let excepted = words.iter().any(|word| lists(required, &format!("-{word}")));
+    if !excepted && (lists(required, "all") || words.iter().any(|word| lists(required, word))) {
         return Err(format!("{reason}, and SESSION_REQUIRE asks for it"));
     }
     Ok(Some(reason))
@@ -90,7 +91,10 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_ignored_unless_it_is_required() {
-        assert_eq!(decide(&["redis"], missing(), "redis-cluster,files", ""), Ok(missing()));
+        for required in ["redis-cluster,files", "all,-redis", "redis,-cluster"] {
+            let decided = decide(&["redis", "cluster"], missing(), required, "");
+            assert_eq!(decided, Ok(missing()));
+        }
         for required in ["all", "files, redis"] {
             let refused = decide(&["redis"], missing(), required, "").unwrap_err();
             assert_eq!(refused, "no server, and SESSION_REQUIRE asks for it");

@@ -56,6 +56,11 @@ pub(crate) fn run() -> io::Result<bool> {
     Ok(fine)
 }
 
+/// Why MySQL cannot be tested, if the last try to fetch it failed.
+pub(crate) fn no_mysql(workspace: &Workspace) -> Option<String> {
+    fs::read_to_string(MYSQL.place(workspace).join("reason")).ok()
+}
+
 /// Fetches MySQL where it is not there yet. The error is the reason why it cannot be tested, which
 /// the tests find in a file.
 pub(crate) fn mysql(workspace: &Workspace) -> io::Result<()> {

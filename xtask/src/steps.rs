@@ -9,7 +9,7 @@ use std::{
 use crate::{
     conformance,
     counts::Outcome,
-    deny, features, process,
+    deny, features, fetch, process,
     report::{self, Line},
     setup,
     workspace::Workspace,
@@ -117,11 +117,19 @@ fn tests(workspace: &Workspace, scope: Scope) -> io::Result<Outcome> {
     let mut command = cargo(&["test", "--workspace", "--all-features", "--no-fail-fast"]);
     if scope == Scope::Quick {
         command.env("SESSION_SKIP", "browser");
-    } else if process::unattended() && std::env::var_os("SESSION_REQUIRE").is_none() {
-        command.env("SESSION_REQUIRE", "all");
+    }
+    let no_mysql = fetch::no_mysql(workspace);
+    if scope == Scope::Everything
+        && process::unattended()
+        && std::env::var_os("SESSION_REQUIRE").is_none()
+    {
+        let required = if no_mysql.is_some() { "all,-mysql" } else { "all" };
+        command.env("SESSION_REQUIRE", required);
     }
     let finished = process::run(&mut command)?;
     let mut outcome = Outcome::of_tests(&finished.output, finished.success);
+    let warning = |reason| format!("NOTHING WAS TESTED ON MYSQL: {reason}");
+    outcome.notes.splice(0..0, no_mysql.map(warning));
     // The report groups these by reason.
     for store in conformance::stores(workspace) {
         let prefix = format!("ignored: {}::", store.name);

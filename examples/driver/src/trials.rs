@@ -203,7 +203,8 @@ fn reason_to_ignore(
         return Ok(Some(format!("SESSION_SKIP names {tool}")));
     }
     let Some(reason) = missing else { return Ok(None) };
-    if lists("SESSION_REQUIRE", tool) || lists("SESSION_REQUIRE", "all") {
+    let required = |word: &str| lists("SESSION_REQUIRE", word);
+    if (required(tool) || required("all")) && !required(&format!("-{tool}")) {
         return Err(format!("{reason}, and SESSION_REQUIRE asks for it").into());
     }
     Ok(Some(reason))

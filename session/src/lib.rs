@@ -1,0 +1,48 @@
+#![cfg_attr(
+    all(
+        doc,
+        not(all(
+            feature = "files",
+            feature = "redis",
+            feature = "mysql",
+            feature = "axum",
+            feature = "actix"
+        ))
+    ),
+    expect(rustdoc::broken_intra_doc_links, reason = "the page names every module")
+)]
+#![doc = include_str!("../README.md")]
+
+mod connect;
+
+pub use connect::connect;
+
+#[doc(no_inline)]
+pub use session_core::{
+    Capabilities, Error, ErrorKind, Lifetime, LockedSession, MemoryStore, ReadOnlySession, Result,
+    Session, SessionManager, SessionManagerBuilder, SessionStore, SweepBudget,
+};
+
+#[doc(no_inline)]
+pub use session_core as core;
+#[doc(no_inline)]
+pub use session_http as http;
+
+#[cfg(feature = "actix")]
+#[doc(no_inline)]
+pub use session_actix as actix;
+#[cfg(feature = "files")]
+#[doc(no_inline)]
+pub use session_files as files;
+#[cfg(feature = "redis")]
+#[doc(no_inline)]
+pub use session_redis as redis;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+#[doc(no_inline)]
+pub use session_sql as sql;
+#[cfg(feature = "tower")]
+#[doc(no_inline)]
+pub use session_tower as tower;
+#[cfg(feature = "axum")]
+#[doc(no_inline)]
+pub use session_tower as axum;

@@ -1,0 +1,55 @@
+//! A feature brings what it needs, and nothing that another one needs.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::{env, process::Command};
+
+/// What tells each feature by what it brings.
+const SIGNS: &[(&str, &str)] = &[
+    ("files", "session-files"),
+    ("redis", "redis"),
+    ("mysql", "sqlx-mysql"),
+    ("postgres", "sqlx-postgres"),
+    ("sqlite", "libsqlite3-sys"),
+    ("tower", "tower-layer"),
+    ("axum", "axum-core"),
+    ("actix", "actix-web"),
+];
+/// What nobody asked for: a second implementation of TLS, and a web framework's server.
+const NEVER: &[&str] = &["aws-lc-rs", "native-tls", "openssl", "axum", "hyper", "tower-sessions"];
+
+/// The names of all crates that are compiled with these features.
+fn crates(features: &str) -> Vec<String> {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["tree", "--offline", "--locked", "--package", "session", "--edges", "normal"]);
+    command.args(["--prefix", "none", "--no-default-features", "--features", features]);
+    let told = command.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    let lines = String::from_utf8(told.stdout).unwrap();
+    lines.lines().filter_map(|line| Some(line.split_once(' ')?.0.to_owned())).collect()
+}
+
+#[test]
+fn each_feature_brings_only_its_own() {
+    for (feature, _) in SIGNS {
+        let crates = crates(feature);
+        let has = |name: &str| crates.iter().any(|known| known == name);
+        for (other, sign) in SIGNS {
+            // The extractors are for the layer.
+            let wanted = other == feature || (*feature, *other) == ("axum", "tower");
+            assert_eq!(has(sign), wanted, "{sign} with the feature {feature}");
+        }
+        for never in NEVER {
+            assert!(!has(never), "{never} with the feature {feature}");
+        }
+    }
+}
+
+#[test]
+fn without_features_there_is_no_client_and_no_framework() {
+    let crates = crates("");
+    for (_, sign) in SIGNS {
+        assert!(!crates.iter().any(|known| known == sign), "{sign}");
+    }
+    assert!(crates.iter().any(|known| known == "session-core"), "the list is empty: {crates:?}");
+}

@@ -95,16 +95,7 @@ impl Wire for MySqlWire {
         let row = ask.fetch_one(&mut self.0).await.map_err(verdict)?;
         let text = |at: usize| row.try_get_unchecked::<String, _>(at).map_err(verdict);
         let (version, max_packet) = (text(0)?, text(1)?.parse().ok());
-        let maria = version.to_ascii_lowercase().contains("mariadb");
-        let (engine, least, oldest) = if maria {
-            (Engine::MariaDb, (10, 6), "MariaDB 10.6")
-        } else {
-            (Engine::MySql, (8, 0), "MySQL 8.0")
-        };
-        let version = version.trim_start_matches("5.5.5-").to_owned();
-        if numbers(&version) < least {
-            return Err(too_old(&version, oldest));
-        }
+        let (engine, version) = engine(&version)?;
         Ok(Server { engine, version, max_packet })
     }
 
@@ -115,6 +106,22 @@ impl Wire for MySqlWire {
     async fn close(self: Box<Self>) {
         drop(self.0.close().await);
     }
+}
+
+/// The engine by what it calls its version, where it is new enough.
+fn engine(version: &str) -> Result<(Engine, String), Verdict> {
+    let maria = version.to_ascii_lowercase().contains("mariadb");
+    let (engine, least, oldest) = if maria {
+        (Engine::MariaDb, (10, 6), "MariaDB 10.6")
+    } else {
+        (Engine::MySql, (8, 0), "MySQL 8.0")
+    };
+    // MariaDB says so to clients that know no version with two digits.
+    let version = version.trim_start_matches("5.5.5-");
+    if numbers(version) < least {
+        return Err(too_old(version, oldest));
+    }
+    Ok((engine, version.to_owned()))
 }
 
 /// The first two numbers of a version.
@@ -219,5 +226,33 @@ const fn judge(number: u16) -> (Call, ErrorKind, &'static str) {
         1021 | 1114 => (Never, Unavailable, "the server's disk or table is full"),
         1118 | 1153 | 1301 => (Never, TooLarge, "larger than `max_allowed_packet` of the server"),
         _ => (Never, Backend, ""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engine_is_what_the_version_says() {
+        let known = [
+            ("10.11.19-MariaDB-0+deb12u1", Engine::MariaDb),
+            ("5.5.5-10.6.4-MariaDB", Engine::MariaDb),
+            ("11.4.2-MariaDB-log", Engine::MariaDb),
+            ("8.0.36", Engine::MySql),
+            ("9.7.4-2", Engine::MySql),
+        ];
+        for (version, expected) in known {
+            assert!(matches!(engine(version), Ok((engine, _)) if engine == expected), "{version}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_is_too_old_is_refused() {
+        for version in ["5.7.44-log", "10.5.27-MariaDB", "5.5.5-10.3.1-MariaDB", ""] {
+            let Err(verdict) = engine(version) else { panic!("{version} is not refused") };
+            let fault = verdict.into_fault();
+            assert!(fault.kind() == ErrorKind::Config && !fault.passes(), "{fault:?}");
+        }
     }
 }

@@ -83,8 +83,9 @@ struct Connection {
     generation: u64,
 }
 
-/// A connection in use. Unless it is [kept](Self::keep), it is closed in the end: what the server
-/// still sends must not be taken for the answer of the next statement.
+/// A connection in use. Unless it is [kept](Self::keep), it is closed when this is dropped, be it
+/// because the caller went away in the middle of a statement: what the server still sends must not be
+/// taken for the answer of the next one.
 pub(super) struct Lease<'a> {
     pool: &'a Pool,
     /// None only while it is dropped.
@@ -287,11 +288,6 @@ impl Lease<'_> {
         }
     }
 
-    /// Closes the connection.
-    pub(super) fn discard(mut self) {
-        self.connection = None;
-    }
-
     /// Closes it and all that were made before it was found to be of no use.
     pub(super) fn discard_all(mut self) {
         if let Some(connection) = self.connection.take() {
@@ -301,7 +297,6 @@ impl Lease<'_> {
 }
 
 impl Drop for Lease<'_> {
-    /// The caller went away in the middle of a statement.
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take()
             && connection.wire.survives_cancellation()

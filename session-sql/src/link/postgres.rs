@@ -25,6 +25,13 @@ use crate::{
     statement::{Arg, Value},
 };
 
+/// A server, or a pooler in front of it.
+///
+/// PgBouncer keeps track of `application_name`, `client_encoding`, `DateStyle` and `TimeZone`, and
+/// refuses other settings of a session, which come as `options`, unless its `ignore_startup_parameters`
+/// names them. Then there is no time limit at the server: a `SET` in their place would stay behind on
+/// a connection that others use next. Pooling of transactions needs PgBouncer 1.21 with
+/// `max_prepared_statements`, because statements are prepared by name.
 pub(super) struct PgTarget {
     options: PgConnectOptions,
     /// Without what a pooler may refuse.

@@ -69,7 +69,7 @@ pub(super) async fn define(pool: &Pool, limits: Limits, text: &str) -> Result<()
             }
             Ok(Err(verdict)) => course.follow(lease, verdict).await?,
             Err(_) => {
-                lease.discard();
+                drop(lease);
                 return Err(Fault::timeout("the schema was not there in time"));
             }
         }
@@ -90,7 +90,7 @@ pub(super) async fn server(pool: &Pool, limits: Limits) -> Result<Server, Fault>
             }
             Ok(Err(verdict)) => course.follow(lease, verdict).await?,
             Err(_) => {
-                lease.discard();
+                drop(lease);
                 course.pause(Fault::timeout("the server did not say what it is")).await?;
             }
         }
@@ -143,7 +143,6 @@ impl<'a> Course<'a> {
             Err(_) => {
                 let fault = Fault::timeout("the statement took too long");
                 self.pool.fell_silent(&fault);
-                // Drops it, or not: see `Lease`.
                 drop(lease);
                 self.in_doubt = true;
                 self.pause(fault).await?;
@@ -166,7 +165,7 @@ impl<'a> Course<'a> {
                 self.pause(fault).await
             }
             Verdict::Stale(fault) => {
-                lease.discard();
+                drop(lease);
                 self.pause(fault).await
             }
             Verdict::Lost(fault) => {
@@ -195,7 +194,7 @@ impl<'a> Course<'a> {
                 Err(self.end(fault))
             }
             Verdict::Broken(fault) => {
-                lease.discard();
+                drop(lease);
                 Err(self.end(fault))
             }
         }

@@ -130,6 +130,20 @@ async fn a_lock_that_stays_is_told_and_nothing_was_done() {
 }
 
 #[tokio::test]
+async fn a_database_in_memory_outlives_every_failure() {
+    let mut config = config("sqlite::memory:");
+    config.max_lifetime = Duration::from_millis(1);
+    let mut link = open(&config).await;
+    let add = counting(&link).await;
+    link.run(&add, &[Arg::Int(1)]).await.unwrap();
+    link.limits.reply = 0;
+    let fault = link.run(&reads("SELECT 1"), &[]).await.unwrap_err();
+    assert_eq!(fault.kind(), ErrorKind::Backend);
+    link.limits.reply = 1_000;
+    assert_eq!(count(&link).await, 1);
+}
+
+#[tokio::test]
 async fn a_file_that_cannot_be_opened_is_told_at_once() {
     let fault = within(Link::open(&config("sqlite:/nowhere/at/all/a.db"))).await.unwrap_err();
     assert_eq!(fault.kind(), ErrorKind::Config);

@@ -398,6 +398,21 @@ on_each! {
     }
 }
 
+/// The store looks at the limit first; it may have been lowered since.
+#[cfg(feature = "mysql")]
+#[tokio::test]
+async fn what_is_larger_than_the_server_takes_is_told() {
+    let options = Options::mariadb().argument("max_allowed_packet", "1M");
+    let started = Started::start(&options).await.unwrap();
+    let link = open(&config(&started.url())).await;
+    assert_eq!(link.server().max_packet, Some(1 << 20));
+    let large = vec![7; 2 << 20];
+    let length = reads("SELECT LENGTH(?)");
+    let fault = within(link.run(&length, &[Arg::Bytes(&large)])).await.unwrap_err();
+    assert_eq!(fault.kind(), ErrorKind::TooLarge, "{fault:?}");
+    within(link.run(&length, &[Arg::Bytes(b"small")])).await.unwrap();
+}
+
 /// A server with room for fewer connections than are asked for.
 #[cfg(feature = "mysql")]
 #[tokio::test]

@@ -90,6 +90,7 @@ on_each! {
         if started.flavor().is_mysql() {
             let prepared = (since.calls("stmt_prepare"), since.calls("stmt_execute"));
             assert_eq!(prepared, (0, 100), "{since:?}");
+            assert_eq!(since.calls("admin_commands"), 0, "a ping: {since:?}");
         }
     }
 

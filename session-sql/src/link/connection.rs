@@ -10,10 +10,11 @@ use super::{
     Answer, Server,
     fault::{Class, Fault, Verdict},
 };
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+use crate::url::Dialect;
 use crate::{
     SqlConfig,
     statement::{Arg, Value},
-    url::Dialect,
 };
 
 /// So many bytes of rows are read of one reply at least, before it counts as too large.

@@ -72,6 +72,10 @@ impl Target for SqliteTarget {
         Ok(Box::new(SqliteWire(connection)))
     }
 
+    /// One connection writes, so that those who write stand in line for it instead of asking for the
+    /// lock of the file again and again, which is given in no order. Measured against ten that all
+    /// write: half as many writes a second, but the longest wait is a fraction, and reads do not wait
+    /// among writes.
     fn sharing(&self) -> Sharing {
         if self.in_memory { Sharing::OneForEver } else { Sharing::OneWrites }
     }

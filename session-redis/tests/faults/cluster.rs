@@ -5,18 +5,16 @@ use std::time::{Duration, Instant};
 use data_encoding::BASE64URL_NOPAD;
 use session_core::{Expected, Key, Revision, SessionStore};
 use session_redis::RedisStore;
+use test_load::{
+    HOUR, Load, Plan, SLACK, SOON, eventually, is_outage, load, lock, new_key, op, seed, tell,
+    write,
+};
 use test_servers::{
     TestResult,
     redis::{Cluster, Options, Server},
 };
 
-use crate::{
-    load::{Load, Plan},
-    support::{
-        Fate, HOUR, SLACK, SOON, builder, eventually, is_outage, kill_ahead_of, load, lock,
-        new_key, op, seed, tell, write,
-    },
-};
+use crate::support::{Fate, builder, kill_ahead_of};
 
 /// Less than a failover takes: callers are told of it.
 const SHORT: Duration = Duration::from_millis(1_500);

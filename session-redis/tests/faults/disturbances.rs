@@ -3,15 +3,13 @@
 use std::time::Duration;
 
 use session_core::{ErrorKind, Operation};
+use test_load::{Load, Plan, eventually, tell};
 use test_servers::{
     TestResult,
     redis::{Options, Server},
 };
 
-use crate::{
-    load::{Load, Plan},
-    support::{eventually, open, tell},
-};
+use crate::support::open;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const ROUNDS: u64 = 25;

@@ -5,18 +5,16 @@ use std::time::{Duration, Instant};
 use data_encoding::BASE64URL_NOPAD;
 use session_core::{Expected, Key, Lease, SessionStore, Then, Under};
 use session_redis::RedisStore;
+use test_load::{
+    HOUR, Load, Plan, create, eventually, fails_in_time, load, lock, new_key, op, seed, tell, write,
+};
 use test_servers::{
     TestResult,
     proxy::{Direction, Proxy},
     redis::{Options, Server},
 };
 
-use crate::{
-    load::{Load, Plan},
-    support::{
-        HOUR, create, eventually, fails_in_time, load, lock, new_key, op, open, seed, tell, write,
-    },
-};
+use crate::support::open;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 

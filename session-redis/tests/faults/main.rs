@@ -12,10 +12,7 @@
 
 mod cluster;
 mod disturbances;
-mod history;
-mod load;
 mod lost;
-mod notes;
 mod restarts;
 mod sentinel;
 mod soak;

@@ -4,15 +4,13 @@ use std::time::{Duration, Instant};
 
 use session_core::{Expected, SessionStore};
 use session_redis::RedisStore;
+use test_load::{Load, Plan, create, eventually, fails_in_time, load, new_key, op, tell, write};
 use test_servers::{
     TestResult,
     redis::{Options, Persistence, Server},
 };
 
-use crate::{
-    load::{Load, Plan},
-    support::{create, eventually, fails_in_time, load, new_key, op, open, tell, write},
-};
+use crate::support::open;
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 

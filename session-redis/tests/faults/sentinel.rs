@@ -2,15 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use test_load::{Load, Plan, SOON, create, eventually, load, new_key, tell};
 use test_servers::{
     TestResult,
     redis::{Options, Sentinels, Server},
 };
 
-use crate::{
-    load::{Load, Plan},
-    support::{Fate, SOON, builder, create, eventually, kill_ahead_of, load, new_key, tell},
-};
+use crate::support::{Fate, builder, kill_ahead_of};
 
 const SHORT: Duration = Duration::from_millis(1_500);
 const LONG: Duration = Duration::from_secs(20);

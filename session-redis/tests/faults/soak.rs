@@ -4,13 +4,14 @@ use std::{env, fs, process::ExitCode, time::Duration};
 
 use session_core::{Expected, SessionStore, Then, Write};
 use session_redis::RedisStore;
+use test_load::{HOUR, SOON, create, eventually, lock, new_key, op, tell, write};
 use test_servers::{
     TestResult,
     redis::{Options, Server},
 };
 use tokio::{process::Command, task::JoinSet};
 
-use crate::support::{HOUR, SOON, create, eventually, lock, new_key, op, open, tell, write};
+use crate::support::open;
 
 /// Where the server of a soak is.
 const URL: &str = "SESSION_FAULT_SOAK_URL";
@@ -57,7 +58,7 @@ async fn soak(url: &str) {
     eventually("no channel", async || channels(url).await == 0).await;
     let (after, cycles) = (resident(), ROUNDS * CLIENTS * SESSIONS);
     assert!(after <= before + ALLOWED, "{before} bytes before, {after} after {cycles} cycles");
-    crate::support::say(format!("{cycles} cycles: {before} bytes before, {after} after"));
+    test_load::say(format!("{cycles} cycles: {before} bytes before, {after} after"));
 }
 
 async fn round(store: &RedisStore) {

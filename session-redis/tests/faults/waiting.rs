@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use session_core::SessionStore;
+use test_load::{HOUR, SOON, create, eventually, lock, new_key, tell};
 use test_servers::{
     TestResult,
     redis::{Options, Server},
 };
 
-use crate::support::{HOUR, SOON, create, eventually, lock, new_key, open, tell};
+use crate::support::open;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 

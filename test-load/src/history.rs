@@ -12,7 +12,7 @@ use crate::notes::{Note, Notes, Outcome, What};
 
 /// All that clients were told, and what is left in the end.
 #[derive(Debug)]
-pub(crate) struct History {
+pub struct History {
     pub(crate) notes: Notes,
     /// The payload of each session, or that it is gone.
     pub(crate) left: Vec<Option<Bytes>>,
@@ -21,23 +21,35 @@ pub(crate) struct History {
 
 /// What was counted.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) acknowledged: u64,
-    pub(crate) refused: u64,
-    pub(crate) unknown: u64,
-    pub(crate) reads: u64,
-    pub(crate) created: u64,
-    pub(crate) deleted: u64,
-    pub(crate) holds: u64,
+pub struct Tally {
+    /// Commits that were acknowledged.
+    pub acknowledged: u64,
+    /// Commits that were refused.
+    pub refused: u64,
+    /// Commits of which nobody knows.
+    pub unknown: u64,
+    /// Reads that were answered.
+    pub reads: u64,
+    /// Sessions that were created.
+    pub created: u64,
+    /// Sessions that were deleted.
+    pub deleted: u64,
+    /// Commits under a lock.
+    pub holds: u64,
     /// Acknowledged, but not kept by a server that may forget.
-    pub(crate) lost: u64,
-    pub(crate) locks: u64,
-    pub(crate) abandoned: u64,
-    pub(crate) repeated: u64,
-    pub(crate) errors: Vec<String>,
-    pub(crate) longest: Duration,
+    pub lost: u64,
+    /// Locks that were won.
+    pub locks: u64,
+    /// Locks that were never given back.
+    pub abandoned: u64,
+    /// Writes that the caller sent again, with their token.
+    pub repeated: u64,
+    /// What callers were told, other than success.
+    pub errors: Vec<String>,
+    /// The longest time until a failure was told.
+    pub longest: Duration,
     /// The longest time between two commits to one session that is left.
-    pub(crate) outage: Duration,
+    pub outage: Duration,
 }
 
 impl fmt::Display for Tally {
@@ -102,13 +114,13 @@ fn numbers(payload: &Bytes) -> Vec<u64> {
 impl History {
     /// Checks everything. What was begun before `kept_since` a server may have forgotten, although it
     /// was acknowledged; from then on nothing is.
-    pub(crate) fn check(&self, kept_since: Option<Instant>) -> Tally {
+    pub fn check(&self, kept_since: Option<Instant>) -> Tally {
         self.check_each(kept_since, kept_since)
     }
 
     /// Checks everything. Nothing is forgotten that was acknowledged; but what was read before
     /// `kept_since` may not have been yet.
-    pub(crate) fn check_what_was_acknowledged(&self, kept_since: Instant) -> Tally {
+    pub fn check_what_was_acknowledged(&self, kept_since: Instant) -> Tally {
         self.check_each(None, Some(kept_since))
     }
 

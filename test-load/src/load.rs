@@ -15,7 +15,6 @@ use bytes::Bytes;
 use session_core::{
     ErrorKind, Expected, Key, Lease, Operation, Record, Result, SessionStore, Then, Write,
 };
-use session_redis::RedisStore;
 use tokio::{task::JoinSet, time::sleep};
 
 use crate::{
@@ -31,26 +30,27 @@ const SHORT_LEASE: Duration = Duration::from_millis(300);
 
 /// What the load may see.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Plan {
-    pub(crate) clients: u64,
+pub struct Plan {
+    /// How many clients there are.
+    pub clients: u64,
     /// How many sessions are in use at a time.
-    pub(crate) seats: usize,
+    pub seats: usize,
     /// The deadline of an operation.
-    pub(crate) timeout: Duration,
+    pub timeout: Duration,
     /// What callers may be told of the servers' state, if anything, in these operations.
-    pub(crate) tolerates: fn(Operation, ErrorKind) -> bool,
+    pub tolerates: fn(Operation, ErrorKind) -> bool,
     /// Whether a server may forget what it has acknowledged.
-    pub(crate) forgets: bool,
+    pub forgets: bool,
 }
 
 impl Plan {
     /// Nobody is told of anything.
-    pub(crate) const fn quiet(timeout: Duration) -> Self {
+    pub const fn quiet(timeout: Duration) -> Self {
         Self { clients: 12, seats: 8, timeout, tolerates: |_, _| false, forgets: false }
     }
 
     /// An outage is told as one.
-    pub(crate) const fn rough(timeout: Duration) -> Self {
+    pub const fn rough(timeout: Duration) -> Self {
         let tolerates = |operation, kind| match kind {
             ErrorKind::Unavailable | ErrorKind::Timeout => true,
             ErrorKind::LockTimeout => operation == Operation::Lock,
@@ -60,14 +60,14 @@ impl Plan {
     }
 
     /// An outage, in which acknowledged writes may be lost.
-    pub(crate) const fn lossy(timeout: Duration) -> Self {
+    pub const fn lossy(timeout: Duration) -> Self {
         Self { forgets: true, ..Self::rough(timeout) }
     }
 }
 
 /// Clients at work.
 #[derive(Debug)]
-pub(crate) struct Load {
+pub struct Load {
     shared: Arc<Shared>,
     clients: JoinSet<Notes>,
 }
@@ -104,7 +104,7 @@ impl Shared {
 
 impl Load {
     /// Begins, with some of the clients on each of the stores.
-    pub(crate) async fn start(stores: &[RedisStore], plan: Plan) -> Self {
+    pub async fn start<S: SessionStore + Clone>(stores: &[S], plan: Plan) -> Self {
         let shared = Arc::new(Shared {
             plan,
             stop: AtomicBool::new(false),
@@ -114,6 +114,8 @@ impl Load {
             refused: AtomicU64::new(0),
         });
         let mut load = Self { shared, clients: JoinSet::new() };
+        let stores: Vec<Arc<dyn SessionStore>> =
+            stores.iter().map(|store| Arc::new(store.clone()) as _).collect();
         let mut first = load.client(0, &stores[0]);
         for _ in 0..plan.seats {
             let session = first.create(new_key()).await.expect("nothing is broken yet");
@@ -128,11 +130,11 @@ impl Load {
         load
     }
 
-    fn client(&self, number: u64, store: &RedisStore) -> Client {
+    fn client(&self, number: u64, store: &Arc<dyn SessionStore>) -> Client {
         Client {
             number,
             made: 0,
-            store: store.clone(),
+            store: Arc::clone(store),
             shared: Arc::clone(&self.shared),
             rng: fastrand::Rng::with_seed(seed() ^ number),
             notes: Notes::default(),
@@ -140,16 +142,22 @@ impl Load {
     }
 
     /// The keys of the sessions that are in use.
-    pub(crate) fn keys(&self) -> Vec<Key> {
+    pub fn keys(&self) -> Vec<Key> {
         let sessions = self.shared.sessions();
         sessions.seats.iter().map(|seat| sessions.keys[seat.session].clone()).collect()
     }
 
+    /// How many commits there were.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.shared.commits.load(Ordering::Relaxed)
+    }
+
     /// Waits for so many more commits.
-    pub(crate) async fn more(&self, commits: u64) {
-        let wanted = self.shared.commits.load(Ordering::Relaxed) + commits;
+    pub async fn more(&self, commits: u64) {
+        let wanted = self.commits() + commits;
         let done = async {
-            while self.shared.commits.load(Ordering::Relaxed) < wanted {
+            while self.commits() < wanted {
                 sleep(Duration::from_millis(5)).await;
             }
         };
@@ -158,7 +166,7 @@ impl Load {
     }
 
     /// Waits until some more commits were made to a session, or it has ended.
-    pub(crate) async fn more_to(&self, key: &Key, commits: u64) {
+    pub async fn more_to(&self, key: &Key, commits: u64) {
         let count = || {
             let sessions = self.shared.sessions();
             let mut seats = sessions.seats.iter();
@@ -171,7 +179,7 @@ impl Load {
     }
 
     /// Waits until each client has made some more commits.
-    pub(crate) async fn by_all(&self, commits: u64) {
+    pub async fn by_all(&self, commits: u64) {
         let counts = || -> Vec<u64> {
             let clients = self.shared.by_client.iter().skip(1);
             clients.map(|count| count.load(Ordering::Relaxed)).collect()
@@ -183,7 +191,7 @@ impl Load {
     }
 
     /// Waits until some more commits were made to each session that is in use.
-    pub(crate) async fn everywhere(&self, commits: u64) {
+    pub async fn everywhere(&self, commits: u64) {
         let counts = || self.shared.sessions().seats.clone();
         let before = counts();
         let done = async {
@@ -197,17 +205,17 @@ impl Load {
     }
 
     /// How many writes were refused for want of memory.
-    pub(crate) fn refused(&self) -> u64 {
+    pub fn refused(&self) -> u64 {
         self.shared.refused.load(Ordering::Relaxed)
     }
 
     /// Waits until so many were.
-    pub(crate) async fn until_refused(&self, wanted: u64) {
+    pub async fn until_refused(&self, wanted: u64) {
         eventually("refused writes", async || self.refused() >= wanted).await;
     }
 
     /// Ends, and reads what is left of all sessions through a store that has seen nothing yet.
-    pub(crate) async fn stop(mut self, reader: &RedisStore) -> History {
+    pub async fn stop(mut self, reader: &dyn SessionStore) -> History {
         self.shared.stop.store(true, Ordering::Relaxed);
         let mut notes = Notes::default();
         while let Some(client) = self.clients.join_next().await {
@@ -226,7 +234,7 @@ impl Load {
 struct Client {
     number: u64,
     made: u64,
-    store: RedisStore,
+    store: Arc<dyn SessionStore>,
     shared: Arc<Shared>,
     rng: fastrand::Rng,
     notes: Notes,
@@ -339,7 +347,7 @@ impl Client {
 
     async fn read(&mut self, session: usize, key: &Key) -> Option<Record> {
         let (store, began) = (self.store.clone(), Instant::now());
-        let record = self.ask(Operation::Load, load(&store, key)).await.ok()?;
+        let record = self.ask(Operation::Load, load(&*store, key)).await.ok()?;
         let payload = record.as_ref().map(|record| record.payload.clone());
         self.notes.add(session, began, What::Saw(payload));
         record

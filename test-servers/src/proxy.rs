@@ -56,6 +56,8 @@ pub(crate) struct Settings {
     latency: [Duration; 2],
     /// Connections of an earlier generation are to be cut.
     generation: u64,
+    /// Where new connections lead, when it is not where the first ones led.
+    target: Option<SocketAddr>,
 }
 
 #[derive(Debug, Default)]
@@ -84,8 +86,7 @@ impl Proxy {
     /// # Errors
     /// When the address cannot be understood, or there is no port to listen on.
     pub async fn start(target: &str) -> Result<Self> {
-        let target: SocketAddr =
-            target.parse().map_err(|_error| crate::Error::new(format!("no address: {target}")))?;
+        let target = address(target)?;
         with_ports(|ports| async move { Self::start_at(target, ports).await }).await
     }
 
@@ -122,9 +123,20 @@ impl Proxy {
     pub async fn pass(&self) {
         self.shared.loss.disarm();
         self.settings.send_modify(|settings| {
-            *settings = Settings { generation: settings.generation, ..Settings::default() };
+            let Settings { generation, target, .. } = *settings;
+            *settings = Settings { generation, target, ..Settings::default() };
         });
         self.until_listening(true).await;
+    }
+
+    /// Leads new connections to another server, as a name does that was moved. Others stay.
+    ///
+    /// # Errors
+    /// When the address cannot be understood.
+    pub fn redirect(&self, target: &str) -> Result<()> {
+        let target = address(target)?;
+        self.settings.send_modify(|settings| settings.target = Some(target));
+        Ok(())
     }
 
     /// Refuses new connections, as a port does that nobody listens on. Others stay.
@@ -179,6 +191,10 @@ impl Drop for Proxy {
     }
 }
 
+fn address(target: &str) -> Result<SocketAddr> {
+    target.parse().map_err(|_error| crate::Error::new(format!("no address: {target}")))
+}
+
 fn set<T>(sides: &mut [T; 2], side: usize, value: T) {
     if let Some(place) = sides.get_mut(side) {
         *place = value;
@@ -213,6 +229,7 @@ async fn serve(
             changed = settings.changed() => if changed.is_err() { return },
             Some(client) = accept(listener.as_ref()) => {
                 shared.accepted.fetch_add(1, Ordering::Relaxed);
+                let target = settings.borrow().target.unwrap_or(target);
                 lines.spawn(Line::new(settings.clone(), Arc::clone(&shared)).run(client, target));
             }
             Some(_) = lines.join_next(), if !lines.is_empty() => {}

@@ -89,13 +89,14 @@ impl Server {
     /// # Errors
     /// As [`Server::execute`].
     pub async fn kill_clients(&self) -> Result<u64> {
-        let clients = if self.flavor().is_mysql() {
-            "SELECT CONCAT('KILL ', id) FROM information_schema.processlist WHERE user = "
+        let kills = if self.flavor().is_mysql() {
+            // `information_schema` fails on a statement with bytes that are no text.
+            kills_in(&self.query("SHOW PROCESSLIST").await?)
         } else {
-            "SELECT format('SELECT pg_terminate_backend(%s, 10000)', pid)
-            FROM pg_stat_activity WHERE usename = "
+            let kills = "SELECT format('SELECT pg_terminate_backend(%s, 10000)', pid)
+                FROM pg_stat_activity WHERE usename = ";
+            self.query(&format!("{kills}'{APPLICATION}'")).await?
         };
-        let kills = self.query(&format!("{clients}'{APPLICATION}'")).await?;
         let mut killed = 0;
         for kill in kills.lines() {
             // Those that have left meanwhile are not there, or not ended by us.
@@ -118,4 +119,14 @@ impl Server {
         let before = Statements::of_status(&look().await?);
         Ok(Statements::of_status(&look().await?).after_look(&before))
     }
+}
+
+/// What ends the application's connections in a list of MySQL's.
+fn kills_in(list: &str) -> String {
+    let of_application = |line: &str| {
+        let mut columns = line.split('\t');
+        let id: u64 = columns.next()?.parse().ok()?;
+        (columns.next()? == APPLICATION).then(|| format!("KILL {id}\n"))
+    };
+    list.lines().filter_map(of_application).collect()
 }

@@ -80,6 +80,18 @@ pub(crate) async fn who_waits_for_a_lock_holds_no_connection(ground: Ground) -> 
     Ok(())
 }
 
+/// MySQL refuses to list statements as long as one of them, of whatever test, holds bytes that are
+/// no text.
+async fn ask(ground: &Ground, sql: &str) -> String {
+    let (server, mut answer) = (ground.server().await.unwrap(), None);
+    eventually("an answer", async || {
+        answer = server.query(sql).await.ok();
+        answer.is_some()
+    })
+    .await;
+    answer.unwrap()
+}
+
 /// Of the store's connections, of which there is one.
 async fn no_transaction_is_open(ground: &Ground, world: &World) -> TestResult {
     let database = &world.database;
@@ -102,8 +114,8 @@ async fn no_transaction_is_open(ground: &Ground, world: &World) -> TestResult {
             )
         }
     };
-    assert_eq!(ground.server().await?.query(&connections).await?, "1");
-    assert_eq!(ground.server().await?.query(&open).await?, "0");
+    assert_eq!(ask(ground, &connections).await, "1");
+    assert_eq!(ask(ground, &open).await, "0");
     Ok(())
 }
 
@@ -134,8 +146,7 @@ pub(crate) async fn requests_that_are_dropped_cost_no_connection(ground: Ground)
                 world.database
             ),
         };
-        let count = ground.server().await.unwrap().query(&sql).await.unwrap();
-        count.parse::<u32>().unwrap() <= CONNECTIONS
+        ask(&ground, &sql).await.parse::<u32>().unwrap() <= CONNECTIONS
     })
     .await;
     Ok(())

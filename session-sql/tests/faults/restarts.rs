@@ -1,0 +1,108 @@
+//! One server that crashes and comes back, or hangs.
+
+use std::time::{Duration, Instant};
+
+use session_core::{Expected, SessionStore};
+use session_sql::SqlStore;
+use test_load::{Load, Plan, create, eventually, fails_in_time, load, new_key, op, tell, write};
+use test_servers::{
+    TestResult,
+    sql::{Flavor, Server},
+};
+
+use crate::support::{open, options, start, warm};
+
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+async fn under_load(case: &str, server: &Server, kill: bool) -> TestResult {
+    let stores = [open(&server.url(), TIMEOUT).await, open(&server.url(), TIMEOUT).await];
+    let load = Load::start(&stores, Plan::rough(TIMEOUT)).await;
+    load.more(200).await;
+    if kill {
+        server.kill();
+    }
+    server.restart().await?;
+    let up = Instant::now();
+    load.everywhere(3).await;
+    let again = up.elapsed();
+    let tally = load.stop(&open(&server.url(), TIMEOUT).await).await.check(None);
+    tell(
+        &format!("{} {case}", server.flavor().name()),
+        format!("every session goes on {again:?} after the start: {tally}"),
+    );
+    Ok(())
+}
+
+pub(crate) async fn what_was_acknowledged_is_there_after_a_crash(flavor: Flavor) -> TestResult {
+    let server = Server::start(&options(flavor).durable()).await?;
+    under_load("kill -9", &server, true).await
+}
+
+pub(crate) async fn an_orderly_restart_loses_nothing(flavor: Flavor) -> TestResult {
+    under_load("restart", &start(flavor).await?, false).await
+}
+
+/// Nothing was answered, so nobody knows; sent again, each is done once.
+pub(crate) async fn a_stopped_server_is_a_typed_error_and_what_was_sent_happens_once(
+    flavor: Flavor,
+) -> TestResult {
+    let timeout = Duration::from_millis(1_500);
+    let server = start(flavor).await?;
+    let store = open(&server.url(), timeout).await;
+    let (key, unborn, doomed) = (new_key(), new_key(), new_key());
+    let first = create(&store, &key, b"1").await;
+    create(&store, &doomed, b"x").await;
+    futures_util::future::join_all((0..4).map(|_| warm(&store))).await;
+    server.pause()?;
+    let (saved, created) = (op(), op());
+    let expected = Expected::Revision(first);
+    let save = |store: SqlStore| {
+        let key = key.clone();
+        async move { store.save(&key, write(b"12"), expected, saved).await }
+    };
+    let create = |store: SqlStore| {
+        let key = unborn.clone();
+        async move { store.create(&key, write(b"new"), created, None).await }
+    };
+    let (save_error, create_error, delete_error, load_error) = tokio::join!(
+        fails_in_time(timeout, save(store.clone())),
+        fails_in_time(timeout, create(store.clone())),
+        fails_in_time(timeout, store.delete(&doomed, Expected::Any, op())),
+        fails_in_time(timeout, load(&store, &key)),
+    );
+    for error in [&save_error, &create_error, &delete_error] {
+        assert!(error.maybe_applied(), "{error}");
+    }
+    assert!(!load_error.maybe_applied());
+    server.resume()?;
+    eventually("an answer", async || store.ping().await.is_ok()).await;
+    let second = eventually_done(|| save(store.clone())).await;
+    assert_ne!(second, first);
+    let record = load(&store, &key).await?.unwrap();
+    assert_eq!((&*record.payload, record.revision), (&b"12"[..], second));
+    let made = eventually_done(|| create(store.clone())).await;
+    assert_eq!(load(&store, &unborn).await?.unwrap().revision, made);
+    store.delete(&doomed, Expected::Any, op()).await?;
+    assert_eq!(load(&store, &doomed).await?, None);
+    Ok(())
+}
+
+/// What the server woke up with may still be at work.
+async fn eventually_done<T, F>(mut ask: impl FnMut() -> F) -> T
+where
+    F: Future<Output = session_core::Result<T>>,
+{
+    let mut done = None;
+    eventually("an answer", async || {
+        done = match ask().await {
+            Ok(answer) => Some(answer),
+            Err(error) => {
+                assert!(test_load::is_outage(&error), "{error}");
+                None
+            }
+        };
+        done.is_some()
+    })
+    .await;
+    done.unwrap()
+}

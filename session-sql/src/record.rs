@@ -5,8 +5,8 @@ use std::{collections::VecDeque, time::Duration, vec};
 
 use bytes::Bytes;
 use session_core::{
-    Deadline, Holder, Incarnation, Meta, OpToken, PrincipalDigest, Record, Revision, Slot,
-    StoredRecord, Timestamp, Ttl, Write,
+    Deadline, Holder, Incarnation, Meta, OpToken, PrincipalDigest, REMEMBERED_OPS, Record,
+    Revision, Slot, StoredRecord, Timestamp, Ttl, Write,
 };
 
 use crate::statement::{Given, Value};
@@ -96,6 +96,15 @@ impl Row {
         let newer = self.ops.chunks(TOKEN).position(|known| known == op.as_bytes())?;
         let number = (self.record.version >> 32).checked_sub(u64::try_from(newer).ok()?)?;
         Some(commit(self.record.incarnation, number, op))
+    }
+
+    /// Whether every commit is known that was made since this revision, of which there is one at least:
+    /// nothing that expects it can be made any more, and what was made is remembered by its token.
+    pub(crate) fn is_known_since(&self, from: Revision) -> bool {
+        let number = u64::try_from(from.version() >> 32).unwrap_or_default();
+        let since = (self.record.version >> 32).saturating_sub(number);
+        let same = self.lives() && self.record.incarnation == from.incarnation();
+        same && (1..=u64::from(REMEMBERED_OPS)).contains(&since)
     }
 
     /// The row as the contract's rule decides about it.

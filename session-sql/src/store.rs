@@ -46,6 +46,19 @@ enum Verdict {
     Free(Revision),
 }
 
+/// Why a write is refused.
+struct Refusal {
+    error: Error,
+    /// Whether no earlier try of it was made, nor ever will be, although its reply was lost.
+    certain: bool,
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self { error, certain: false }
+    }
+}
+
 impl SqlStore {
     /// Connects with the settings of a [URL](SqlConfig::from_url).
     ///
@@ -128,14 +141,15 @@ impl SqlStore {
     }
 
     /// Finds out what the contract says of a write that was refused, or that cannot be made without
-    /// knowing the revision.
+    /// knowing the revision. It expects the record to be at `from`, if that is known.
     async fn judge(
         &self,
         operation: Operation,
         key: &Key,
         op: OpToken,
+        from: Option<Revision>,
         rule: impl FnOnce(&mut Slot, Timestamp) -> Result<()>,
-    ) -> Result<Verdict> {
+    ) -> Result<Verdict, Refusal> {
         let row = self.slot(operation, key).await?;
         let (mut slot, now) = match &row {
             Some(row) => (row.slot().map_err(|Damage| self.corrupt(operation))?, row.now),
@@ -144,7 +158,13 @@ impl SqlStore {
         if let Some(revision) = row.as_ref().and_then(|row| row.commit(op)) {
             return Ok(Verdict::Done(revision));
         }
-        rule(&mut slot, now)?;
+        if let Err(error) = rule(&mut slot, now) {
+            let known = row.as_ref().zip(from);
+            return Err(Refusal {
+                error,
+                certain: known.is_some_and(|(row, from)| row.is_known_since(from)),
+            });
+        }
         Ok(row.as_ref().and_then(Row::revision).map_or(Verdict::Absent, Verdict::Free))
     }
 
@@ -176,14 +196,16 @@ struct Tries<'a> {
 impl Tries<'_> {
     /// Runs a statement, and says whether it found what it needs.
     async fn run(&mut self, statement: &Statement, given: Given<'_>) -> Result<bool> {
-        let answer = self.store.run(self.operation, statement, given).await?;
+        let answer = self.store.run(self.operation, statement, given).await;
+        let answer = answer.map_err(|error| self.refused(error))?;
         self.resent |= answer.resent;
         Ok(answer.affected > 0)
     }
 
     /// An error for the caller.
-    fn refused(&self, error: Error) -> Error {
-        if self.resent { error.with_maybe_applied() } else { error }
+    fn refused(&self, refusal: impl Into<Refusal>) -> Error {
+        let Refusal { error, certain } = refusal.into();
+        if self.resent && !certain { error.with_maybe_applied() } else { error }
     }
 
     fn again(&self) -> Result<()> {
@@ -219,6 +241,14 @@ fn condition<'a>(expected: &Expected<'a>) -> (usize, Option<&'a Lease>) {
         Expected::Revision(_) => (FREE, None),
         Expected::Lease { lease, .. } => (MINE, Some(lease)),
         _ => (ANY, None),
+    }
+}
+
+/// The revision that is expected.
+const fn named(expected: &Expected<'_>) -> Option<Revision> {
+    match expected {
+        Expected::Revision(revision) | Expected::Lease { revision, .. } => Some(*revision),
+        _ => None,
     }
 }
 
@@ -261,7 +291,7 @@ impl SessionStore for SqlStore {
                 let made = slot.create(self.0.capabilities.backend, write.clone(), op, under, now);
                 made.map(drop)
             };
-            match self.judge(operation, key, op, rule).await {
+            match self.judge(operation, key, op, None, rule).await {
                 Ok(Verdict::Done(revision)) => return Ok(revision),
                 Ok(_) => tries.again()?,
                 Err(error) => return Err(tries.refused(error)),
@@ -295,10 +325,8 @@ impl SessionStore for SqlStore {
         let (lock, lease) = condition(&expected);
         let token = lease.map(Lease::token);
         let keep = matches!(expected, Expected::Lease { then: Then::Keep, .. });
-        let mut known = match expected {
-            Expected::Revision(revision) | Expected::Lease { revision, .. } => Some(revision),
-            _ => None,
-        };
+        let from = named(&expected);
+        let mut known = from;
         let mut tries = self.tries(operation);
         loop {
             if let (Some(from), Some(save)) = (known, self.0.statements.save.get(lock)) {
@@ -322,7 +350,7 @@ impl SessionStore for SqlStore {
                     slot.save(self.0.capabilities.backend, write.clone(), expected, op, now);
                 saved.map(drop)
             };
-            match self.judge(operation, key, op, rule).await {
+            match self.judge(operation, key, op, from, rule).await {
                 Ok(Verdict::Done(revision)) => return Ok(revision),
                 Ok(Verdict::Free(revision)) => known = Some(revision),
                 Ok(Verdict::Absent) => {
@@ -353,7 +381,9 @@ impl SessionStore for SqlStore {
             let rule = |slot: &mut Slot, now| {
                 slot.touch(self.0.capabilities.backend, ttl, incarnation, now)
             };
-            self.judge(operation, key, op, rule).await?;
+            let judged = self.judge(operation, key, op, None, rule).await;
+            // Done twice it is done once: whether an earlier try was made makes no difference.
+            judged.map_err(|refusal| refusal.error)?;
             tries.again()?;
         }
         Ok(())
@@ -387,7 +417,7 @@ impl SessionStore for SqlStore {
         while !tries.run(statement, given).await? {
             let rule =
                 |slot: &mut Slot, now| slot.delete(self.0.capabilities.backend, expected, now);
-            match self.judge(operation, key, op, rule).await {
+            match self.judge(operation, key, op, named(&expected), rule).await {
                 Ok(Verdict::Absent) => {
                     if let Expected::Lease { then: Then::Release, .. } = expected {
                         tries.run(&statements.release, given).await?;

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use session_core::{ErrorKind, Expected, Key, Lease, SessionStore, Then, Under};
+use session_core::{
+    CookieChange, ErrorKind, Expected, Key, Lease, SessionManager, SessionStore, Then, Under,
+};
 use session_sql::SqlStore;
 use test_load::{
     HOUR, Load, Plan, create, eventually, fails_in_time, load, lock, new_key, op, seed, tell, write,
@@ -153,6 +155,69 @@ pub(crate) async fn a_reply_lost_to_a_successor_leaves_his_lock_alone(
     };
     let taken = releases.await?;
     world.other.renew(&key, &taken, HOUR).await?;
+    Ok(())
+}
+
+/// The request is lost, and before it is sent again somebody else commits: whoever is refused then
+/// knows that nothing of his was done, and may merge.
+pub(crate) async fn who_lost_a_request_and_the_race_is_told_for_certain(
+    flavor: Flavor,
+) -> TestResult {
+    let world = World::start(flavor, TIMEOUT).await?;
+    let key = new_key();
+    let mut known = create(&world.store, &key, b"1").await;
+    for commits in [1, 4, 5] {
+        warm(&world.store).await;
+        world.proxy.swallow(Direction::Requests);
+        let save = world.store.save(&key, write(b"lost"), Expected::Revision(known), op());
+        let race = async {
+            // While the request is on its way.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let mut revision = known;
+            for _ in 0..commits {
+                let expected = Expected::Revision(revision);
+                revision = world.other.save(&key, write(b"won"), expected, op()).await.unwrap();
+            }
+            world.proxy.pass().await;
+            revision
+        };
+        let (refused, revision) = tokio::join!(save, race);
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Conflict, "{refused}");
+        // Of more commits than four nobody knows whose they were.
+        assert_eq!(refused.maybe_applied(), commits > 4, "after {commits} commits");
+        assert_eq!(&*load(&world.other, &key).await?.unwrap().payload, b"won");
+        known = revision;
+    }
+    Ok(())
+}
+
+pub(crate) async fn a_session_merges_although_requests_are_lost(flavor: Flavor) -> TestResult {
+    let world = World::start(flavor, TIMEOUT).await?;
+    let here = SessionManager::new(world.store.clone())?;
+    let there = SessionManager::new(world.other.clone())?;
+    let session = here.open(None);
+    session.insert("n", 0).await?;
+    session.save().await?;
+    let CookieChange::Set { id, .. } = session.cookie_change() else { panic!("it has an id") };
+    for n in 1..=3 {
+        warm(&world.store).await;
+        let session = here.open(Some(id.clone()));
+        session.insert("here", n).await?;
+        world.proxy.swallow(Direction::Requests);
+        let race = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let other = there.open(Some(id.clone()));
+            other.insert("there", n).await.unwrap();
+            other.save().await.unwrap();
+            world.proxy.pass().await;
+        };
+        let (saved, ()) = tokio::join!(session.save(), race);
+        saved?;
+        let both = there.open(Some(id.clone()));
+        assert_eq!(both.get::<i32>("here").await?, Some(n));
+        assert_eq!(both.get::<i32>("there").await?, Some(n));
+    }
     Ok(())
 }
 

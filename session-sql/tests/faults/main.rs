@@ -85,6 +85,8 @@ fn main() -> ExitCode {
             each_write_whose_reply_is_lost_happens_once;
         lost on QUICK =>
             a_reply_lost_to_a_successor_leaves_his_lock_alone
+            who_lost_a_request_and_the_race_is_told_for_certain
+            a_session_merges_although_requests_are_lost
             a_black_hole_ends_by_the_deadline
             a_refused_connection_is_told_fast
             a_slow_network_is_only_slow

@@ -3,20 +3,20 @@
 use std::time::Duration;
 
 use session_core::{ErrorKind, SessionStore};
-use test_load::{Load, Plan, eventually, tell};
+use test_load::{Load, eventually, tell};
 use test_servers::{
     TestResult,
     sql::{Flavor, Server},
 };
 use tokio::time::sleep;
 
-use crate::support::{PATIENT, open, options, patient, start};
+use crate::support::{open, options, patient, plan, start};
 
 pub(crate) async fn killed_connections_reach_no_caller(flavor: Flavor) -> TestResult {
     const ROUNDS: u64 = 20;
     let server = start(flavor).await?;
     let stores = patient(&server.url()).await;
-    let load = Load::start(&stores, Plan::quiet(PATIENT)).await;
+    let load = Load::start(&stores, plan(flavor)).await;
     let mut killed = 0;
     for _ in 0..ROUNDS {
         load.more(15).await;
@@ -36,7 +36,7 @@ pub(crate) async fn a_server_that_takes_no_writes_for_a_while_reaches_no_caller(
     const TIMES: u64 = 3;
     let server = start(flavor).await?;
     let stores = patient(&server.url()).await;
-    let load = Load::start(&stores, Plan::quiet(PATIENT)).await;
+    let load = Load::start(&stores, plan(flavor)).await;
     for _ in 0..TIMES {
         load.more(20).await;
         server.set_read_only(true).await?;

@@ -15,7 +15,7 @@ use test_servers::{
     sql::{Flavor, Server},
 };
 
-use crate::support::{PATIENT, open, start, url_by, warm};
+use crate::support::{PATIENT, open, plan, start, url_by, warm};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -286,7 +286,7 @@ pub(crate) async fn connections_cut_at_random_lose_and_double_nothing(
     const ROUNDS: u64 = 8;
     let world = World::start(flavor, PATIENT).await?;
     let stores = [world.store.clone(), world.other.clone()];
-    let load = Load::start(&stores, Plan::quiet(PATIENT)).await;
+    let load = Load::start(&stores, plan(flavor)).await;
     let mut rng = fastrand::Rng::with_seed(seed());
     for round in 0..ROUNDS {
         load.more(rng.u64(1..12)).await;

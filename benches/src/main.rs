@@ -1,5 +1,6 @@
 //! The benchmark harness; see `README.md`.
 
+mod findings;
 mod machine;
 mod measure;
 mod options;
@@ -7,6 +8,8 @@ mod peers;
 mod redis;
 mod report;
 mod rounds;
+mod setup;
+mod sql;
 
 use std::{env, process::ExitCode};
 
@@ -30,10 +33,13 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     let mut words = env::args().skip(1);
-    if words.next().as_deref() != Some("redis") {
-        return Err(USAGE.into());
-    }
+    let benchmark = words.next().unwrap_or_default();
     let options = Options::read(words)?;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    runtime.worker_threads(WORKERS).enable_all().build()?.block_on(redis::run(&options))
+    let runtime = runtime.worker_threads(WORKERS).enable_all().build()?;
+    match benchmark.as_str() {
+        "redis" => runtime.block_on(redis::run(&options)),
+        "sql" => runtime.block_on(sql::run(&options)),
+        _ => Err(USAGE.into()),
+    }
 }

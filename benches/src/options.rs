@@ -4,19 +4,25 @@ use std::{path::PathBuf, time::Duration};
 
 use test_servers::redis::Flavor;
 
-use crate::measure::{Plan, Result};
+use crate::{
+    measure::{Plan, Result},
+    sql::Engine,
+};
 
 pub(crate) const USAGE: &str = "\
-usage: session-benches redis [OPTION]..
+usage: session-benches redis|sql [OPTION]..
 
   --quick        five short rounds (under two minutes) instead of nine longer ones
-  --valkey       on Valkey instead of Redis
-  --cluster      on a cluster of three primaries and three replicas
+  --valkey       redis: on Valkey instead of Redis
+  --cluster      redis: on a cluster of three primaries and three replicas
+  --engine NAME  sql: only on mariadb, mysql, postgres or sqlite; may be given again
+  --durable      sql: every commit is on disk before it is acknowledged
   --skip-speed   without the rounds
   --skip-wait    without the bursts on one lock
+  --skip-sweep   sql: without the sweep beside writers
   --only TEXT    only contenders with TEXT in their name, and what they are compared with
   --alone TEXT   only contenders with TEXT in their name, for a profile
-  --tasks N      only with N tasks, instead of 1, 16 and 128
+  --tasks N      only with N tasks, instead of 1, 16 and 64 or 128; may be given again
   --rounds N     as many rounds
   --out FOLDER   where the report goes (default: target/bench)
 ";
@@ -27,11 +33,14 @@ pub(crate) struct Options {
     pub(crate) quick: bool,
     pub(crate) flavor: Flavor,
     pub(crate) cluster: bool,
+    pub(crate) engines: Vec<Engine>,
+    pub(crate) durable: bool,
     pub(crate) speed: bool,
     pub(crate) wait: bool,
+    pub(crate) sweep: bool,
     pub(crate) only: Option<String>,
     pub(crate) alone: bool,
-    pub(crate) tasks: Vec<usize>,
+    tasks: Vec<usize>,
     rounds: Option<usize>,
     pub(crate) out: PathBuf,
 }
@@ -43,11 +52,14 @@ impl Options {
             quick: false,
             flavor: Flavor::Redis,
             cluster: false,
+            engines: Vec::new(),
+            durable: false,
             speed: true,
             wait: true,
+            sweep: true,
             only: None,
             alone: false,
-            tasks: vec![1, 16, 128],
+            tasks: Vec::new(),
             rounds: None,
             out: PathBuf::from("target/bench"),
         };
@@ -57,11 +69,14 @@ impl Options {
                 "--quick" => options.quick = true,
                 "--valkey" => options.flavor = Flavor::Valkey,
                 "--cluster" => options.cluster = true,
+                "--engine" => options.engines.push(Engine::named(&value()?)?),
+                "--durable" => options.durable = true,
                 "--skip-speed" => options.speed = false,
                 "--skip-wait" => options.wait = false,
+                "--skip-sweep" => options.sweep = false,
                 "--only" => options.only = Some(value()?),
                 "--alone" => (options.only, options.alone) = (Some(value()?), true),
-                "--tasks" => options.tasks = vec![value()?.parse()?],
+                "--tasks" => options.tasks.push(value()?.parse()?),
                 "--rounds" => options.rounds = Some(value()?.parse()?),
                 "--out" => options.out = value()?.into(),
                 "--help" => return Err(USAGE.into()),
@@ -75,6 +90,11 @@ impl Options {
         self.rounds.unwrap_or(if self.quick { 5 } else { 9 })
     }
 
+    /// How many tasks there are, in turn.
+    pub(crate) fn tasks(&self, standard: &[usize]) -> Vec<usize> {
+        if self.tasks.is_empty() { standard.to_vec() } else { self.tasks.clone() }
+    }
+
     /// The name of the report's files.
     pub(crate) fn name(&self) -> String {
         let shape = if self.cluster { "-cluster" } else { "" };
@@ -86,7 +106,7 @@ impl Options {
         let millis = Duration::from_millis;
         let (warm_up, counted) =
             if self.quick { (millis(80), millis(220)) } else { (millis(150), millis(600)) };
-        Plan { warm_up, counted, sessions }
+        Plan { warm_up, counted, sessions, server: None }
     }
 }
 
@@ -102,7 +122,7 @@ mod tests {
     fn options_are_read() {
         let options = read("--quick --valkey --cluster --tasks 16").unwrap();
         assert_eq!((options.name().as_str(), options.rounds()), ("valkey-cluster", 5));
-        assert_eq!(options.tasks, [16]);
+        assert_eq!(options.tasks(&[1]), [16]);
     }
 
     #[test]

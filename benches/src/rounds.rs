@@ -35,6 +35,12 @@ impl Series {
     }
 }
 
+/// The command that an operation is compared with.
+pub(crate) fn bare(all: &[Series], operation: Operation, tasks: usize) -> Option<&Series> {
+    let matches = |series: &&Series| series.operation == operation && series.tasks == tasks;
+    all.iter().filter(matches).find(|series| series.role == Role::Bare)
+}
+
 /// How the rounds go.
 #[derive(Debug)]
 pub(crate) struct Rounds {

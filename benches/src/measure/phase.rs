@@ -57,6 +57,8 @@ pub(crate) struct Plan {
     pub(crate) warm_up: Duration,
     pub(crate) counted: Duration,
     pub(crate) sessions: usize,
+    /// The process of the server, where its time is looked at.
+    pub(crate) server: Option<i32>,
 }
 
 impl Plan {
@@ -65,12 +67,17 @@ impl Plan {
         let signal = Arc::new(Signal::new(None));
         let mut running = self.start(contender, tasks, &signal);
         sleep(self.warm_up).await;
-        let (cpu, began) = (cpu::of_this_process()?, Instant::now());
+        let (server, cpu, began) = (self.server()?, cpu::of_this_process()?, Instant::now());
         signal.set(Phase::Counted);
         sleep(self.counted).await;
         signal.set(Phase::Over);
         let (cpu, elapsed) = (cpu::of_this_process()? - cpu, began.elapsed());
-        Ok(Sample::of(gather(&mut running).await?, elapsed, cpu))
+        let server = self.server()?.saturating_sub(server);
+        Ok(Sample::of(gather(&mut running).await?, elapsed, cpu, server))
+    }
+
+    fn server(&self) -> Result<Duration> {
+        self.server.map_or(Ok(Duration::ZERO), cpu::of_server)
     }
 
     /// Makes so many steps, one after the other.

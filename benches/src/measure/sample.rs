@@ -13,10 +13,17 @@ pub(crate) struct Sample {
     pub(crate) p99: f64,
     /// Microseconds of CPU in this program for each step.
     pub(crate) cpu: f64,
+    /// Microseconds of CPU in the server for each step, where it was looked at.
+    pub(crate) server: f64,
 }
 
 impl Sample {
-    pub(super) fn of(mut nanos: Vec<u32>, elapsed: Duration, cpu: Duration) -> Self {
+    pub(super) fn of(
+        mut nanos: Vec<u32>,
+        elapsed: Duration,
+        cpu: Duration,
+        server: Duration,
+    ) -> Self {
         nanos.sort_unstable();
         let steps = nanos.len() as f64;
         let at = |part| percentile(&nanos, part).map_or(f64::NAN, |nanos| f64::from(nanos) / 1e3);
@@ -25,6 +32,7 @@ impl Sample {
             p50: at(0.5),
             p99: at(0.99),
             cpu: cpu.as_secs_f64() * 1e6 / steps,
+            server: server.as_secs_f64() * 1e6 / steps,
         }
     }
 
@@ -36,6 +44,7 @@ impl Sample {
             p50: of(|sample| sample.p50),
             p99: of(|sample| sample.p99),
             cpu: of(|sample| sample.cpu),
+            server: of(|sample| sample.server),
         }
     }
 }
@@ -60,8 +69,13 @@ mod tests {
     #[test]
     fn a_sample_counts_by_time_and_by_step() {
         let nanos = (1..=100).map(|n| n * 1000).collect();
-        let sample = Sample::of(nanos, Duration::from_millis(500), Duration::from_micros(300));
-        assert_eq!((sample.per_second, sample.cpu), (200.0, 3.0));
+        let sample = Sample::of(
+            nanos,
+            Duration::from_millis(500),
+            Duration::from_micros(300),
+            Duration::ZERO,
+        );
+        assert_eq!((sample.per_second, sample.cpu, sample.server), (200.0, 3.0, 0.0));
         assert_eq!((sample.p50, sample.p99), (51.0, 99.0));
     }
 

@@ -17,6 +17,7 @@ pub(crate) trait Work: Send + 'static {
 /// The part of one task: the sessions that it alone writes, of all that it may read.
 #[derive(Debug, Clone)]
 pub(crate) struct Share {
+    pub(crate) index: usize,
     pub(crate) own: Range<usize>,
     pub(crate) all: usize,
 }
@@ -25,7 +26,7 @@ impl Share {
     /// The part of task `index` of `tasks`, of `all` sessions.
     pub(crate) fn of(index: usize, tasks: usize, all: usize) -> Self {
         let own = all * index / tasks..all * (index + 1) / tasks;
-        Self { own, all }
+        Self { index, own, all }
     }
 
     /// Any session.
@@ -45,17 +46,20 @@ impl Share {
 pub(crate) enum Operation {
     Read,
     Write,
+    Create,
     Locked,
     Touch,
 }
 
 impl Operation {
-    pub(crate) const ALL: [Self; 4] = [Self::Read, Self::Write, Self::Locked, Self::Touch];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Read, Self::Write, Self::Create, Self::Locked, Self::Touch];
 
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Read => "Read a session",
             Self::Write => "Write a session",
+            Self::Create => "Create a session",
             Self::Locked => "Locked cycle: lock with load, then save with release",
             Self::Touch => "Extend a session's life",
         }

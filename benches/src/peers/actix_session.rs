@@ -8,7 +8,8 @@ use time::Duration;
 
 use crate::{
     measure::{Contender, Operation, Result, Role, Share, Work},
-    redis::{Place, Setup},
+    redis::Place,
+    setup::Setup,
 };
 
 const TTL: Duration = Duration::hours(1);

@@ -11,7 +11,8 @@ use time::OffsetDateTime;
 
 use crate::{
     measure::{Contender, Operation, Result, Role, Share, Work},
-    redis::{Place, Setup},
+    redis::{Place, names},
+    setup::Setup,
 };
 
 const TABLE: &str = "sessions";
@@ -24,7 +25,7 @@ pub(crate) async fn contenders(place: &Place, setup: &Setup) -> Result<Vec<Conte
     let entry = serde_json::to_string(&setup.text())?;
     let data = HashMap::from([("payload".to_owned(), entry)]);
     let data = Arc::new(SessionData { data, longterm: false });
-    let ids: Arc<Vec<String>> = Arc::new(setup.names("").collect());
+    let ids: Arc<Vec<String>> = Arc::new(names(setup, ""));
     let base = Base { pool, ids, data };
     for index in 0..setup.sessions {
         base.store(index).await?;

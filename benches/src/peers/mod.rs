@@ -3,10 +3,13 @@
 mod actix_session;
 mod axum_session;
 mod tower_sessions;
+mod tower_sessions_sql;
 
 use crate::{
     measure::{Contender, Result},
-    redis::{Place, Setup},
+    redis,
+    setup::Setup,
+    sql,
 };
 
 /// Why a crate that one may miss here is not here.
@@ -18,11 +21,16 @@ pub(crate) const LEFT_OUT: &[(&str, &str)] = &[
 ];
 
 /// All stores of other crates that run on Redis.
-pub(crate) async fn on_redis(place: &Place, setup: &Setup) -> Result<Vec<Contender>> {
+pub(crate) async fn on_redis(place: &redis::Place, setup: &Setup) -> Result<Vec<Contender>> {
     let mut all = tower_sessions::contenders(place, setup).await?;
     if !place.is_cluster() {
         all.extend(actix_session::contenders(place, setup).await?);
         all.extend(axum_session::contenders(place, setup).await?);
     }
     Ok(all)
+}
+
+/// All stores of other crates that run on a database.
+pub(crate) async fn on_sql(place: &sql::Place, setup: &Setup) -> Result<Vec<Contender>> {
+    tower_sessions_sql::contenders(place, setup).await
 }

@@ -13,7 +13,8 @@ use tower_sessions_redis_store::RedisStore;
 
 use crate::{
     measure::{Contender, Operation, Result, Role, Share, Work},
-    redis::{Place, Setup, fred},
+    redis::{Place, fred},
+    setup::Setup,
 };
 
 pub(crate) async fn contenders(place: &Place, setup: &Setup) -> Result<Vec<Contender>> {

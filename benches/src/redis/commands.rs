@@ -7,8 +7,11 @@ use redis::{
     cluster::ClusterClient, io::tcp::TcpSettings,
 };
 
-use super::{Setup, TTL_SECONDS, place::Place};
-use crate::measure::{Contender, Operation, Result, Role, Share, Work};
+use super::{TTL_SECONDS, names, place::Place};
+use crate::{
+    measure::{Contender, Operation, Result, Role, Share, Work},
+    setup::Setup,
+};
 
 /// What our store keeps beside the payload; the bare commands move as many bytes.
 const HEADER: usize = 185;
@@ -36,7 +39,7 @@ where
     C: ConnectionLike + Clone + Send + Sync + 'static,
 {
     let value = Arc::new([vec![0; HEADER], setup.payload.to_vec()].concat());
-    let names: Arc<Vec<String>> = Arc::new(setup.names("bare:").collect());
+    let names: Arc<Vec<String>> = Arc::new(names(setup, "bare:"));
     for name in names.iter() {
         set(name, &value).exec_async(&mut connection).await?;
     }

@@ -7,8 +7,11 @@ use fred::{
     types::RespVersion,
 };
 
-use super::{Setup, TTL_SECONDS, place::Place};
-use crate::measure::{Contender, Operation, Result, Role, Share, Work};
+use super::{TTL_SECONDS, names, place::Place};
+use crate::{
+    measure::{Contender, Operation, Result, Role, Share, Work},
+    setup::Setup,
+};
 
 /// A client on one connection to each server.
 pub(crate) async fn client(place: &Place) -> Result<Client> {
@@ -31,7 +34,7 @@ pub(crate) async fn contenders(place: &Place, setup: &Setup) -> Result<Vec<Conte
     let client = client(place).await?;
     let value = [vec![0; 185], setup.payload.to_vec()].concat();
     let value = bytes::Bytes::from(value);
-    let names: Arc<Vec<String>> = Arc::new(setup.names("fred:").collect());
+    let names: Arc<Vec<String>> = Arc::new(names(setup, "fred:"));
     let base = Base { client, names, value };
     for index in 0..setup.sessions {
         base.set(index).await?;

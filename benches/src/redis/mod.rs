@@ -8,16 +8,7 @@ mod place;
 mod targets;
 mod waiting;
 
-use std::time::Duration;
-
-use bytes::Bytes;
-
 pub(crate) use self::place::Place;
-pub(crate) use self::{
-    counted::Cost,
-    targets::{Verdict, bare},
-    waiting::Burst,
-};
 use crate::{
     machine::versions,
     measure::{Contender, Result, Role},
@@ -25,42 +16,23 @@ use crate::{
     peers,
     report::{Facts, Report},
     rounds::{Rounds, show},
+    setup::Setup,
 };
 
 const TTL_SECONDS: i64 = 3600;
-const TTL: Duration = Duration::from_secs(3600);
-const LEASE: Duration = Duration::from_secs(10);
+const TASKS: [usize; 3] = [1, 16, 128];
 
-/// What is the same for all contenders.
-#[derive(Debug, Clone)]
-pub(crate) struct Setup {
-    pub(crate) sessions: usize,
-    pub(crate) payload: Bytes,
-}
-
-impl Setup {
-    fn standard() -> Self {
-        let letters = (0..1024).map(|_| fastrand::alphanumeric()).collect::<String>();
-        Self { sessions: 10_000, payload: letters.into() }
-    }
-
-    /// The payload as the text of an entry.
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.payload).into_owned()
-    }
-
-    /// Names of keys as long as those of our store.
-    pub(crate) fn names<'a>(&self, prefix: &'a str) -> impl Iterator<Item = String> + use<'a> {
-        let width = "session:".len() + 43 - prefix.len();
-        (0..self.sessions).map(move |index| format!("{prefix}{index:0width$}"))
-    }
+/// Names of keys as long as those of our store.
+pub(crate) fn names(setup: &Setup, prefix: &str) -> Vec<String> {
+    let width = "session:".len() + 43 - prefix.len();
+    (0..setup.sessions).map(|index| format!("{prefix}{index:0width$}")).collect()
 }
 
 /// Runs it, and writes the report.
 pub(crate) async fn run(options: &Options) -> Result<()> {
-    let setup = Setup::standard();
+    let setup = Setup::of(10_000, 1024);
     let place = Place::start(options.flavor, options.cluster).await?;
-    let mut report = Report::new(facts(options, &place, &setup).await?);
+    let mut report = Report::new(facts(options, &place, &setup).await?, targets::baseline);
     if options.speed {
         show("filling the server");
         let contenders = contenders(options, &place, &setup).await?;
@@ -68,14 +40,14 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
         for contender in &contenders {
             report.costs.push(counted::count(&place, &plan, contender).await?);
         }
-        let rounds = Rounds { plan, tasks: options.tasks.clone(), rounds: options.rounds() };
+        let rounds = Rounds { plan, tasks: options.tasks(&TASKS), rounds: options.rounds() };
         report.series = rounds.run(&contenders).await?;
         report.verdicts = targets::verdicts(&report.series);
     }
     if options.wait {
         report.bursts = waiting::run(&place, options).await?;
     }
-    report.finish(options)
+    report.finish(options, &options.name())
 }
 
 async fn contenders(options: &Options, place: &Place, setup: &Setup) -> Result<Vec<Contender>> {
@@ -102,6 +74,7 @@ async fn facts(options: &Options, place: &Place, setup: &Setup) -> Result<Facts>
         "tokio",
     ];
     Ok(Facts {
+        title: "session-redis beside bare commands and other crates",
         server: place.describe(options.flavor).await?,
         crates: crates.map(|name| (name, versions(name))).to_vec(),
         left_out: peers::LEFT_OUT.to_vec(),

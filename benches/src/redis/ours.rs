@@ -9,8 +9,11 @@ use session_core::{
 };
 use session_redis::RedisStore;
 
-use super::{LEASE, Setup, TTL, place::Place};
-use crate::measure::{Contender, Operation, Result, Role, Share, Work};
+use super::place::Place;
+use crate::{
+    measure::{Contender, Operation, Result, Role, Share, Work},
+    setup::{LEASE, Setup, TTL},
+};
 
 pub(crate) async fn contenders(place: &Place, setup: &Setup) -> Result<Vec<Contender>> {
     let store = RedisStore::open(&place.our_url()).await?;

@@ -1,10 +1,9 @@
 //! What the store is to reach, and whether it does.
 
-use serde::Serialize;
-
 use crate::{
+    findings::Verdict,
     measure::{Operation, Role},
-    rounds::Series,
+    rounds::{Series, bare},
 };
 
 /// Of the throughput of the bare command.
@@ -13,27 +12,10 @@ const LOCKED: f64 = 0.45;
 /// What is taken for noise with one task.
 const NOISE: f64 = 0.95;
 
-/// One target, and what was reached.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Verdict {
-    pub(crate) target: String,
-    pub(crate) reached: f64,
-    pub(crate) wanted: f64,
-    pub(crate) met: bool,
-}
-
-impl Verdict {
-    fn new(target: String, reached: f64, wanted: f64) -> Self {
-        Self { target, reached, wanted, met: reached >= wanted }
-    }
-}
-
-/// The command that an operation is compared with.
-pub(crate) fn bare(all: &[Series], operation: Operation, tasks: usize) -> Option<&Series> {
-    // A locked cycle has no command of its own: a read is what it is measured by.
-    let operation = if operation == Operation::Locked { Operation::Read } else { operation };
-    let matches = |series: &&Series| series.operation == operation && series.tasks == tasks;
-    all.iter().filter(matches).find(|series| series.role == Role::Bare)
+/// With what an operation is compared: a locked cycle has no command of its own, a read is what it is
+/// measured by.
+pub(crate) fn baseline(operation: Operation) -> Operation {
+    if operation == Operation::Locked { Operation::Read } else { operation }
 }
 
 /// All targets, for each number of tasks.
@@ -47,9 +29,9 @@ fn against_bare(all: &[Series], ours: &Series) -> Option<Verdict> {
     let wanted = match ours.operation {
         Operation::Read | Operation::Write => READ_AND_WRITE,
         Operation::Locked => LOCKED,
-        Operation::Touch => return None,
+        _ => return None,
     };
-    let bare = bare(all, ours.operation, ours.tasks)?;
+    let bare = bare(all, baseline(ours.operation), ours.tasks)?;
     let target = format!("{}, {} tasks, of bare {}", ours.name, ours.tasks, bare.name);
     Some(Verdict::new(target, ours.ratio(bare), wanted))
 }

@@ -6,7 +6,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use serde::Serialize;
 use session_core::{
     ErrorKind, Expected, Key, KeyHasher, LockRequest, Locked, OpToken, SessionId, SessionStore,
     Then, Write,
@@ -14,11 +13,13 @@ use session_core::{
 use session_redis::RedisStore;
 use tokio::{sync::Barrier, task::JoinSet, time::sleep};
 
-use super::{TTL, place::Place};
+use super::place::Place;
 use crate::{
+    findings::Burst,
     measure::{Result, median, percentile},
     options::Options,
     rounds::show,
+    setup::TTL,
 };
 
 /// Longer than any burst.
@@ -49,22 +50,6 @@ impl Way {
             Self::Fixed => "polling every 500 ms",
         }
     }
-}
-
-/// What one burst came to: medians of several.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Burst {
-    pub(crate) requests: usize,
-    pub(crate) hold_ms: u128,
-    pub(crate) processes: usize,
-    pub(crate) way: &'static str,
-    /// Milliseconds from asking for the lock to having it.
-    pub(crate) p50: f64,
-    pub(crate) p95: f64,
-    /// Milliseconds until the last request was done.
-    pub(crate) total: f64,
-    /// What clients sent.
-    pub(crate) commands: f64,
 }
 
 pub(crate) async fn run(place: &Place, options: &Options) -> Result<Vec<Burst>> {

@@ -2,17 +2,18 @@
 
 use super::Report;
 use crate::{
+    findings::{Burst, Cost, Verdict},
     measure::{Operation, Role},
-    redis::bare,
-    rounds::Series,
+    rounds::{Series, bare},
 };
 
 pub(super) fn whole(report: &Report) -> String {
     let parts = [
         head(report),
-        Operation::ALL.map(|operation| speed(&report.series, operation)).concat(),
+        Operation::ALL.map(|operation| speed(report, operation)).concat(),
         costs(report),
         bursts(report),
+        report.tables.iter().map(further).collect(),
         verdicts(report),
     ];
     parts.concat()
@@ -21,7 +22,7 @@ pub(super) fn whole(report: &Report) -> String {
 fn head(report: &Report) -> String {
     let (facts, machine) = (&report.facts, &report.machine);
     let crates = facts.crates.iter().map(|(name, version)| format!("{name} {version}"));
-    let mut text = String::from("# session-redis beside bare commands and other crates\n\n");
+    let mut text = format!("# {}\n\n", facts.title);
     text += &list(&[
         ("server", facts.server.clone()),
         (
@@ -44,7 +45,8 @@ fn list(facts: &[(&str, String)]) -> String {
 }
 
 /// One table for an operation: a line for each contender and number of tasks.
-fn speed(all: &[Series], operation: Operation) -> String {
+fn speed(report: &Report, operation: Operation) -> String {
+    let all = &report.series;
     let of_it = |series: &&Series| series.operation == operation;
     if !all.iter().any(|series| of_it(&series)) {
         return String::new();
@@ -54,28 +56,15 @@ fn speed(all: &[Series], operation: Operation) -> String {
     tasks.dedup();
     let mut rows = Vec::new();
     for tasks in tasks {
-        let bare = bare(all, operation, tasks);
+        let bare = bare(all, (report.baseline)(operation), tasks);
         let with = all.iter().filter(of_it).filter(|series| series.tasks == tasks);
         rows.extend(with.map(|series| row(series, bare)));
-        if operation == Operation::Locked {
-            let dash = || "-".to_owned();
-            rows.push([
-                "other crates' stores".to_owned(),
-                tasks.to_string(),
-                dash(),
-                dash(),
-                dash(),
-                dash(),
-                dash(),
-                dash(),
-            ]);
-        }
     }
-    let head = ["", "tasks", "ops/s", "of bare", "p50 us", "p99 us", "CPU us", "spread"];
+    let head = ["", "tasks", "ops/s", "of bare", "p50 us", "p99 us", "CPU us", "server", "spread"];
     format!("\n## {}\n\n{}", operation.title(), table(&head, &rows))
 }
 
-fn row(series: &Series, bare: Option<&Series>) -> [String; 8] {
+fn row(series: &Series, bare: Option<&Series>) -> [String; 9] {
     let median = series.median();
     let ratio = bare.map_or_else(|| "-".to_owned(), |bare| percent(series.ratio(bare)));
     let name = if series.role == Role::Bare {
@@ -91,6 +80,7 @@ fn row(series: &Series, bare: Option<&Series>) -> [String; 8] {
         format!("{:.0}", median.p50),
         format!("{:.0}", median.p99),
         format!("{:.1}", median.cpu),
+        if median.server > 0.0 { format!("{:.1}", median.server) } else { "-".to_owned() },
         percent(series.spread()),
     ]
 }
@@ -103,8 +93,12 @@ fn costs(report: &Report) -> String {
     if report.costs.is_empty() {
         return String::new();
     }
-    let row = |cost: &crate::redis::Cost| {
-        [cost.name.to_owned(), format!("{:.2}", cost.round_trips), cost.commands()]
+    let row = |cost: &Cost| {
+        [
+            cost.name.to_owned(),
+            cost.round_trips.map_or_else(|| "-".to_owned(), |trips| format!("{trips:.2}")),
+            cost.commands(),
+        ]
     };
     let rows: Vec<_> = report.costs.iter().map(row).collect();
     let head = ["", "round trips", "commands, those of scripts included"];
@@ -115,7 +109,7 @@ fn bursts(report: &Report) -> String {
     if report.bursts.is_empty() {
         return String::new();
     }
-    let row = |burst: &crate::redis::Burst| {
+    let row = |burst: &Burst| {
         [
             format!("{} x {} ms", burst.requests, burst.hold_ms),
             burst.processes.to_string(),
@@ -136,7 +130,7 @@ fn verdicts(report: &Report) -> String {
     if report.verdicts.is_empty() {
         return String::new();
     }
-    let row = |verdict: &crate::redis::Verdict| {
+    let row = |verdict: &Verdict| {
         let met = if verdict.met { "pass" } else { "falls short" };
         [verdict.target.clone(), percent(verdict.reached), percent(verdict.wanted), met.to_owned()]
     };
@@ -144,24 +138,35 @@ fn verdicts(report: &Report) -> String {
     format!("\n## Targets\n\n{}", table(&["target", "reached", "wanted", ""], &rows))
 }
 
-/// A table whose columns stand in line in the terminal as well.
+fn further(one: &super::Table) -> String {
+    let (head, rows) = (&one.head, &one.rows);
+    format!("\n## {}\n\n{}", one.title, grid(head, rows))
+}
+
 fn table<const N: usize>(head: &[&str; N], rows: &[[String; N]]) -> String {
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.to_vec()).collect();
+    grid(head, &rows)
+}
+
+/// A table whose columns stand in line in the terminal as well.
+fn grid(head: &[&str], rows: &[Vec<String>]) -> String {
+    let cell = |row: &Vec<String>, column: usize| row.get(column).map_or(0, String::len);
     let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].len());
+        let cells = rows.iter().map(|row| cell(row, column));
         cells.chain([head[column].len(), 3]).max().unwrap_or_default()
     };
-    let widths: [usize; N] = std::array::from_fn(width);
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
     let mut text = String::new();
-    let mut line = |cells: [&str; N]| {
-        for (cell, width) in cells.iter().zip(widths) {
+    let mut line = |cells: &[&str]| {
+        for (cell, width) in cells.iter().zip(&widths) {
             text += &format!("| {cell:width$} ");
         }
         text += "|\n";
     };
-    line(*head);
-    line(["---"; N]);
+    line(head);
+    line(&vec!["---"; head.len()]);
     for row in rows {
-        line(std::array::from_fn(|column| row[column].as_str()));
+        line(&row.iter().map(String::as_str).collect::<Vec<_>>());
     }
     text
 }

@@ -7,16 +7,17 @@ use std::fs;
 use serde::Serialize;
 
 use crate::{
+    findings::{Burst, Cost, Verdict},
     machine::Machine,
-    measure::Result,
+    measure::{Operation, Result},
     options::Options,
-    redis::{Burst, Cost, Verdict},
     rounds::Series,
 };
 
 /// What was compared, on what.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Facts {
+    pub(crate) title: &'static str,
     pub(crate) server: String,
     pub(crate) crates: Vec<(&'static str, String)>,
     pub(crate) left_out: Vec<(&'static str, &'static str)>,
@@ -34,10 +35,23 @@ pub(crate) struct Report {
     pub(crate) costs: Vec<Cost>,
     pub(crate) bursts: Vec<Burst>,
     pub(crate) verdicts: Vec<Verdict>,
+    /// Further tables, each with its title.
+    pub(crate) tables: Vec<Table>,
+    /// With which operation's bare command one is compared.
+    #[serde(skip)]
+    baseline: fn(Operation) -> Operation,
+}
+
+/// A table of its own.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Table {
+    pub(crate) title: &'static str,
+    pub(crate) head: Vec<&'static str>,
+    pub(crate) rows: Vec<Vec<String>>,
 }
 
 impl Report {
-    pub(crate) fn new(facts: Facts) -> Self {
+    pub(crate) fn new(facts: Facts, baseline: fn(Operation) -> Operation) -> Self {
         Self {
             facts,
             machine: Machine::look(),
@@ -46,17 +60,19 @@ impl Report {
             costs: Vec::new(),
             bursts: Vec::new(),
             verdicts: Vec::new(),
+            tables: Vec::new(),
+            baseline,
         }
     }
 
     /// Prints it, and writes it as Markdown and, with every sample, as JSON.
-    pub(crate) fn finish(mut self, options: &Options) -> Result<()> {
+    pub(crate) fn finish(mut self, options: &Options, name: &str) -> Result<()> {
         self.machine.look_again();
         self.rounds = options.rounds();
         let text = markdown::whole(&self);
         println!("{text}");
         fs::create_dir_all(&options.out)?;
-        let file = |suffix| options.out.join(format!("{}.{suffix}", options.name()));
+        let file = |suffix| options.out.join(format!("{name}.{suffix}"));
         fs::write(file("md"), text)?;
         fs::write(file("json"), serde_json::to_vec_pretty(&self)?)?;
         println!("written to {} and .json", file("md").display());

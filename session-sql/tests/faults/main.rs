@@ -17,6 +17,7 @@ mod failover;
 mod lost;
 mod restarts;
 mod soak;
+mod sqlite;
 mod support;
 
 use std::process::ExitCode;
@@ -65,7 +66,10 @@ macro_rules! trials {
 }
 
 fn main() -> ExitCode {
-    let trials = trials! {
+    if let Some(end) = sqlite::played_by_this_process() {
+        return end;
+    }
+    let mut trials = trials! {
         soak on QUICK =>
             whatever_happens_what_was_told_is_true;
         disturbances on ALL =>
@@ -94,6 +98,12 @@ fn main() -> ExitCode {
         cancelled on ALL =>
             futures_that_are_dropped_take_no_connection_and_no_commit;
     };
+    trials.push(trial(
+        "sqlite::what_was_acknowledged_is_there_after_a_kill",
+        &["sqlite"],
+        None,
+        sqlite::what_was_acknowledged_is_there_after_a_kill,
+    ));
     let mut arguments = Arguments::from_args();
     // They wait for servers and for time to pass.
     arguments.test_threads = arguments.test_threads.or(Some(4));

@@ -122,6 +122,22 @@ pub(crate) async fn each_verb_is_one_statement(ground: Ground) -> TestResult {
     Ok(())
 }
 
+/// What has expired, and was not swept, is still in the place of the new one.
+pub(crate) async fn a_creation_in_the_place_of_what_has_expired(ground: Ground) -> TestResult {
+    let counted = Counted::start(&ground).await?;
+    let store = &counted.store;
+    let [warm, key] = [new_key(), new_key()];
+    let brief = || session_core::Write::new("x", Duration::from_millis(1));
+    for key in [&warm, &key] {
+        store.create(key, brief(), op(), None).await?;
+    }
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    create(store, &warm, b"x").await;
+    let statements = if counted.kind == Kind::Postgres { 1 } else { 2 };
+    counted.costs("create", statements, create(store, &key, b"x")).await?;
+    Ok(())
+}
+
 /// Two statements, one more where none of them can both lock and read.
 pub(crate) async fn a_locked_cycle_is_as_few_as_the_engine_allows(ground: Ground) -> TestResult {
     let counted = Counted::start(&ground).await?;

@@ -71,6 +71,7 @@ fn main() -> ExitCode {
             each_verb_is_one_statement
             a_locked_cycle_is_as_few_as_the_engine_allows
             requests_cost_what_the_store_does_for_them
+            a_creation_in_the_place_of_what_has_expired
             a_touch_is_one_more;
         deadlocks on Kind::SERVERS =>
             who_waits_for_anothers_transaction_is_told_in_time
@@ -84,11 +85,12 @@ fn main() -> ExitCode {
             who_waits_for_a_lock_holds_no_connection
             requests_that_are_dropped_cost_no_connection;
         rights on Kind::SERVERS =>
-            the_rights_on_rows_are_enough
+            the_rights_in_the_readme_are_enough
             rights_that_are_missing_are_told;
         sweep on Kind::ALL =>
             two_sweepers_and_four_writers_do_not_disturb_each_other
-            the_oldest_go_first;
+            the_oldest_go_first
+            sessions_that_come_and_go_leave_no_row_behind;
         sweep on Kind::SERVERS =>
             a_row_that_is_locked_is_passed_over;
         values on Kind::ALL =>
@@ -96,7 +98,8 @@ fn main() -> ExitCode {
             leases_and_principals_that_differ_in_one_bit_are_different
             every_byte_comes_back;
         values on Kind::MYSQLS =>
-            what_does_not_fit_is_refused_and_not_cut_short;
+            what_does_not_fit_is_refused_and_not_cut_short
+            a_server_that_commits_nothing_by_itself_is_told_to;
     };
     // The other process is under another clock by a program that may be missing.
     trials.extend(Kind::SERVERS.iter().map(|kind| {

@@ -48,9 +48,11 @@ async fn admit(
     Ok(format!("{scheme}://{user}:pw@{place}{more}"))
 }
 
-pub(crate) async fn the_rights_on_rows_are_enough(ground: Ground) -> TestResult {
+pub(crate) async fn the_rights_in_the_readme_are_enough(ground: Ground) -> TestResult {
     let world = ground.world().await?;
-    let rights = "SELECT, INSERT, UPDATE, DELETE";
+    let readme = include_str!("../../README.md");
+    let (_, rights) = readme.split_once("| to run | `GRANT ").unwrap();
+    let (rights, _) = rights.split_once(" ON ").unwrap();
     let url = admit(&ground, &world.url, &world.database, rights).await?;
     let store = SqlStore::builder(&url)?.timeout(SOON).open().await?;
     // Nothing is to be made.

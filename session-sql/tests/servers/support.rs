@@ -62,6 +62,7 @@ impl Kind {
                 .argument("character_set_server", charset)
                 .argument("collation_server", collation)
                 .argument("default_time_zone", "+05:30")
+                .argument("transaction_isolation", "SERIALIZABLE")
                 .argument("max_connections", "500")
         };
         match self {
@@ -70,6 +71,7 @@ impl Kind {
             Self::Postgres => Some(
                 Options::postgres()
                     .argument("timezone", "America/New_York")
+                    .argument("default_transaction_isolation", "serializable")
                     .argument("max_connections", "300"),
             ),
             Self::Sqlite => None,

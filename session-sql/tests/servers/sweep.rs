@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use session_core::{Expected, Key, KeyDigest, SessionStore, SweepBudget};
+use session_core::{Expected, Key, KeyDigest, LockRequest, SessionStore, SweepBudget, Then, Under};
 use session_sql::SqlStore;
 use test_servers::TestResult;
 use tokio::{task::JoinSet, time::timeout};
 
-use crate::support::{Direct, Ground, Kind, SOON, World, create, load, new_key, op, say, write};
+use crate::support::{
+    Direct, Ground, HOUR, Kind, SOON, World, create, load, new_key, op, say, write,
+};
 
 /// Rows with the numbers 1 to `rows`, of which each expired so many seconds ago.
 async fn expired(world: &World, direct: &mut Direct, rows: usize) {
@@ -156,5 +158,59 @@ pub(crate) async fn a_row_that_is_locked_is_passed_over(ground: Ground) -> TestR
     assert_eq!(direct.number("SELECT count(*) FROM sessions").await, 1);
     let key = Key::from_digest(KeyDigest::from_bytes(digest(600)));
     world.store.delete(&key, Expected::Any, op()).await?;
+    Ok(())
+}
+
+/// Each way in which a session ends, and each in which a lock without a session does.
+async fn one_life(store: &SqlStore, way: usize) {
+    let key = new_key();
+    let brief = Duration::from_millis(20);
+    let lease = |wait| LockRequest::new(op(), wait, Duration::ZERO);
+    match way {
+        0 => {
+            create(store, &key, b"x").await;
+            store.delete(&key, Expected::Any, op()).await.unwrap();
+        }
+        1 => {
+            let write = session_core::Write::new("x", brief);
+            store.create(&key, write, op(), None).await.unwrap();
+        }
+        2 => {
+            let taken = store.lock(&key, lease(HOUR)).await.unwrap().lease.unwrap();
+            store.release(&key, &taken).await.unwrap();
+        }
+        3 => drop(store.lock(&key, lease(brief)).await.unwrap()),
+        4 => {
+            let revision = create(store, &key, b"x").await;
+            let taken = store.lock(&key, lease(HOUR)).await.unwrap().lease.unwrap();
+            let expected = Expected::Lease { lease: &taken, revision, then: Then::Keep };
+            store.delete(&key, expected, op()).await.unwrap();
+            store.release(&key, &taken).await.unwrap();
+        }
+        5 => {
+            let taken = store.lock(&key, lease(HOUR)).await.unwrap().lease.unwrap();
+            let under = Some(Under::new(&taken, Then::Keep));
+            let revision = store.create(&key, write(b"x"), op(), under).await.unwrap();
+            let expected = Expected::Lease { lease: &taken, revision, then: Then::Release };
+            let over = session_core::Write::new("x", Duration::ZERO);
+            store.save(&key, over, expected, op()).await.unwrap();
+        }
+        _ => {
+            let revision = create(store, &key, b"x").await;
+            let taken = store.lock(&key, lease(HOUR)).await.unwrap().lease.unwrap();
+            let expected = Expected::Lease { lease: &taken, revision, then: Then::Release };
+            store.delete(&key, expected, op()).await.unwrap();
+        }
+    }
+}
+
+pub(crate) async fn sessions_that_come_and_go_leave_no_row_behind(ground: Ground) -> TestResult {
+    let world = ground.world().await?;
+    for life in 0..70 {
+        one_life(&world.store, life % 7).await;
+    }
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    sweep(world.store.clone(), SweepBudget::default()).await;
+    assert_eq!(world.direct().await.number("SELECT count(*) FROM sessions").await, 0);
     Ok(())
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use session_core::{
     ErrorKind, Expected, Key, KeyDigest, LockRequest, Meta, OpToken, PrincipalDigest, SessionStore,
 };
-use test_servers::TestResult;
+use test_servers::{TestResult, sql::Server};
 
-use crate::support::{Ground, HOUR, create, load, new_key, op, write};
+use crate::support::{Ground, HOUR, create, load, new_key, op, open, request, write};
 
 /// Two that a collation would take for one: by a letter's case, an accent, blanks at the end.
 fn alike<const N: usize>() -> [[u8; N]; 4] {
@@ -124,5 +124,25 @@ pub(crate) async fn what_does_not_fit_is_refused_and_not_cut_short(ground: Groun
     let fits = vec![b'x'; 65_535];
     store.save(&key, write(&fits), Expected::Revision(first), op()).await?;
     assert_eq!(*load(store, &key).await?.unwrap().payload, fits);
+    Ok(())
+}
+
+/// Nor are its commits left open where connections begin with a transaction.
+pub(crate) async fn a_server_that_commits_nothing_by_itself_is_told_to(
+    ground: Ground,
+) -> TestResult {
+    let server = Server::start(&ground.kind.options().unwrap()).await?;
+    server.execute("SET GLOBAL autocommit = 0").await?;
+    let stores = [open(&server.url(), |it| it).await, open(&server.url(), |it| it).await];
+    let key = new_key();
+    let first = create(&stores[0], &key, b"1").await;
+    let second = stores[1].save(&key, write(b"2"), Expected::Revision(first), op()).await?;
+    assert_eq!(load(&stores[0], &key).await?.unwrap().revision, second);
+    let lease = stores[0].lock(&key, request(Duration::ZERO)).await?.lease.unwrap();
+    let refused = stores[1].lock(&key, request(Duration::ZERO)).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::LockTimeout);
+    stores[0].release(&key, &lease).await?;
+    stores[1].delete(&key, Expected::Any, op()).await?;
+    assert_eq!(load(&stores[0], &key).await?, None);
     Ok(())
 }

@@ -133,6 +133,9 @@ async fn finish_error(exchange: &Exchange, error: Error) -> Error {
         let page = page(exchange, known.inner());
         return InternalError::from_response(error, page).into();
     }
+    if !exchange.session().was_used() {
+        return error;
+    }
     let mut response = error.error_response();
     let response = match save(exchange, &mut response).await {
         Ok(()) => response,

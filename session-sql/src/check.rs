@@ -13,11 +13,30 @@ mod catalog;
 
 /// Something that is wrong with a table. Its `Display` says what, and what is expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem(String);
+pub struct Problem {
+    text: String,
+    /// Whether making what is missing mends it.
+    missing: bool,
+}
+
+impl Problem {
+    const fn missing(text: String) -> Self {
+        Self { text, missing: true }
+    }
+
+    const fn wrong(text: String) -> Self {
+        Self { text, missing: false }
+    }
+
+    /// Whether making what is missing mends it.
+    pub(crate) const fn is_missing(&self) -> bool {
+        self.missing
+    }
+}
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -87,14 +106,15 @@ pub(crate) async fn problems(link: &Link, config: &SqlConfig) -> Result<Vec<Prob
     for expected in &TABLES {
         let table = format!("{}{}", config.table, expected.suffix);
         let found = catalog::find(link, &table).await?;
-        problems.extend(compare(engine, &table, expected, &found).into_iter().map(Problem));
+        problems.extend(compare(engine, &table, expected, &found));
     }
     Ok(problems)
 }
 
-fn compare(engine: Engine, table: &str, expected: &Expected, found: &Found) -> Vec<String> {
+fn compare(engine: Engine, table: &str, expected: &Expected, found: &Found) -> Vec<Problem> {
     let Some(first) = found.columns.first() else {
-        return vec![format!("table `{table}` is missing, or the user has no right to it")];
+        let text = format!("table `{table}` is missing, or the user has no right to it");
+        return vec![Problem::missing(text)];
     };
     let mut problems = Vec::new();
     if matches!(engine, Engine::MySql | Engine::MariaDb) && first.storage != "InnoDB" {
@@ -106,8 +126,9 @@ fn compare(engine: Engine, table: &str, expected: &Expected, found: &Found) -> V
     }
     problems.extend(strangers(table, expected, &found.columns));
     problems.extend(key(table, expected.key, &found.indexes));
-    problems.extend(indexes(table, expected, &found.indexes));
-    problems
+    problems.extend(unique(table, &found.indexes));
+    let wrong = problems.into_iter().map(Problem::wrong);
+    wrong.chain(indexes(table, expected, &found.indexes).map(Problem::missing)).collect()
 }
 
 impl Content {
@@ -175,27 +196,30 @@ fn key(table: &str, expected: &str, indexes: &[Index]) -> Option<String> {
         .then(|| format!("the primary key of `{table}` is ({columns}); expected ({expected})"))
 }
 
-fn indexes(table: &str, expected: &Expected, indexes: &[Index]) -> Vec<String> {
-    let mut problems = Vec::new();
-    for (columns, condition) in expected.indexes {
-        let serves = |index: &Index| {
-            let plain = plain(&index.condition);
-            index.columns.iter().zip(*columns).filter(|(is, wanted)| is == wanted).count()
-                == columns.len()
-                && (plain.is_empty() || plain == *condition)
-        };
-        if !indexes.iter().any(serves) {
-            let columns = columns.join(", ");
-            problems.push(format!("table `{table}` has no index on ({columns})"));
-        }
-    }
-    for Index { name, columns, .. } in indexes.iter().filter(|index| index.role == Role::Unique) {
+/// The indexes that are missing.
+fn indexes(table: &str, expected: &Expected, indexes: &[Index]) -> impl Iterator<Item = String> {
+    let serves = |index: &Index, columns: &[&str], condition: &str| {
+        let plain = plain(&index.condition);
+        index.columns.iter().zip(columns).filter(|(is, wanted)| is == wanted).count()
+            == columns.len()
+            && (plain.is_empty() || plain == condition)
+    };
+    let missing = expected.indexes.iter().filter(move |(columns, condition)| {
+        !indexes.iter().any(|index| serves(index, columns, condition))
+    });
+    missing.map(move |(columns, _)| {
+        format!("table `{table}` has no index on ({})", columns.join(", "))
+    })
+}
+
+/// Indexes that would refuse sessions.
+fn unique(table: &str, indexes: &[Index]) -> Vec<String> {
+    let unique = indexes.iter().filter(|index| index.role == Role::Unique);
+    let problem = |Index { name, columns, .. }: &Index| {
         let columns = columns.join(", ");
-        problems.push(format!(
-            "index `{name}` of `{table}` is unique; sessions may have the same ({columns})"
-        ));
-    }
-    problems
+        format!("index `{name}` of `{table}` is unique; sessions may have the same ({columns})")
+    };
+    unique.map(problem).collect()
 }
 
 /// A condition as it is compared: without parentheses, in lower case.

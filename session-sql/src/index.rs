@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use session_core::{
-    Cursor, Enumeration, ErrorKind, Expected, Incarnation, Key, KeyDigest, KeyPage, OpToken,
-    Operation, PrincipalDigest, PrincipalIndex, Result, SessionStore, instant_after,
+    Cursor, Enumeration, ErrorKind, Key, KeyDigest, KeyPage, Operation, PrincipalDigest,
+    PrincipalIndex, Result, instant_after,
 };
 use tokio::time::Instant;
 
@@ -112,12 +112,13 @@ impl PrincipalIndex for SqlStore {
                     _ => None,
                 };
                 let incarnation = incarnation.ok_or_else(|| self.nonsense(operation))?;
-                let expected = Expected::Incarnation(Incarnation::from_bytes(incarnation));
-                match self.delete(key, expected, OpToken::generate()?).await {
-                    Ok(()) => revoked += 1,
-                    // It is another one by now.
-                    Err(error) if error.kind() == ErrorKind::Conflict => {}
-                    Err(error) => return Err(error),
+                // Another one by now, or none, is not theirs to end.
+                let digest = key.digest().as_bytes();
+                let given = Given { digest, incarnation: &incarnation, ..Given::default() };
+                let delete = &self.0.statements.delete_incarnation;
+                if self.run(operation, delete, given).await?.affected > 0 {
+                    revoked += 1;
+                    self.freed(key);
                 }
             }
             if next.is_none() {

@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use session_core::{
-    ErrorKind, Key, Lease, LockRequest, Locked, Operation, QueueError, Result, instant_after,
+    Error, ErrorKind, Key, Lease, LockRequest, Locked, Operation, QueueError, Result, SessionStore,
+    instant_after,
 };
 use tokio::time::Instant;
 
@@ -22,6 +23,8 @@ pub(crate) const WAKE_STEP: Duration = Duration::from_millis(100);
 pub(crate) const AFTER_LAPSE: Duration = Duration::from_millis(2);
 /// The limit of the first pause.
 const FIRST: Duration = Duration::from_millis(5);
+/// How often a lock that changed hands while it was asked for is asked for again at once.
+const UNCLEAR: u32 = 3;
 const LOCK: Operation = Operation::Lock;
 
 /// See [`lock`](session_core::SessionStore::lock).
@@ -33,27 +36,51 @@ pub(crate) async fn lock(store: &SqlStore, key: &Key, request: LockRequest) -> R
         Err(_) => return Err(store.error(ErrorKind::LockTimeout, LOCK)),
     };
     let mut pauses = Pauses { limit: FIRST };
+    let mut unclear = 0;
     loop {
-        let held = match try_lock(store, key, request).await? {
-            Ok(locked) => return Ok(locked),
-            Err(held) => held,
+        let mut held = match take(store, key, request).await? {
+            Taken::Granted(locked) => return Ok(locked),
+            Taken::Held(held) => held,
+            Taken::Unclear if unclear < UNCLEAR => {
+                unclear += 1;
+                continue;
+            }
+            Taken::Unclear => Duration::ZERO,
         };
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            let error = store.error(ErrorKind::LockTimeout, LOCK);
-            return Err(error.with_retry_after(Some(held)));
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let error = store.error(ErrorKind::LockTimeout, LOCK);
+                return Err(error.with_retry_after(Some(held)));
+            }
+            let lapse = held.saturating_add(Duration::from_millis(1));
+            let pause = pauses.next().min(lapse).min(left);
+            let end = Instant::now() + pause;
+            turn.wait(pause).await;
+            if Instant::now() < end {
+                // It was given back here.
+                break;
+            }
+            // A look is no write, which asking would be on some engines.
+            held = look(store, key).await?.unwrap_or_default();
+            if held.is_zero() {
+                break;
+            }
         }
-        let lapse = held.saturating_add(Duration::from_millis(1));
-        turn.wait(pauses.next().min(lapse).min(left)).await;
     }
 }
 
-/// Asks once; without a grant says how long the lock is still held.
-async fn try_lock(
-    store: &SqlStore,
-    key: &Key,
-    request: LockRequest,
-) -> Result<Result<Locked, Duration>> {
+/// What has come of asking for a lock.
+enum Taken {
+    Granted(Locked),
+    /// Somebody else has it, for so much longer.
+    Held(Duration),
+    /// It changed hands in between: nobody may have it.
+    Unclear,
+}
+
+/// Asks once.
+async fn take(store: &SqlStore, key: &Key, request: LockRequest) -> Result<Taken> {
     let given = Given {
         digest: key.digest().as_bytes(),
         lease: request.op.as_bytes(),
@@ -62,37 +89,43 @@ async fn try_lock(
     };
     let statements = &store.0.statements;
     let answer = store.run(LOCK, &statements.lock, given).await?;
-    let row = match (answer.rows.into_iter().next(), answer.affected) {
-        (Some(row), _) => Some(store.row(LOCK, row)?),
-        // It says nothing of what it found.
-        (None, 1..) => store.slot(LOCK, key).await?,
-        (None, 0) if store.engine() != Engine::MySql => {
-            return held(store, given).await.map(|held| Err(held.unwrap_or_default()));
-        }
-        (None, 0) => match held(store, given).await? {
-            Some(held) => return Ok(Err(held)),
-            None => {
-                let placed = store.run(LOCK, &statements.placeholder, given).await?;
-                let lease = Lease::new(request.op, request.lease);
-                return Ok(match placed.affected {
-                    0 => Err(Duration::ZERO),
-                    _ => Ok(Locked::new(Some(lease), None)),
-                });
+    let lease = Lease::new(request.op, request.lease);
+    let read = match (answer.rows.into_iter().next(), answer.affected) {
+        (Some(row), _) => store.row(LOCK, row).map(Some),
+        // MySQL does not tell what it found.
+        (None, 1..) => store.slot(LOCK, key).await.map_err(Error::with_maybe_applied),
+        (None, 0) => {
+            let held = look(store, key).await?;
+            if held.is_none() && store.engine() == Engine::MySql {
+                let placed = store.run(LOCK, &statements.placeholder, given).await?.affected > 0;
+                let granted = || Taken::Granted(Locked::new(Some(lease), None));
+                return Ok(if placed { granted() } else { Taken::Unclear });
             }
-        },
+            return Ok(held.filter(|held| !held.is_zero()).map_or(Taken::Unclear, Taken::Held));
+        }
+    };
+    let row = match read {
+        Ok(Some(row)) if !row.is_held_by(request.op) => {
+            let held = row.held();
+            return Ok(if held.is_zero() { Taken::Unclear } else { Taken::Held(held) });
+        }
+        Ok(None) => return Ok(Taken::Unclear),
+        Ok(Some(row)) => store.record(LOCK, &row),
+        Err(error) => Err(error),
     };
     match row {
-        Some(row) if row.is_held_by(request.op) => {
-            let lease = Lease::new(request.op, request.lease);
-            Ok(Ok(Locked::new(Some(lease), store.record(LOCK, &row)?)))
+        Ok(record) => Ok(Taken::Granted(Locked::new(Some(lease), record))),
+        Err(error) => {
+            // Nobody would give it back.
+            drop(store.release(key, &lease).await);
+            Err(error)
         }
-        // Somebody else has it, or broke it in between.
-        row => Ok(Err(row.map_or(Duration::ZERO, |row| row.held()))),
     }
 }
 
 /// How long the lock is still held, or `None` where there is nothing.
-async fn held(store: &SqlStore, given: Given<'_>) -> Result<Option<Duration>> {
+async fn look(store: &SqlStore, key: &Key) -> Result<Option<Duration>> {
+    let given = Given { digest: key.digest().as_bytes(), ..Given::default() };
     let answer = store.run(LOCK, &store.0.statements.held, given).await?;
     match answer.rows.into_iter().next().as_deref() {
         Some([Value::Int(millis)]) => {

@@ -54,10 +54,13 @@ impl Row {
         let intact = checksum == of(&meta, &payload);
         let record =
             StoredRecord::new(payload, meta, incarnation, version, VecDeque::new(), deadline);
-        let ops = columns.bytes().unwrap_or_default().unwrap_or_default();
-        let token = columns.array().unwrap_or_default().map(OpToken::from_bytes);
-        let until = columns.int().map_or_else(|Damage| now, timestamp);
-        let holder = token.map(|token| Holder::new(token, until));
+        let (mut ops, mut holder) = (Vec::new(), None);
+        if !columns.is_at_end() {
+            ops = columns.bytes()?.ok_or(Damage)?;
+            let token = columns.array()?.map(OpToken::from_bytes);
+            let until = timestamp(columns.int()?);
+            holder = token.map(|token| Holder::new(token, until));
+        }
         Ok(Self { now, record, ops, holder, intact })
     }
 
@@ -118,6 +121,10 @@ impl Row {
 struct Columns(vec::IntoIter<Value>);
 
 impl Columns {
+    fn is_at_end(&self) -> bool {
+        self.0.len() == 0
+    }
+
     fn int(&mut self) -> Result<i64, Damage> {
         match self.0.next() {
             Some(Value::Int(number)) => Ok(number),

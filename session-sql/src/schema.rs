@@ -63,8 +63,10 @@ impl SqlStore {
 
 /// Makes what is missing, and says what is wrong then.
 async fn migrate(link: &Link, config: &SqlConfig) -> Result<Vec<Problem>, Fault> {
-    let problems = check::problems(link, config).await?;
-    if problems.is_empty() {
+    let mut problems = check::problems(link, config).await?;
+    // What is wrong says more than what making it would meet.
+    problems.sort_by_key(Problem::is_missing);
+    if problems.first().is_none_or(|first| !first.is_missing()) {
         return Ok(problems);
     }
     link.define(&render(link.server().engine.schema(), &config.table)).await?;

@@ -1,6 +1,6 @@
 //! The store.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use session_core::{
@@ -9,7 +9,7 @@ use session_core::{
     REMEMBERED_OPS, ReadOptions, Record, Result, Revision, SessionStore, Slot, SweepBudget,
     SweepReport, Then, Timestamp, Ttl, Under, Write, instant_after,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::{
     BACKEND, Engine, SqlConfig, SqlStoreBuilder,
@@ -176,6 +176,7 @@ impl SqlStore {
             operation,
             deadline: instant_after(self.0.config.timeout),
             resent: false,
+            rounds: 0,
         }
     }
 
@@ -191,7 +192,12 @@ struct Tries<'a> {
     operation: Operation,
     deadline: Instant,
     resent: bool,
+    /// The limit of the next pause, in milliseconds: there is none before the second try.
+    rounds: u64,
 }
+
+/// The longest limit of a pause between two tries, in milliseconds.
+const LONGEST_PAUSE: u64 = 100;
 
 impl Tries<'_> {
     /// Runs a statement, and says whether it found what it needs.
@@ -208,11 +214,15 @@ impl Tries<'_> {
         if self.resent && !certain { error.with_maybe_applied() } else { error }
     }
 
-    fn again(&self) -> Result<()> {
-        if Instant::now() < self.deadline {
-            return Ok(());
+    /// Lets others go first, for longer each time.
+    async fn again(&mut self) -> Result<()> {
+        if Instant::now() >= self.deadline {
+            return Err(self.refused(self.store.error(ErrorKind::Timeout, self.operation)));
         }
-        Err(self.refused(self.store.error(ErrorKind::Timeout, self.operation)))
+        let pause = Duration::from_millis(self.rounds).mul_f64(fastrand::f64());
+        self.rounds = (2 * self.rounds + 1).min(LONGEST_PAUSE);
+        sleep(pause).await;
+        Ok(())
     }
 }
 
@@ -228,6 +238,7 @@ fn capabilities(config: &SqlConfig, link: &Link) -> Capabilities {
     capabilities.idempotency = Idempotency::Window(REMEMBERED_OPS);
     capabilities.wake_step = lock::WAKE_STEP;
     capabilities.takeover_time = lock::AFTER_LAPSE;
+    capabilities.survives_restart = !link.is_in_memory();
     capabilities.survives_failover = false;
     capabilities
 }
@@ -293,7 +304,7 @@ impl SessionStore for SqlStore {
             };
             match self.judge(operation, key, op, None, rule).await {
                 Ok(Verdict::Done(revision)) => return Ok(revision),
-                Ok(_) => tries.again()?,
+                Ok(_) => tries.again().await?,
                 Err(error) => return Err(tries.refused(error)),
             }
         }
@@ -358,7 +369,7 @@ impl SessionStore for SqlStore {
                 }
                 Err(error) => return Err(tries.refused(error)),
             }
-            tries.again()?;
+            tries.again().await?;
         }
     }
 
@@ -384,7 +395,7 @@ impl SessionStore for SqlStore {
             let judged = self.judge(operation, key, op, None, rule).await;
             // Done twice it is done once: whether an earlier try was made makes no difference.
             judged.map_err(|refusal| refusal.error)?;
-            tries.again()?;
+            tries.again().await?;
         }
         Ok(())
     }
@@ -424,7 +435,7 @@ impl SessionStore for SqlStore {
                     }
                     break;
                 }
-                Ok(_) => tries.again()?,
+                Ok(_) => tries.again().await?,
                 Err(error) => return Err(tries.refused(error)),
             }
         }
@@ -436,7 +447,7 @@ impl SessionStore for SqlStore {
         lock::lock(self, key, request).await
     }
 
-    async fn renew(&self, key: &Key, lease: &Lease, duration: std::time::Duration) -> Result<()> {
+    async fn renew(&self, key: &Key, lease: &Lease, duration: Duration) -> Result<()> {
         let operation = Operation::Renew;
         let token = lease.token();
         let given = Given {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use session_core::{Cursor, Operation, Result, SweepBudget, SweepReport};
+use session_core::{Cursor, Operation, Result, SweepBudget, SweepReport, instant_after};
 use tokio::time::Instant;
 
 use crate::{
@@ -14,32 +14,40 @@ use crate::{
 const BATCH: usize = 500;
 const SWEEP: Operation = Operation::Sweep;
 
+/// The first and the last deadline of rows that are removed.
+type Kind = (i64, i64);
+/// Locks without a record.
+const LOCKS: Kind = (0, 0);
+const RECORDS: Kind = (1, i64::MAX);
+
 /// See [`sweep`](session_core::SessionStore::sweep). The cursor only says that there is more: what is
 /// oldest is known to the database.
 pub(crate) async fn sweep(store: &SqlStore, budget: SweepBudget) -> Result<SweepReport> {
-    let end = Instant::now() + budget.max_time.min(Duration::from_secs(3_600));
+    let end = instant_after(budget.max_time);
     let mut report = SweepReport::default();
     report.oldest_lag = oldest(store).await?;
-    // Locks without a record, whose leases are over.
-    remove(store, Given::default(), BATCH).await?;
-    loop {
-        let limit = BATCH.min(budget.max_scanned.max(1) - report.scanned);
-        let given = Given { low: 1, high: i64::MAX, ..Given::default() };
-        let removed = remove(store, given, limit).await?;
-        report.scanned += removed;
-        report.deleted += removed;
-        if removed < limit {
-            return Ok(report);
-        }
-        if report.scanned >= budget.max_scanned || Instant::now() >= end {
-            report.next = Some(Cursor::new(&b"more"[..]));
-            return Ok(report);
+    for kind in [LOCKS, RECORDS] {
+        loop {
+            let left = budget.max_scanned.max(1) - report.scanned;
+            if left == 0 || report.scanned > 0 && Instant::now() >= end {
+                report.next = Some(Cursor::new(&b"more"[..]));
+                return Ok(report);
+            }
+            let limit = BATCH.min(left);
+            let removed = remove(store, kind, limit).await?;
+            report.scanned += removed;
+            report.deleted += if kind == RECORDS { removed } else { 0 };
+            if removed < limit {
+                break;
+            }
         }
     }
+    Ok(report)
 }
 
-async fn remove(store: &SqlStore, given: Given<'_>, limit: usize) -> Result<usize> {
-    let given = Given { limit: i64::try_from(limit).unwrap_or(i64::MAX), ..given };
+async fn remove(store: &SqlStore, (low, high): Kind, limit: usize) -> Result<usize> {
+    let limit_of_rows = i64::try_from(limit).unwrap_or(i64::MAX);
+    let given = Given { low, high, limit: limit_of_rows, ..Given::default() };
     let answer = store.run(SWEEP, &store.0.statements.sweep, given).await?;
     Ok(usize::try_from(answer.affected).unwrap_or(usize::MAX).min(limit))
 }

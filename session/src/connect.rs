@@ -73,7 +73,8 @@ async fn database(url: &str) -> Result<Arc<dyn SessionStore>> {
 fn feature_of(url: &str) -> Option<&'static str> {
     let (scheme, _) = url.split_once(':')?;
     let scheme = scheme.split_once('+').map_or(scheme, |(scheme, _)| scheme);
-    KINDS.iter().find(|kind| kind.schemes.contains(&scheme)).map(|kind| kind.feature)
+    let known = |kind: &&Kind| kind.schemes.iter().any(|known| known.eq_ignore_ascii_case(scheme));
+    KINDS.iter().find(known).map(|kind| kind.feature)
 }
 
 fn schemes() -> String {

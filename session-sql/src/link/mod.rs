@@ -84,6 +84,11 @@ impl Link {
         &self.server
     }
 
+    /// Whether the data ends with the link.
+    pub(crate) fn is_in_memory(&self) -> bool {
+        self.pool.is_for_ever()
+    }
+
     /// Runs the statements of a schema, which change no rows.
     pub(crate) async fn define(&self, text: &str) -> Result<(), Fault> {
         let lines = text.lines().filter(|line| !line.trim_start().starts_with("--"));

@@ -249,6 +249,11 @@ impl Pool {
         self.state().refuses_since.get_or_insert_with(Instant::now).elapsed() > SILENCE
     }
 
+    /// Whether its connection is never replaced.
+    pub(super) const fn is_for_ever(&self) -> bool {
+        self.for_ever
+    }
+
     fn put_back(&self, connection: Connection) {
         let mut state = self.state();
         if connection.generation == state.generation {

@@ -157,6 +157,8 @@ async fn migrate_refuses_a_table_that_it_cannot_mend(
     place.execute("CREATE TABLE sessions (id INTEGER NOT NULL PRIMARY KEY)").await?;
     let error = place.open().await?.migrate().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
+    let text = error.to_string();
+    assert!(text.contains("column `digest` of `sessions` is missing"), "{text}");
     Ok(())
 }
 

@@ -11,6 +11,7 @@
 mod clock;
 mod counts;
 mod deadlocks;
+mod locks;
 mod packet;
 mod pool;
 mod rights;
@@ -78,6 +79,9 @@ fn main() -> ExitCode {
             a_wait_that_the_server_ends_is_begun_again
             a_victim_of_a_deadlock_tries_again
             creators_of_one_key_get_along;
+        locks on Kind::ALL =>
+            what_cannot_be_read_is_not_left_locked
+            locks_without_a_record_are_all_swept;
         packet on Kind::MYSQLS =>
             what_the_server_does_not_take_is_refused_before_it_is_sent;
         pool on Kind::ALL =>

@@ -31,7 +31,9 @@
 //!
 //! What the middleware does to a request, and when, is written in [`session_http`]: it is the same on
 //! every framework. actix runs what was wrapped last first, so what changes the status of a response
-//! (a handler of errors) belongs *before* this middleware in the source, and a logger after it.
+//! (a handler of errors) belongs *before* this middleware in the source, and a logger after it. When such
+//! a middleware within returns an error, the session is saved by the status of its response; the error
+//! that goes on outwards is then an `InternalError` around it.
 //!
 //! # Coming from actix-session
 //!

@@ -49,8 +49,8 @@ pub struct SqlConfig {
     /// How long one statement may take before its connection counts as broken. Default: 2 s: slow
     /// enough for a server that is busy, quick enough to try again within `timeout`.
     pub response_timeout: Duration,
-    /// How long a call may take, with waiting for a connection and all tries, but without waiting for
-    /// a lock. Default: 5 s.
+    /// How long one statement may take, with waiting for a connection and all tries. Most calls are one
+    /// statement, and a second one when it was refused. Default: 5 s, enough for a restart.
     pub timeout: Duration,
     /// The age at which a connection is replaced, give or take a tenth. Default: 30 min, so that a
     /// name that leads to another server is noticed.

@@ -10,7 +10,7 @@ pub enum Engine {
     MariaDb,
     /// PostgreSQL, 12 and newer.
     Postgres,
-    /// SQLite, 3.38 and newer; the crate brings its own.
+    /// SQLite; the crate brings its own.
     Sqlite,
 }
 

@@ -15,7 +15,7 @@ use test_servers::{TestResult, sql::Server};
 use tokio::process::Command;
 
 use crate::support::{
-    Ground, HOUR, SOON, World, create, load, new_key, op, open, request, say, write,
+    Ground, HOUR, SOON, World, create, eventually, load, new_key, op, open, request, say, write,
 };
 
 /// Where another process finds the database.

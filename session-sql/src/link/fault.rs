@@ -47,7 +47,7 @@ pub(super) enum Verdict {
     Elsewhere(Fault),
     /// It stays; the connection is well.
     Never(Fault),
-    /// It stays, and the state of the connection is not known.
+    /// It stays; the statement may have been carried out, and the state of the connection is not known.
     Broken(Fault),
 }
 
@@ -82,26 +82,37 @@ impl Verdict {
         use ErrorKind::{Backend, Config, Unavailable};
         match error {
             sqlx::Error::Database(error) => Self::of_class(classify(&*error), error.message()),
-            sqlx::Error::Io(error) if is_distrust(&error) => Self::Broken(untrusted(&error)),
             sqlx::Error::Io(error) => {
                 Self::Lost(Fault::passing(Unavailable, "").caused_by(error.to_string()))
             }
             sqlx::Error::WorkerCrashed => {
                 Self::Lost(Fault::passing(Unavailable, "the connection's thread has ended"))
             }
-            sqlx::Error::Tls(error) if is_distrust(&*error) => Self::Broken(untrusted(&*error)),
+            sqlx::Error::Tls(error) if is_distrust(&*error) => Self::Never(untrusted(&*error)),
             sqlx::Error::Tls(error) if cut_off(&*error) => {
                 Self::Lost(Fault::passing(Unavailable, "").caused_by(error.to_string()))
             }
-            sqlx::Error::Tls(error) => Self::Broken(untrusted(&*error)),
+            sqlx::Error::Tls(error) => Self::Never(untrusted(&*error)),
             sqlx::Error::Configuration(_) => {
-                Self::Broken(Fault::lasting(Config, "a setting of the connection is not valid"))
+                Self::Never(Fault::lasting(Config, "a setting of the connection is not valid"))
+            }
+            // Before anything was sent.
+            sqlx::Error::Encode(_) => {
+                Self::Never(Fault::lasting(Backend, "a value cannot be sent"))
             }
             // Their texts may quote what was read.
             sqlx::Error::Protocol(_) => {
                 Self::Broken(Fault::lasting(Backend, "the server's reply cannot be read"))
             }
             _ => Self::Broken(Fault::lasting(Backend, "the driver failed")),
+        }
+    }
+
+    /// What an error of logging in calls for; where it is not about trust, as `otherwise` says.
+    pub(super) fn of_login(error: sqlx::Error, otherwise: fn(sqlx::Error) -> Self) -> Self {
+        match error {
+            sqlx::Error::Io(error) if is_distrust(&error) => Self::Never(untrusted(&error)),
+            error => otherwise(error),
         }
     }
 
@@ -203,5 +214,31 @@ impl Fault {
         }
         let error = if self.detail.is_empty() { error } else { error.with_detail(self.detail) };
         if writes && self.maybe_applied { error.with_maybe_applied() } else { error }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So a damaged record of TLS comes, and a certificate that must not be trusted.
+    fn invalid() -> sqlx::Error {
+        sqlx::Error::Io(std::io::ErrorKind::InvalidData.into())
+    }
+
+    fn otherwise(error: sqlx::Error) -> Verdict {
+        Verdict::of(error, |_| unreachable!("it is no error of a database"))
+    }
+
+    #[test]
+    fn a_damaged_reply_is_a_lost_one() {
+        let verdict = otherwise(invalid());
+        assert!(matches!(&verdict, Verdict::Lost(fault) if fault.passes()), "{verdict:?}");
+    }
+
+    #[test]
+    fn who_is_not_trusted_is_not_tried_again() {
+        let fault = Verdict::of_login(invalid(), otherwise).into_fault();
+        assert!(fault.kind() == ErrorKind::Config && !fault.passes(), "{fault:?}");
     }
 }

@@ -65,7 +65,7 @@ fn session(response_timeout: Duration) -> String {
 #[async_trait]
 impl Target for MySqlTarget {
     async fn connect(&self) -> Result<Box<dyn Wire>, Verdict> {
-        let mut wire = MySqlWire(self.options.connect().await.map_err(verdict)?);
+        let mut wire = MySqlWire(self.options.connect().await.map_err(refusal)?);
         wire.define(&self.session).await?;
         Ok(Box::new(wire))
     }
@@ -166,12 +166,17 @@ fn value(row: &MySqlRow, at: usize) -> Result<Value, sqlx::Error> {
     value.map_err(sqlx::Error::Decode)
 }
 
-fn verdict(error: sqlx::Error) -> Verdict {
+/// Why there is no connection.
+fn refusal(error: sqlx::Error) -> Verdict {
     if let sqlx::Error::Configuration(_) = error {
         let detail =
             "the server takes this password over an encrypted connection only: see `ssl-mode`";
-        return Verdict::Broken(Fault::lasting(ErrorKind::Config, detail));
+        return Verdict::Never(Fault::lasting(ErrorKind::Config, detail));
     }
+    Verdict::of_login(error, verdict)
+}
+
+fn verdict(error: sqlx::Error) -> Verdict {
     Verdict::of(error, classify)
 }
 

@@ -70,10 +70,11 @@ impl Target for PgTarget {
                     );
                     self.refused.store(true, Ordering::Relaxed);
                 }
-                Err(error) => return Err(verdict(error)),
+                Err(error) => return Err(Verdict::of_login(error, verdict)),
             }
         }
-        let connection = self.bare.connect().await.map_err(verdict)?;
+        let connection = self.bare.connect().await;
+        let connection = connection.map_err(|error| Verdict::of_login(error, verdict))?;
         Ok(Box::new(PgWire(connection)))
     }
 }

@@ -195,6 +195,7 @@ impl<'a> Course<'a> {
             }
             Verdict::Broken(fault) => {
                 drop(lease);
+                self.in_doubt = true;
                 Err(self.end(fault))
             }
         }

@@ -130,6 +130,19 @@ async fn a_lock_that_stays_is_told_and_nothing_was_done() {
 }
 
 #[tokio::test]
+async fn a_write_whose_answer_cannot_be_read_may_have_been_done() {
+    let mut link = open(&config("sqlite::memory:")).await;
+    let add = counting(&link).await;
+    let add = writes(&format!("{} RETURNING n", add.text));
+    link.limits.reply = 0;
+    let fault = link.run(&add, &[Arg::Int(1)]).await.unwrap_err();
+    link.limits.reply = 1_000;
+    assert_eq!(count(&link).await, 1);
+    let error = fault.into_error("sql", session_core::Operation::Save, true);
+    assert!(error.maybe_applied() && error.kind() == ErrorKind::Backend, "{error:?}");
+}
+
+#[tokio::test]
 async fn a_database_in_memory_outlives_every_failure() {
     let mut config = config("sqlite::memory:");
     config.max_lifetime = Duration::from_millis(1);

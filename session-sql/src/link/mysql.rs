@@ -216,8 +216,9 @@ const fn judge(number: u16) -> (Call, ErrorKind, &'static str) {
         // A statement that the server no longer has, or that its tables have changed under.
         1243 | 1615 => (Stale, Unavailable, "the statement had to be prepared anew"),
         1053 | 1317 | 1927 | 1152 | 1158..=1161 => (Lost, Unavailable, "the server broke it off"),
+        1180 => (Lost, Unavailable, "the commit failed"),
         1792 | 1836 | 1290 => (Elsewhere, Unavailable, "the server takes no writes"),
-        1047 | 1180 | 3100 => (Elsewhere, Unavailable, "the server is not ready"),
+        1047 | 3100 => (Elsewhere, Unavailable, "the server is not ready"),
         1040 | 1203 | 1226 => (Elsewhere, Unavailable, "the server has too many connections"),
         1129 => (Elsewhere, Unavailable, "the server has blocked this host"),
         1044 | 1045 | 1049 | 1130 | 1251 | 1698 | 1862 | 3118 | 3159 => {
@@ -250,6 +251,11 @@ mod tests {
         for (version, expected) in known {
             assert!(matches!(engine(version), Ok((engine, _)) if engine == expected), "{version}");
         }
+    }
+
+    #[test]
+    fn a_commit_that_failed_may_have_been_made() {
+        assert_eq!(judge(1180).0, Call::Lost);
     }
 
     #[test]

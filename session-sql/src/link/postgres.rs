@@ -190,6 +190,7 @@ fn judge(state: &str) -> (Call, ErrorKind, &'static str) {
         "57014" => (Again, Timeout, "the server broke the statement off"),
         // A statement that the server no longer has, or that its tables have changed under.
         "26000" | "0A000" => (Stale, Unavailable, "the statement had to be prepared anew"),
+        "40003" => (Lost, Unavailable, "the server does not know what has come of it"),
         "57P01" | "57P02" | "57P05" => (Lost, Unavailable, "the server broke it off"),
         "57P03" => (Elsewhere, Unavailable, "the server is not ready"),
         "25006" => (Elsewhere, Unavailable, "the server takes no writes"),
@@ -206,5 +207,17 @@ fn judge(state: &str) -> (Call, ErrorKind, &'static str) {
             (Lost, Unavailable, "the connection failed")
         }
         _ => (Never, Backend, ""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_have_been_done_is_not_taken_for_refused() {
+        for state in ["40003", "08000", "08003", "08006", "08007", "08P01"] {
+            assert_eq!(judge(state).0, Call::Lost, "{state}");
+        }
     }
 }

@@ -47,6 +47,8 @@ pub(super) enum Verdict {
     Elsewhere(Fault),
     /// It stays; the connection is well.
     Never(Fault),
+    /// It stays; nothing was done, and the server closes the connection.
+    Closed(Fault),
     /// It stays; the statement may have been carried out, and the state of the connection is not known.
     Broken(Fault),
 }
@@ -60,6 +62,7 @@ pub(super) enum Call {
     Lost,
     Elsewhere,
     Never,
+    Closed,
 }
 
 /// What an engine makes of its error.
@@ -125,7 +128,7 @@ impl Verdict {
                 message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MESSAGE),
             );
         }
-        let passes = !matches!(call, Call::Never);
+        let passes = !matches!(call, Call::Never | Call::Closed);
         let fault = Fault { passes, ..Fault::lasting(kind, detail) }.caused_by(cause);
         match call {
             Call::Taken => Self::Taken,
@@ -134,6 +137,7 @@ impl Verdict {
             Call::Lost => Self::Lost(fault),
             Call::Elsewhere => Self::Elsewhere(fault),
             Call::Never => Self::Never(fault),
+            Call::Closed => Self::Closed(fault),
         }
     }
 
@@ -146,6 +150,7 @@ impl Verdict {
             | Self::Lost(fault)
             | Self::Elsewhere(fault)
             | Self::Never(fault)
+            | Self::Closed(fault)
             | Self::Broken(fault) => fault,
         }
     }

@@ -205,7 +205,7 @@ const fn is_harmless(number: u16) -> bool {
 /// <https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html>,
 /// <https://mariadb.com/docs/server/reference/error-codes>
 const fn judge(number: u16) -> (Call, ErrorKind, &'static str) {
-    use Call::{Again, Elsewhere, Lost, Never, Stale, Taken};
+    use Call::{Again, Closed, Elsewhere, Lost, Never, Stale, Taken};
     use ErrorKind::{Backend, Config, Timeout, TooLarge, Unavailable};
     match number {
         1022 | 1062 | 1586 => (Taken, Backend, ""),
@@ -230,7 +230,8 @@ const fn judge(number: u16) -> (Call, ErrorKind, &'static str) {
         1665 => (Never, Config, "`binlog_format` must not be STATEMENT"),
         1461 => (Never, Unavailable, "the server has too many prepared statements"),
         1021 | 1114 => (Never, Unavailable, "the server's disk or table is full"),
-        1118 | 1153 | 1301 => (Never, TooLarge, "larger than `max_allowed_packet` of the server"),
+        1153 => (Closed, TooLarge, "larger than `max_allowed_packet` of the server"),
+        1118 | 1301 => (Never, TooLarge, "larger than `max_allowed_packet` of the server"),
         _ => (Never, Backend, ""),
     }
 }

@@ -193,6 +193,11 @@ impl<'a> Course<'a> {
                 lease.keep();
                 Err(self.end(fault))
             }
+            Verdict::Closed(fault) => {
+                self.pool.answered(false);
+                drop(lease);
+                Err(self.end(fault))
+            }
             Verdict::Broken(fault) => {
                 drop(lease);
                 self.in_doubt = true;

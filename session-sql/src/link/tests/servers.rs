@@ -411,7 +411,8 @@ async fn what_is_larger_than_the_server_takes_is_told() {
     let length = reads("SELECT LENGTH(?)");
     let fault = within(link.run(&length, &[Arg::Bytes(&large)])).await.unwrap_err();
     assert_eq!(fault.kind(), ErrorKind::TooLarge, "{fault:?}");
-    within(link.run(&length, &[Arg::Bytes(b"small")])).await.unwrap();
+    let answer = within(link.run(&length, &[Arg::Bytes(b"small")])).await.unwrap();
+    assert!(!answer.resent, "the server had closed the connection");
 }
 
 /// A server with room for fewer connections than are asked for.

@@ -39,7 +39,7 @@ pub(super) enum Verdict {
     Taken,
     /// It passes; nothing was done, and the connection is well.
     Again(Fault),
-    /// It passes on another connection; nothing was done.
+    /// It passes on a new connection, if at all; nothing was done.
     Stale(Fault),
     /// The connection is gone; the statement may have been carried out.
     Lost(Fault),
@@ -188,6 +188,12 @@ impl Fault {
     pub(super) fn caused_by(mut self, cause: String) -> Self {
         self.cause = Some(Cause(cause));
         self
+    }
+
+    /// Although its kind of fault may pass, this one does not.
+    pub(super) fn for_good(self) -> Self {
+        let (kind, detail) = (ErrorKind::Backend, Cow::Borrowed(""));
+        Self { kind, detail, passes: false, ..self }
     }
 
     /// Whether another try may go better.

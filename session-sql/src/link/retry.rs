@@ -35,6 +35,8 @@ struct Course<'a> {
     tries: u32,
     /// Whether an earlier try may have been carried out.
     in_doubt: bool,
+    /// Whether statements were taken for prepared too long ago.
+    stale: bool,
     /// Why the last try failed.
     last: Option<Fault>,
 }
@@ -100,7 +102,7 @@ pub(super) async fn server(pool: &Pool, limits: Limits) -> Result<Server, Fault>
 impl<'a> Course<'a> {
     fn new(pool: &'a Pool, limits: Limits) -> Self {
         let deadline = Instant::now() + limits.call;
-        Self { pool, limits, deadline, tries: 0, in_doubt: false, last: None }
+        Self { pool, limits, deadline, tries: 0, in_doubt: false, stale: false, last: None }
     }
 
     async fn lease(&mut self) -> Result<Lease<'a>, Fault> {
@@ -165,7 +167,12 @@ impl<'a> Course<'a> {
                 self.pause(fault).await
             }
             Verdict::Stale(fault) => {
-                drop(lease);
+                self.pool.answered(false);
+                // What was prepared on the others is as old.
+                lease.discard_all();
+                if std::mem::replace(&mut self.stale, true) {
+                    return Err(self.end(fault.for_good()));
+                }
                 self.pause(fault).await
             }
             Verdict::Lost(fault) => {

@@ -388,6 +388,18 @@ on_each! {
         assert!(!answer.resent, "the ping found out");
     }
 
+    shared statements_survive_a_change_of_their_table(started, url) {
+        let link = open(&config(url)).await;
+        counting(&link).await;
+        let all = reads("SELECT * FROM counts");
+        let on_each = || futures_util::future::join_all((0..4).map(|_| link.run(&all, &[])));
+        on_each().await;
+        link.define("ALTER TABLE counts ADD COLUMN m BIGINT NULL").await.unwrap();
+        for answer in within(on_each()).await {
+            assert_eq!(answer.unwrap().rows[0].len(), 3);
+        }
+    }
+
     shared two_may_define_the_same_at_once(started, url) {
         let links = (0..4).map(|_| { let url = started.url(); async move { open(&config(&url)).await } });
         let links = futures_util::future::join_all(links).await;
@@ -413,6 +425,20 @@ async fn what_is_larger_than_the_server_takes_is_told() {
     assert_eq!(fault.kind(), ErrorKind::TooLarge, "{fault:?}");
     let answer = within(link.run(&length, &[Arg::Bytes(b"small")])).await.unwrap();
     assert!(!answer.resent, "the server had closed the connection");
+}
+
+/// It has the same code as a statement whose table has changed.
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn what_the_server_cannot_do_is_told_at_once() {
+    let (started, url) = shared(Flavor::Postgres).await;
+    let proxy = Proxy::start(&started.address()).await.unwrap();
+    let link = open(&config(&through(&proxy, started, &url))).await;
+    counting(&link).await;
+    let before = proxy.accepted();
+    let cannot = reads("SELECT MAX(n) FROM counts FOR UPDATE");
+    let fault = within(link.run(&cannot, &[])).await.unwrap_err();
+    assert_eq!((fault.kind(), proxy.accepted() - before), (ErrorKind::Backend, 1), "{fault:?}");
 }
 
 /// A server with room for fewer connections than are asked for.

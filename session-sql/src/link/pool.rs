@@ -30,6 +30,8 @@ const WAITERS: usize = 1_024;
 const PING: Duration = Duration::from_millis(500);
 /// A server that has been out of reach, or has taken no writes, for so long is not waited for.
 const SILENCE: Duration = Duration::from_secs(1);
+/// Failures that lie further apart say nothing about each other.
+const FORGOTTEN: Duration = Duration::from_secs(5);
 
 /// What becomes of connections that rest.
 #[derive(Debug, Clone, Copy)]
@@ -61,14 +63,21 @@ struct State {
     idle: Vec<Resting>,
     /// Connections of an earlier generation are not used again.
     generation: u64,
-    /// Since when nothing has been heard of the server.
-    down_since: Option<Instant>,
-    /// Since when every write has been refused.
-    refuses_since: Option<Instant>,
+    /// Nothing is heard of the server.
+    down: Option<Outage>,
+    /// Every write is refused.
+    refuses: Option<Outage>,
     /// How many are connecting.
     dialing: usize,
     /// Why the last try to connect failed.
     last: Option<Fault>,
+}
+
+/// Failures, none of them long after the one before.
+#[derive(Debug, Clone, Copy)]
+struct Outage {
+    since: Instant,
+    last: Instant,
 }
 
 struct Resting {
@@ -111,6 +120,7 @@ impl Pool {
 
     /// A connection: one that rests, or a new one. Cancel safe.
     pub(super) async fn take(&self, deadline: Instant) -> Result<Lease<'_>, Fault> {
+        self.forget();
         if let Some(fault) = self.given_up() {
             return Err(fault);
         }
@@ -193,41 +203,49 @@ impl Pool {
             Err(fault) => {
                 tracing::debug!(?fault, "no connection to the database");
                 if fault.passes() {
-                    let mut state = self.state();
-                    state.down_since.get_or_insert_with(Instant::now);
-                    state.last = Some(fault.clone());
+                    self.fell_silent(&fault);
                 }
                 Err(fault)
             }
         }
     }
 
+    /// What went wrong long ago tells nothing, unless someone is finding out just now.
+    fn forget(&self) {
+        let mut state = self.state();
+        if state.dialing == 0 {
+            state.down = state.down.filter(Outage::is_fresh);
+        }
+        state.refuses = state.refuses.filter(Outage::is_fresh);
+    }
+
     /// While the server has been out of reach for long, one caller at a time tries it, and the others
     /// are told at once, so that an outage does not hold up every caller in turn.
     fn given_up(&self) -> Option<Fault> {
         let state = self.state();
-        let long = state.down_since.is_some_and(|since| since.elapsed() > SILENCE);
-        if long && state.dialing > 0 { state.last.clone() } else { None }
+        let is_tried = state.dialing > 0 && state.idle.is_empty();
+        let long = state.down.is_some_and(Outage::is_long);
+        if long && is_tried { state.last.clone() } else { None }
     }
 
     /// Whether nothing has been heard of the server for longer than one call waits for it.
     pub(super) fn is_long_down(&self) -> bool {
-        self.state().down_since.is_some_and(|since| since.elapsed() > SILENCE)
+        self.state().down.is_some_and(Outage::is_long)
     }
 
     /// The server is there, and has perhaps taken a write.
     pub(super) fn answered(&self, wrote: bool) {
         let mut state = self.state();
-        state.down_since = None;
+        state.down = None;
         if wrote {
-            state.refuses_since = None;
+            state.refuses = None;
         }
     }
 
-    /// The server said nothing for as long as a statement may take.
+    /// The server said nothing for as long as it may take.
     pub(super) fn fell_silent(&self, fault: &Fault) {
         let mut state = self.state();
-        state.down_since.get_or_insert_with(Instant::now);
+        Outage::goes_on(&mut state.down);
         state.last = Some(fault.clone());
     }
 
@@ -246,7 +264,7 @@ impl Pool {
 
     /// The server takes no writes. Whether it is so for longer than one call waits for it.
     pub(super) fn refused(&self) -> bool {
-        self.state().refuses_since.get_or_insert_with(Instant::now).elapsed() > SILENCE
+        Outage::goes_on(&mut self.state().refuses).is_long()
     }
 
     /// Whether its connection is never replaced.
@@ -311,6 +329,25 @@ impl Drop for Lease<'_> {
     }
 }
 
+impl Outage {
+    /// One more failure.
+    fn goes_on(outage: &mut Option<Self>) -> Self {
+        let now = Instant::now();
+        let outage = outage.get_or_insert(Self { since: now, last: now });
+        outage.last = now;
+        *outage
+    }
+
+    /// Whether it is longer than one call waits for its end.
+    fn is_long(self) -> bool {
+        self.since.elapsed() > SILENCE
+    }
+
+    fn is_fresh(&self) -> bool {
+        self.last.elapsed() <= FORGOTTEN
+    }
+}
+
 /// One of those that are counted.
 struct Counted<'a>(&'a AtomicUsize);
 
@@ -349,3 +386,6 @@ impl Drop for Dialing<'_> {
 fn jittered(life: Duration) -> Duration {
     life.mul_f64(0.9 + 0.2 * fastrand::f64())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,52 @@
+//! What a pool makes of a server that does not answer.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{super::fault::Verdict, *};
+
+/// Nobody is there.
+struct Nowhere;
+
+#[async_trait]
+impl Target for Nowhere {
+    async fn connect(&self) -> Result<Box<dyn Wire>, Verdict> {
+        std::future::pending().await
+    }
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn pool(target: impl Target + 'static) -> Pool {
+    let config = SqlConfig::from_url("mysql://user@localhost/app").unwrap();
+    Pool::new(Arc::new(target), 5, &config)
+}
+
+/// A pool that fell silent a minute ago, and failed for the last time so long ago, and whether others
+/// are refused at once while one tries to connect.
+async fn is_refused_after(last: Duration) -> bool {
+    let pool = pool(Nowhere);
+    let now = Instant::now();
+    pool.fell_silent(&Fault::timeout("that night"));
+    pool.state().down = Some(Outage { since: now - MINUTE, last: now - last });
+    let take = || async {
+        let taken = pool.take(now + Duration::from_millis(200)).await;
+        format!("{:?}", taken.err())
+    };
+    let (first, others) = tokio::join!(take(), futures_util::future::join_all([take(), take()]));
+    assert!(first.contains("connecting took too long"), "{first}");
+    let refused = others.iter().filter(|other| other.contains("that night")).count();
+    assert!(refused == 0 || refused == others.len(), "{others:?}");
+    refused > 0
+}
+
+#[tokio::test]
+async fn while_one_tries_others_are_refused_at_once() {
+    assert!(is_refused_after(Duration::ZERO).await);
+}
+
+#[tokio::test]
+async fn what_failed_long_ago_refuses_nobody() {
+    assert!(!is_refused_after(MINUTE).await);
+}

@@ -67,6 +67,8 @@ struct State {
     down: Option<Outage>,
     /// Every write is refused.
     refuses: Option<Outage>,
+    /// When all was connected anew for that.
+    renewed: Option<Instant>,
     /// How many are connecting.
     dialing: usize,
     /// Why the last try to connect failed.
@@ -78,6 +80,15 @@ struct State {
 struct Outage {
     since: Instant,
     last: Instant,
+}
+
+/// What to do about a server that takes no writes.
+pub(super) struct Refused {
+    /// It is so for longer than one call waits for its end.
+    pub(super) for_long: bool,
+    /// Its name may lead elsewhere by now. While it is so for long this is looked at from time to time
+    /// only, since those who read need connections too.
+    pub(super) renew: bool,
 }
 
 struct Resting {
@@ -262,9 +273,15 @@ impl Pool {
         drop(idle);
     }
 
-    /// The server takes no writes. Whether it is so for longer than one call waits for it.
-    pub(super) fn refused(&self) -> bool {
-        Outage::goes_on(&mut self.state().refuses).is_long()
+    /// The server takes no writes.
+    pub(super) fn refused(&self) -> Refused {
+        let mut state = self.state();
+        let for_long = Outage::goes_on(&mut state.refuses).is_long();
+        let renew = !for_long || state.renewed.is_none_or(|at| at.elapsed() > SILENCE);
+        if renew {
+            state.renewed = Some(Instant::now());
+        }
+        Refused { for_long, renew }
     }
 
     /// Whether its connection is never replaced.

@@ -189,8 +189,13 @@ impl<'a> Course<'a> {
                 self.pause(fault).await
             }
             Verdict::Elsewhere(fault) => {
-                lease.discard_all();
-                if self.pool.refused() {
+                let refused = self.pool.refused();
+                if refused.renew {
+                    lease.discard_all();
+                } else {
+                    lease.keep();
+                }
+                if refused.for_long {
                     return Err(self.end(fault));
                 }
                 self.pause(fault).await

@@ -1,6 +1,7 @@
 //! What holds on each server.
 
 use std::{
+    collections::HashSet,
     sync::atomic::{AtomicU32, Ordering},
     time::Instant,
 };
@@ -281,12 +282,15 @@ on_each! {
         let answer = within(writing).await.unwrap().unwrap();
         assert_eq!((answer.affected, answer.resent), (1, false));
         started.set_read_only(true).await.unwrap();
-        let began = Instant::now();
+        let (began, mut connections) = (Instant::now(), HashSet::new());
         for _ in 0..20 {
             let fault = within(link.run(&add, &[Arg::Int(1)])).await.unwrap_err();
             assert_eq!(fault.kind(), ErrorKind::Unavailable);
+            connections.insert(connection(&link).await);
         }
         assert!(began.elapsed() < SOON, "each was held up");
+        let (connections, seconds) = (connections.len() as u64, began.elapsed().as_secs());
+        assert!(connections <= 2 + seconds, "{connections} in {seconds} s");
         assert_eq!(count(&link).await, 1);
         started.set_read_only(false).await.unwrap();
         within(link.run(&add, &[Arg::Int(1)])).await.unwrap();
@@ -362,10 +366,9 @@ on_each! {
         let mut config = config(url);
         (config.max_connections, config.max_lifetime) = (4, Duration::from_millis(1));
         let mut link = open(&config).await;
-        let id = reads(if started.flavor().is_mysql() { "SELECT CONNECTION_ID()" } else { "SELECT pg_backend_pid()" });
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         for _ in 0..5 {
-            seen.insert(format!("{:?}", link.run(&id, &[]).await.unwrap().rows));
+            seen.insert(connection(&link).await);
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         assert_eq!(seen.len(), 5);
@@ -375,7 +378,7 @@ on_each! {
         let at_once = (0..4).map(|_| link.run(&slow, &[Arg::Int(0)]));
         futures_util::future::join_all(at_once).await;
         link.pool.rests.surplus = Duration::ZERO;
-        link.run(&id, &[]).await.unwrap();
+        connection(&link).await;
         assert!(format!("{link:?} {:?}", link.pool).contains("idle: 1"), "{:?}", link.pool);
     }
 
@@ -480,6 +483,18 @@ fn sleep(link: &Link) -> &'static str {
         "SELECT 1 FROM pg_sleep($1::bigint)"
     } else {
         "SELECT SLEEP(?)"
+    }
+}
+
+/// Which connection is used.
+async fn connection(link: &Link) -> i64 {
+    let id = reads(match link.server().engine {
+        Engine::Postgres => "SELECT pg_backend_pid()",
+        _ => "SELECT CAST(CONNECTION_ID() AS SIGNED)",
+    });
+    match only(&within(link.run(&id, &[])).await.unwrap()) {
+        Value::Int(id) => *id,
+        other => panic!("{other:?}"),
     }
 }
 

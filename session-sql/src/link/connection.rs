@@ -1,6 +1,6 @@
 //! A connection, whatever the engine.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
@@ -19,6 +19,9 @@ use crate::{
 
 /// So many bytes of rows are read of one reply at least, before it counts as too large.
 const REPLY: usize = 64 * 1024 * 1024;
+
+/// The statements of a schema may take so long: an index of a large table is not made in a moment.
+pub(super) const DEFINING: Duration = Duration::from_secs(60);
 
 /// Where connections lead.
 #[async_trait]
@@ -54,7 +57,7 @@ pub(super) trait Wire: Send {
         limit: usize,
     ) -> Result<Answer, Verdict>;
 
-    /// Runs statements without values.
+    /// Runs statements without values, for up to [`DEFINING`].
     async fn define(&mut self, text: &str) -> Result<(), Verdict>;
 
     /// Asks the server what it is.

@@ -16,7 +16,7 @@ use sqlx::{
 
 use super::{
     Answer, Server,
-    connection::{Reader, Target, Wire, bad_url, too_old},
+    connection::{DEFINING, Reader, Target, Wire, bad_url, too_old},
     fault::{Call, Class, Fault, MIGRATE, Verdict},
 };
 use crate::{
@@ -102,6 +102,10 @@ impl Wire for PgWire {
     }
 
     async fn define(&mut self, text: &str) -> Result<(), Verdict> {
+        // For this text, which is one transaction. Who waits for a lock on a table holds up all that
+        // come after, so that limit stays.
+        let millis = DEFINING.mul_f64(0.9).as_millis();
+        let text = format!("SET LOCAL statement_timeout = {millis}; {text}");
         let done = sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut self.0).await;
         done.map(drop).map_err(verdict)
     }

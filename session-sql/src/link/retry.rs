@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use session_core::ErrorKind;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::{
     Answer, Server,
+    connection::DEFINING,
     fault::{Fault, Verdict},
     pool::{Lease, Pool},
 };
@@ -58,13 +59,14 @@ pub(super) async fn run(
     }
 }
 
-/// Runs the statements of a schema. They change no rows, and may run twice.
+/// Runs the statements of a schema. They change no rows, and may run twice; no try is broken off at
+/// the end of the call.
 pub(super) async fn define(pool: &Pool, limits: Limits, text: &str) -> Result<(), Fault> {
     let mut course = Course::new(pool, limits);
     loop {
         let mut lease = course.lease().await?;
         let Some(wire) = lease.wire() else { continue };
-        match timeout_at(course.deadline, wire.define(text)).await {
+        match timeout(DEFINING, wire.define(text)).await {
             Ok(Ok(())) => {
                 lease.keep();
                 return Ok(());

@@ -55,7 +55,8 @@ fn session(response_timeout: Duration) -> String {
     let decimal = limit.as_secs_f64().max(0.001);
     format!(
         "SET autocommit = 1, sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', \
-         time_zone = '+00:00', sql_safe_updates = 0, innodb_lock_wait_timeout = {seconds} \
+         time_zone = '+00:00', sql_safe_updates = 0, innodb_lock_wait_timeout = {seconds}, \
+         lock_wait_timeout = {seconds} \
          /*!80000 , max_execution_time = {millis} */ \
          /*M!100600 , max_statement_time = {decimal:.3} */ ; \
          SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"

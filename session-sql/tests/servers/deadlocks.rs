@@ -242,3 +242,39 @@ pub(crate) async fn creators_of_one_key_get_along(ground: Ground) -> TestResult 
     }
     Ok(())
 }
+
+/// As backups and changes of tables do it. What waits for that at the server must not be carried out
+/// long after its caller was told that it failed.
+pub(crate) async fn who_waits_for_a_table_does_not_wait_on_when_he_has_gone(
+    ground: Ground,
+) -> TestResult {
+    let timeout = Duration::from_secs(3);
+    let server = Server::start(&ground.kind.options().unwrap()).await?;
+    let store = open(&server.url(), |builder| {
+        builder.connect_timeout(timeout).response_timeout(Duration::from_secs(2)).timeout(timeout)
+    })
+    .await;
+    let (key, made) = (new_key(), new_key());
+    let first = create(&store, &key, b"kept").await;
+    let mut other = Direct::to(&server.administrator_url()).await;
+    other.run("LOCK TABLES sessions WRITE").await;
+    let began = Instant::now();
+    let (saved, created) = tokio::join!(
+        store.save(&key, write(b"late"), Expected::Revision(first), op()),
+        store.create(&made, write(b"late"), op(), None),
+    );
+    for refused in [saved.unwrap_err(), created.unwrap_err()] {
+        assert_eq!(refused.kind(), ErrorKind::Timeout, "{refused}");
+    }
+    assert!(began.elapsed() < timeout + SOON / 6, "{:?}", began.elapsed());
+    eventually("nobody who waits", async || {
+        let list = server.query("SHOW PROCESSLIST").await.unwrap();
+        !list.contains("Waiting for")
+    })
+    .await;
+    other.run("UNLOCK TABLES").await;
+    assert_eq!(load(&store, &key).await?.unwrap().revision, first);
+    assert_eq!(load(&store, &made).await?, None);
+    store.save(&key, write(b"saved"), Expected::Revision(first), op()).await?;
+    Ok(())
+}

@@ -79,6 +79,8 @@ fn main() -> ExitCode {
             a_wait_that_the_server_ends_is_begun_again
             a_victim_of_a_deadlock_tries_again
             creators_of_one_key_get_along;
+        deadlocks on Kind::MYSQLS =>
+            who_waits_for_a_table_does_not_wait_on_when_he_has_gone;
         locks on Kind::ALL =>
             what_cannot_be_read_is_not_left_locked
             locks_without_a_record_are_all_swept;

@@ -13,13 +13,13 @@ use tokio::time::sleep;
 use crate::support::{open, options, patient, plan, start};
 
 pub(crate) async fn killed_connections_reach_no_caller(flavor: Flavor) -> TestResult {
-    const ROUNDS: u64 = 20;
+    const ROUNDS: u64 = 12;
     let server = start(flavor).await?;
     let stores = patient(&server.url()).await;
     let load = Load::start(&stores, plan(flavor)).await;
     let mut killed = 0;
     for _ in 0..ROUNDS {
-        load.more(15).await;
+        load.more(10).await;
         killed += server.kill_clients().await?;
     }
     load.everywhere(2).await;
@@ -76,5 +76,28 @@ pub(crate) async fn a_server_with_too_many_connections_is_told(flavor: Flavor) -
     assert_eq!((refused.kind(), refused.maybe_applied()), (ErrorKind::Unavailable, false));
     drop(others);
     eventually("a connection", async || store.ping().await.is_ok()).await;
+    Ok(())
+}
+
+/// Whoever changes the table while it is in use.
+pub(crate) async fn a_table_that_is_altered_meanwhile_reaches_no_caller(
+    flavor: Flavor,
+) -> TestResult {
+    const CHANGES: [&str; 4] = [
+        "ALTER TABLE sessions ADD COLUMN remark INT",
+        "CREATE INDEX sessions_remark ON sessions (remark)",
+        "ALTER TABLE sessions ADD COLUMN another INT",
+        "ALTER TABLE sessions DROP COLUMN remark",
+    ];
+    let server = start(flavor).await?;
+    let stores = patient(&server.url()).await;
+    let load = Load::start(&stores, plan(flavor)).await;
+    for change in CHANGES {
+        load.more(20).await;
+        server.execute(change).await?;
+    }
+    load.everywhere(2).await;
+    let tally = load.stop(&stores[0]).await.check(None);
+    tell(&format!("{} ALTER TABLE", flavor.name()), format!("{} times: {tally}", CHANGES.len()));
     Ok(())
 }

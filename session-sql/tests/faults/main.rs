@@ -73,7 +73,8 @@ fn main() -> ExitCode {
         soak on QUICK =>
             whatever_happens_what_was_told_is_true;
         disturbances on ALL =>
-            killed_connections_reach_no_caller;
+            killed_connections_reach_no_caller
+            a_table_that_is_altered_meanwhile_reaches_no_caller;
         disturbances on QUICK =>
             a_server_that_takes_no_writes_for_a_while_reaches_no_caller
             a_server_with_too_many_connections_is_told;

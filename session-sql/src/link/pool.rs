@@ -15,7 +15,7 @@ use std::{
 use session_core::ErrorKind;
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, timeout_at},
 };
 
 use super::{
@@ -103,6 +103,12 @@ struct Connection {
     generation: u64,
 }
 
+impl Connection {
+    fn is_old(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
+}
+
 /// A connection in use. Unless it is [kept](Self::keep), it is closed when this is dropped, be it
 /// because the caller went away in the middle of a statement: what the server still sends must not be
 /// taken for the answer of the next one.
@@ -136,12 +142,11 @@ impl Pool {
             return Err(fault);
         }
         let slot = self.slot(deadline).await?;
-        while let Some((resting, fit)) = self.pop() {
-            let Resting { mut connection, since } = resting;
-            if !fit {
-                drop(timeout(PING, connection.wire.close()).await);
-                continue;
-            }
+        if let Some(spent) = self.spent() {
+            let by = deadline.min(Instant::now() + PING);
+            drop(timeout_at(by, spent.wire.close()).await);
+        }
+        while let Some(Resting { mut connection, since }) = self.pop() {
             if since.elapsed() > self.rests.ping && !self.for_ever {
                 let by = deadline.min(Instant::now() + PING);
                 if !matches!(timeout_at(by, connection.wire.ping()).await, Ok(Ok(()))) {
@@ -178,20 +183,26 @@ impl Pool {
         }
     }
 
-    /// The connection that was used last, and whether it is still fit for use. Takes out what has
-    /// rested for too long.
-    fn pop(&self) -> Option<(Resting, bool)> {
-        let mut state = self.state();
-        let now = Instant::now();
-        if let Some(oldest) = state.idle.first()
-            && !self.for_ever
-            && now.duration_since(oldest.since) > self.rests.surplus
-        {
-            return Some((state.idle.remove(0), false));
+    /// One connection that has rested for too long, or is too old. Who asks for a connection closes no
+    /// more than one; the others are left to those that come after.
+    fn spent(&self) -> Option<Connection> {
+        if self.for_ever {
+            return None;
         }
-        let resting = state.idle.pop()?;
-        let aged = resting.connection.until.is_some_and(|until| until <= now);
-        Some((resting, !aged))
+        let now = Instant::now();
+        let rested = |resting: &Resting| now.duration_since(resting.since) > self.rests.surplus;
+        let mut state = self.state();
+        let spent = |resting: &Resting| rested(resting) || resting.connection.is_old(now);
+        let place = state.idle.iter().position(spent)?;
+        Some(state.idle.remove(place).connection)
+    }
+
+    /// The connection that was used last.
+    fn pop(&self) -> Option<Resting> {
+        let now = Instant::now();
+        let mut state = self.state();
+        let place = state.idle.iter().rposition(|resting| !resting.connection.is_old(now))?;
+        Some(state.idle.remove(place))
     }
 
     async fn dial(&self, deadline: Instant) -> Result<Connection, Fault> {

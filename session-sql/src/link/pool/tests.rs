@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{super::fault::Verdict, *};
+use super::{
+    super::{Answer, Server, fault::Verdict},
+    *,
+};
+use crate::statement::Arg;
 
 /// Nobody is there.
 struct Nowhere;
@@ -12,6 +16,39 @@ struct Nowhere;
 #[async_trait]
 impl Target for Nowhere {
     async fn connect(&self) -> Result<Box<dyn Wire>, Verdict> {
+        std::future::pending().await
+    }
+}
+
+/// A server that hears nothing of a goodbye.
+struct Deaf;
+
+#[async_trait]
+impl Target for Deaf {
+    async fn connect(&self) -> Result<Box<dyn Wire>, Verdict> {
+        Ok(Box::new(Self))
+    }
+}
+
+#[async_trait]
+impl Wire for Deaf {
+    async fn run(&mut self, _: &Arc<str>, _: &[Arg<'_>], _: usize) -> Result<Answer, Verdict> {
+        Ok(Answer::default())
+    }
+
+    async fn define(&mut self, _: &str) -> Result<(), Verdict> {
+        Ok(())
+    }
+
+    async fn server(&mut self) -> Result<Server, Verdict> {
+        std::future::pending().await
+    }
+
+    async fn ping(&mut self) -> Result<(), Verdict> {
+        Ok(())
+    }
+
+    async fn close(self: Box<Self>) {
         std::future::pending().await
     }
 }
@@ -49,4 +86,18 @@ async fn while_one_tries_others_are_refused_at_once() {
 #[tokio::test]
 async fn what_failed_long_ago_refuses_nobody() {
     assert!(!is_refused_after(MINUTE).await);
+}
+
+#[tokio::test]
+async fn a_caller_closes_one_old_connection_within_its_time() {
+    let mut pool = pool(Deaf);
+    pool.max_lifetime = Some(Duration::ZERO);
+    let deadline = Instant::now() + MINUTE;
+    let take = || async { pool.take(deadline).await.unwrap() };
+    futures_util::future::join_all((0..5).map(|_| take())).await.into_iter().for_each(Lease::keep);
+    assert_eq!(pool.state().idle.len(), 5);
+    let began = Instant::now();
+    let lease = pool.take(began + PING / 5).await.unwrap();
+    assert!(began.elapsed() < PING * 4, "it waited for each");
+    assert!(!lease.is_reused() && pool.state().idle.len() == 4);
 }

@@ -45,6 +45,8 @@ pub(crate) struct Server {
     pub(crate) version: String,
     /// The longest statement that it takes, with its values, in bytes.
     pub(crate) max_packet: Option<usize>,
+    /// Whether the time that a statement reads is that of its start, although it waited since.
+    pub(crate) time_stands: bool,
 }
 
 /// What a statement said.
@@ -77,6 +79,12 @@ impl Link {
             reply: connection::reply_limit(config.max_payload),
         };
         let server = retry::server(&pool, limits).await?;
+        if server.time_stands {
+            tracing::warn!(
+                "the server runs with `sysdate-is-now`: a statement that waited for a row goes by the \
+                 time before, so that a lease or a session may seem to last for longer than it does"
+            );
+        }
         Ok(Self { pool, readers, server, limits })
     }
 

@@ -92,12 +92,17 @@ impl Wire for MySqlWire {
     }
 
     async fn server(&mut self) -> Result<Server, Verdict> {
-        let ask = sqlx::raw_sql("SELECT VERSION(), CAST(@@max_allowed_packet AS CHAR)");
+        // MySQL has no variable that tells of `sysdate-is-now`.
+        let ask = sqlx::raw_sql(
+            "SELECT VERSION(), CAST(@@max_allowed_packet AS CHAR), SLEEP(0.001), \
+             CAST(SYSDATE(6) = NOW(6) AS CHAR)",
+        );
         let row = ask.fetch_one(&mut self.0).await.map_err(verdict)?;
         let text = |at: usize| row.try_get_unchecked::<String, _>(at).map_err(verdict);
         let (version, max_packet) = (text(0)?, text(1)?.parse().ok());
+        let time_stands = text(3)? == "1";
         let (engine, version) = engine(&version)?;
-        Ok(Server { engine, version, max_packet })
+        Ok(Server { engine, version, max_packet, time_stands })
     }
 
     async fn ping(&mut self) -> Result<(), Verdict> {

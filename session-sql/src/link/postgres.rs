@@ -118,7 +118,7 @@ impl Wire for PgWire {
         if !matches!(major, Some(Ok(12..))) {
             return Err(too_old(&version, "PostgreSQL 12"));
         }
-        Ok(Server { engine: Engine::Postgres, version, max_packet: None })
+        Ok(Server { engine: Engine::Postgres, version, max_packet: None, time_stands: false })
     }
 
     async fn ping(&mut self) -> Result<(), Verdict> {

@@ -104,7 +104,7 @@ impl Wire for SqliteWire {
         let ask = sqlx::raw_sql("SELECT sqlite_version()");
         let row = ask.fetch_one(&mut self.0).await.map_err(verdict)?;
         let version = row.try_get_unchecked(0).map_err(verdict)?;
-        Ok(Server { engine: Engine::Sqlite, version, max_packet: None })
+        Ok(Server { engine: Engine::Sqlite, version, max_packet: None, time_stands: false })
     }
 
     async fn ping(&mut self) -> Result<(), Verdict> {

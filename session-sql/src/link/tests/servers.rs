@@ -460,6 +460,22 @@ async fn a_schema_may_take_longer_than_a_statement() {
     assert_eq!(only(&limit.unwrap()), &Value::Bytes(b"900ms".to_vec()));
 }
 
+/// What a statement reads after a wait is then the time before.
+#[cfg(feature = "mysql")]
+#[tokio::test]
+async fn a_server_whose_time_stands_still_is_known() {
+    // MySQL is not to be had everywhere.
+    let mysql = Some(Flavor::MySql).filter(|flavor| flavor.missing().is_none());
+    for flavor in [Flavor::MariaDb].into_iter().chain(mysql) {
+        let options = Options::new(flavor).argument("sysdate-is-now", "1");
+        let started = Started::start(&options).await.unwrap();
+        let link = open(&config(&started.url())).await;
+        assert!(link.server().time_stands, "{link:?}");
+        let (_, url) = shared(flavor).await;
+        assert!(!open(&config(&url)).await.server().time_stands);
+    }
+}
+
 /// A server with room for fewer connections than are asked for.
 #[cfg(feature = "mysql")]
 #[tokio::test]

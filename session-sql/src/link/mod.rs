@@ -16,6 +16,9 @@ mod sqlite;
 
 use std::{fmt, sync::Arc};
 
+use session_core::instant_after;
+use tokio::time::Instant;
+
 pub(crate) use self::fault::Fault;
 use self::{
     connection::{Sharing, Target},
@@ -104,14 +107,26 @@ impl Link {
         retry::define(&self.pool, self.limits, &text).await
     }
 
-    /// Runs a statement, with a value for each of its names in their order. Cancel safe.
+    /// Runs a statement, with a value for each of its names in their order, within the time of a
+    /// call. Cancel safe.
     pub(crate) async fn run(
         &self,
         statement: &Statement,
         values: &[Arg<'_>],
     ) -> Result<Answer, Fault> {
+        self.run_until(instant_after(self.limits.call), statement, values).await
+    }
+
+    /// [Runs](Self::run) a statement until `deadline`, past which nothing is sent.
+    pub(crate) async fn run_until(
+        &self,
+        deadline: Instant,
+        statement: &Statement,
+        values: &[Arg<'_>],
+    ) -> Result<Answer, Fault> {
         let readers = self.readers.as_ref().filter(|_| statement.reads);
-        retry::run(readers.unwrap_or(&self.pool), self.limits, statement, values).await
+        let pool = readers.unwrap_or(&self.pool);
+        retry::run(pool, self.limits, deadline, statement, values).await
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use session_core::ErrorKind;
+use session_core::{ErrorKind, instant_after};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::{
@@ -47,10 +47,11 @@ struct Course<'a> {
 pub(super) async fn run(
     pool: &Pool,
     limits: Limits,
+    deadline: Instant,
     statement: &Statement,
     values: &[Arg<'_>],
 ) -> Result<Answer, Fault> {
-    let mut course = Course::new(pool, limits);
+    let mut course = Course { deadline, ..Course::new(pool, limits) };
     loop {
         let lease = course.lease().await?;
         if let Some(answer) = course.run_once(lease, statement, values).await? {
@@ -103,12 +104,17 @@ pub(super) async fn server(pool: &Pool, limits: Limits) -> Result<Server, Fault>
 
 impl<'a> Course<'a> {
     fn new(pool: &'a Pool, limits: Limits) -> Self {
-        let deadline = Instant::now() + limits.call;
+        let deadline = instant_after(limits.call);
         Self { pool, limits, deadline, tries: 0, in_doubt: false, stale: false, last: None }
     }
 
     async fn lease(&mut self) -> Result<Lease<'a>, Fault> {
         loop {
+            if Instant::now() >= self.deadline {
+                let late = || Fault::timeout("there was no time left for the statement");
+                let fault = self.last.take().unwrap_or_else(late);
+                return Err(self.end(fault));
+            }
             match self.pool.take(self.deadline).await {
                 Ok(lease) => return Ok(lease),
                 Err(fault) if fault.passes() && self.pool.is_long_down() => {

@@ -93,6 +93,19 @@ async fn who_waits_for_a_connection_for_too_long_is_told() {
 }
 
 #[tokio::test]
+async fn past_its_deadline_nothing_is_sent() {
+    let link = open(&config("sqlite::memory:")).await;
+    let add = counting(&link).await;
+    let now = tokio::time::Instant::now();
+    let fault = link.run_until(now, &add, &[Arg::Int(1)]).await.unwrap_err();
+    let error = fault.into_error("sql", session_core::Operation::Save, true);
+    assert!(error.kind() == ErrorKind::Timeout && !error.maybe_applied(), "{error:?}");
+    assert_eq!(count(&link).await, 0);
+    link.run_until(now + SOON, &add, &[Arg::Int(1)]).await.unwrap();
+    assert_eq!(count(&link).await, 1);
+}
+
+#[tokio::test]
 async fn a_lock_of_somebody_else_is_waited_for() {
     let directory = tempfile::tempdir().unwrap();
     let mut config = in_file(&directory);

@@ -55,6 +55,8 @@ pub(super) struct Pool {
     max_lifetime: Option<Duration>,
     for_ever: bool,
     pub(super) rests: Rests,
+    /// How many tries of statements were not their first.
+    again: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -132,6 +134,7 @@ impl Pool {
             max_lifetime: (!for_ever).then_some(config.max_lifetime),
             for_ever,
             rests: RESTS,
+            again: AtomicUsize::new(0),
         }
     }
 
@@ -284,6 +287,11 @@ impl Pool {
         drop(idle);
     }
 
+    /// A statement is tried again.
+    pub(super) fn tries_again(&self) {
+        self.again.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The server takes no writes.
     pub(super) fn refused(&self) -> Refused {
         let mut state = self.state();
@@ -315,8 +323,12 @@ impl Pool {
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state();
         f.debug_struct("Pool")
-            .field("idle", &self.state().idle.len())
+            .field("idle", &state.idle.len())
+            .field("down", &state.down.is_some())
+            .field("refuses", &state.refuses.is_some())
+            .field("again", &self.again.load(Ordering::Relaxed))
             .field("waiting", &self.waiting.load(Ordering::Relaxed))
             .finish_non_exhaustive()
     }

@@ -247,6 +247,7 @@ impl<'a> Course<'a> {
             return Err(self.end(fault));
         }
         self.last = Some(fault);
+        self.pool.tries_again();
         sleep_until(until).await;
         Ok(())
     }

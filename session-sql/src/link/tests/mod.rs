@@ -36,6 +36,12 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(SOON, future).await.expect("it hangs")
 }
 
+/// Waits until the pool that writes no longer says so of itself.
+async fn until_it_is_not(link: &Link, words: &str) {
+    let look = || async { Ok((!format!("{:?}", link.pool).contains(words)).then_some(())) };
+    test_servers::until("other state", SOON, look).await.unwrap();
+}
+
 /// A value in an answer of one row and one column.
 fn only(answer: &Answer) -> &Value {
     &answer.rows[0][0]

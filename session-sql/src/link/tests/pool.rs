@@ -118,8 +118,8 @@ async fn a_lock_of_somebody_else_is_waited_for() {
         let link = Arc::clone(&link);
         async move { link.run(&add, &[Arg::Int(1)]).await }
     });
-    // Longer than one try takes. Readers wait for nobody.
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    until_it_is_not(&link, "again: 0,").await;
+    // Readers wait for nobody.
     assert_eq!(count(&link).await, 0);
     assert!(!adding.is_finished());
     other.define("COMMIT").await.unwrap();
@@ -128,7 +128,7 @@ async fn a_lock_of_somebody_else_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_lock_that_stays_is_told_and_nothing_was_done() {
+async fn a_lock_that_stays_is_told_and_so_is_what_may_still_be_done() {
     let directory = tempfile::tempdir().unwrap();
     let mut config = in_file(&directory);
     (config.response_timeout, config.timeout) =
@@ -140,6 +140,11 @@ async fn a_lock_that_stays_is_told_and_nothing_was_done() {
     let fault = within(link.run(&add, &[Arg::Int(1)])).await.unwrap_err();
     let error = fault.into_error("sql", session_core::Operation::Save, true);
     assert!(error.is_retryable() && error.source().is_some(), "{error:?}");
+    other.define("COMMIT").await.unwrap();
+    // It stands in line behind what this side gave up on.
+    within(link.run(&add, &[Arg::Int(1)])).await.unwrap();
+    let done = count(&link).await - 1;
+    assert!(done == 0 || (done == 1 && error.maybe_applied()), "{done}: {error:?}");
 }
 
 #[tokio::test]

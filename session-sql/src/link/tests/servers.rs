@@ -238,7 +238,7 @@ on_each! {
             async move { many_callers(&link).await }
         });
         // What was connected is found to be cut, and what connects is refused.
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        until_it_is_not(&link, "down: false").await;
         assert!(!callers.is_finished());
         proxy.pass().await;
         within(callers).await.unwrap();
@@ -277,7 +277,7 @@ on_each! {
             let (link, add) = (Arc::clone(&link), add.clone());
             async move { link.run(&add, &[Arg::Int(1)]).await }
         });
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        until_it_is_not(&link, "refuses: false").await;
         started.set_read_only(false).await.unwrap();
         let answer = within(writing).await.unwrap().unwrap();
         assert_eq!((answer.affected, answer.resent), (1, false));

@@ -17,8 +17,11 @@ pub(crate) const NOBODY: [u8; 16] = [0; 16];
 pub(crate) const NEVER: i64 = i64::MAX;
 /// The last millisecond of the year 9999. A deadline from then on never comes.
 const FAR: i64 = 253_402_300_799_999;
-/// The length of a token.
+/// The length of a token, and of an incarnation.
 const TOKEN: usize = 16;
+/// How many values are before the payload, and how many of them are numbers one after the other.
+const HEAD: usize = 8;
+const NUMBERS: usize = 6;
 
 /// What is stored is damaged, or is not ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,18 +39,18 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// Takes a row apart, which ends with `now` or goes on with the tokens and the lock.
+    /// Takes a row apart, which ends with the payload or goes on with the tokens and the lock.
     pub(crate) fn parse(row: Vec<Value>) -> Result<Self, Damage> {
-        let mut columns = Columns(row.into_iter());
+        let mut columns = Columns(if row.len() < HEAD { unpack(row)? } else { row }.into_iter());
         let incarnation = Incarnation::from_bytes(columns.array()?.ok_or(Damage)?);
         let version = columns.int()?.cast_unsigned();
         let deadline = deadline(columns.int()?);
         let absolute = columns.int()?;
-        let principal = columns.array()?.map(PrincipalDigest::from_bytes);
         let epoch = columns.int()?.cast_unsigned();
         let checksum = columns.int()?;
-        let payload = Bytes::from(columns.bytes()?.ok_or(Damage)?);
         let now = timestamp(columns.int()?);
+        let principal = columns.array()?.map(PrincipalDigest::from_bytes);
+        let payload = Bytes::from(columns.bytes()?.ok_or(Damage)?);
         let meta = Meta::new()
             .with_absolute_deadline((absolute != NEVER).then(|| timestamp(absolute)))
             .with_principal(principal, epoch);
@@ -115,6 +118,24 @@ impl Row {
         let record = self.record()?.map(|_| self.record.clone());
         Ok(Slot::new(record, self.holder))
     }
+}
+
+/// Puts the values of a head that is in one column, see `PACKED`, into columns.
+fn unpack(row: Vec<Value>) -> Result<Vec<Value>, Damage> {
+    let mut row = row.into_iter();
+    let Some(Value::Bytes(head)) = row.next() else { return Err(Damage) };
+    let (incarnation, rest) = head.split_at_checked(TOKEN).ok_or(Damage)?;
+    let mut all = Vec::with_capacity(HEAD + row.len());
+    all.push(Value::Bytes(incarnation.to_vec()));
+    // A principal may contain commas.
+    let mut parts = rest.splitn(NUMBERS + 1, |byte| *byte == b',');
+    for number in parts.by_ref().take(NUMBERS) {
+        let number = std::str::from_utf8(number).ok().and_then(|text| text.parse().ok());
+        all.push(Value::Int(number.ok_or(Damage)?));
+    }
+    all.push(parts.next().map_or(Value::Null, |principal| Value::Bytes(principal.to_vec())));
+    all.extend(row);
+    Ok(all)
 }
 
 /// The values of a row, one after the other.
@@ -223,4 +244,40 @@ fn of(meta: &Meta, payload: &[u8]) -> i64 {
     hasher.update(&meta.epoch.to_be_bytes());
     hasher.update(&absolute(meta).to_be_bytes());
     i64::from(hasher.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A row in which every value is another, and the principal has what separates them.
+    fn rows() -> [Vec<Value>; 2] {
+        let (incarnation, principal) = (vec![b','; 16], vec![b','; 32]);
+        let tail = || [Value::Bytes(b"payload".to_vec()), Value::Bytes(vec![3; 16])];
+        let mut plain = vec![Value::Bytes(incarnation.clone())];
+        plain.extend([-1, 2_000, 3_000, 4, 5, 1_000].map(Value::Int));
+        plain.push(Value::Bytes(principal.clone()));
+        plain.extend(tail());
+        let head = [&incarnation[..], b"-1,2000,3000,4,5,1000,", &principal].concat();
+        [plain, [Value::Bytes(head)].into_iter().chain(tail()).collect()]
+    }
+
+    #[test]
+    fn a_head_in_one_column_is_the_same_as_in_many() {
+        let [plain, packed] = rows().map(|row| format!("{:?}", Row::parse(row)));
+        assert!(plain.starts_with("Ok"), "{plain}");
+        assert_eq!(packed, plain);
+    }
+
+    #[test]
+    fn a_head_that_is_cut_off_is_damage() {
+        let [_, packed] = rows();
+        let Some(Value::Bytes(head)) = packed.first() else { panic!("no head") };
+        let (numbers, principal) = (head.len() - 37, head.len() - 32);
+        for length in (0..=numbers).chain(principal..head.len()) {
+            let mut row = packed.clone();
+            row[0] = Value::Bytes(head[..length].to_vec());
+            assert!(Row::parse(row).is_err(), "{length}");
+        }
+    }
 }

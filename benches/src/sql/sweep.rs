@@ -70,9 +70,10 @@ struct Found {
 
 pub(super) async fn run(engine: Engine, options: &Options) -> Result<Table> {
     let mut all: Vec<Vec<Found>> = vec![Vec::new(); Way::ALL.len()];
-    for round in 1..=3 {
+    let rounds = if options.quick { 1 } else { 3 };
+    for round in 1..=rounds {
         for (way, found) in Way::ALL.into_iter().zip(&mut all) {
-            show(&format!("sweep, round {round} of 3: {}", way.name()));
+            show(&format!("sweep, round {round} of {rounds}: {}", way.name()));
             found.push(once(engine, options, way).await?);
         }
     }
@@ -88,7 +89,7 @@ pub(super) async fn run(engine: Engine, options: &Options) -> Result<Table> {
         "rows/s",
         "expired rows left",
     ];
-    let title = "Sweeping 50,000 expired of 100,000 rows, beside 8 writers (medians of three)";
+    let title = "Sweeping 50,000 expired of 100,000 rows, beside 8 writers";
     Ok(Table { title, head, rows })
 }
 
@@ -115,6 +116,8 @@ async fn once(engine: Engine, options: &Options, way: Way) -> Result<Found> {
     let mut session = Admin::open(&place).await?;
     let payload = Setup::of(1, 1024).payload;
     Session::create(&store, &payload).await?;
+    // A statement that reads the table it fills would make a copy on disk.
+    session.define("CREATE TABLE template AS SELECT * FROM sessions").await?;
     session.define(&fill(engine)).await?;
     let mut shares = Vec::new();
     for _ in 0..WRITERS {
@@ -232,7 +235,7 @@ fn fill(engine: Engine) -> String {
          SELECT {digest}, incarnation, version, ops, \
          CASE WHEN e.d < 5 THEN deadline - 3600000 - 5000 - {number} * 30 ELSE deadline + {number} END, \
          holder, lease_until, absolute_deadline, principal, epoch, checksum, payload \
-         FROM sessions, {digits} a, {digits} b, {digits} c, {digits} d, {digits} e"
+         FROM template, {digits} a, {digits} b, {digits} c, {digits} d, {digits} e"
     )
 }
 

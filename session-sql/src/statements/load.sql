@@ -1,3 +1,2 @@
 -- Reads a live record.
-SELECT incarnation, version, deadline, absolute_deadline, principal, epoch, checksum, payload, {now}
-FROM {table} WHERE digest = :digest AND deadline > {now}
+SELECT {head}, payload FROM {table} WHERE digest = :digest AND deadline > {now}

@@ -253,7 +253,10 @@ mod tests {
     /// A row in which every value is another, and the principal has what separates them.
     fn rows() -> [Vec<Value>; 2] {
         let (incarnation, principal) = (vec![b','; 16], vec![b','; 32]);
-        let tail = || [Value::Bytes(b"payload".to_vec()), Value::Bytes(vec![3; 16])];
+        let tail = || {
+            let (payload, ops) = (Value::Bytes(b"payload".to_vec()), Value::Bytes(vec![3; 16]));
+            [payload, ops, Value::Bytes(vec![2; 16]), Value::Int(6_000)]
+        };
         let mut plain = vec![Value::Bytes(incarnation.clone())];
         plain.extend([-1, 2_000, 3_000, 4, 5, 1_000].map(Value::Int));
         plain.push(Value::Bytes(principal.clone()));

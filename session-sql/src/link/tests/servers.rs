@@ -374,9 +374,10 @@ on_each! {
         assert_eq!(seen.len(), 5);
         config.max_lifetime = SOON;
         link = open(&config).await;
-        let slow = reads(sleep(&link));
-        let at_once = (0..4).map(|_| link.run(&slow, &[Arg::Int(0)]));
-        futures_util::future::join_all(at_once).await;
+        let deadline = tokio::time::Instant::now() + SOON;
+        let at_once = futures_util::future::join_all((0..4).map(|_| link.pool.take(deadline))).await;
+        at_once.into_iter().for_each(|lease| lease.unwrap().keep());
+        assert!(format!("{:?}", link.pool).contains("idle: 4"), "{:?}", link.pool);
         link.pool.rests.surplus = Duration::ZERO;
         // Each call closes one.
         for _ in 0..3 {

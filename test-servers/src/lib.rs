@@ -7,7 +7,7 @@
 //! | module | servers |
 //! | --- | --- |
 //! | [`redis`] | Redis and Valkey: one server, a pair under Sentinel, a cluster |
-//! | [`sql`] | MariaDB, Oracle's MySQL, PostgreSQL |
+//! | [`sql`] | MariaDB, Oracle's MySQL, PostgreSQL; PgBouncer in front of it |
 //! | [`proxy`] | none; a proxy that stands between a client and any server and loses things |
 //!
 //! [`trial`] makes tests that are ignored, with the reason, where a server is not installed.

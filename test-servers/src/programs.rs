@@ -3,6 +3,7 @@
 use std::{
     env,
     ffi::OsStr,
+    fs,
     path::{self, PathBuf},
     process::Command,
 };
@@ -41,6 +42,21 @@ pub(crate) fn find_or(
 /// That a program is not there, and how to get it.
 pub(crate) fn missing(program: &str) -> Error {
     Error::new(format!("{program} is not installed; `cargo xtask setup` installs it"))
+}
+
+/// Where `cargo xtask setup` puts what it fetches into a folder of this name, or why it could not,
+/// in `reason` there.
+pub(crate) fn fetched(folder: &str, program: &str) -> Result<PathBuf> {
+    let folders = targets().into_iter().map(|target| target.join("servers").join(folder));
+    let folders: Vec<PathBuf> = folders.collect();
+    let files = folders.iter().map(|folder| folder.join("bin").join(program));
+    let mut reasons = folders.iter().map(|folder| fs::read_to_string(folder.join("reason")));
+    files.into_iter().find(|file| file.is_file()).ok_or_else(|| {
+        match reasons.find_map(|it| it.ok()) {
+            Some(reason) => Error::new(format!("{program} is not there: {}", reason.trim())),
+            None => missing(program),
+        }
+    })
 }
 
 /// The folders that cargo builds into: of this program, and of this workspace.

@@ -38,12 +38,24 @@ const MYSQL: Bundle = Bundle {
     variables: &["SESSION_MYSQL_BIN"],
 };
 
+/// Debian has one that is too old to keep track of prepared statements. The tests find it where it
+/// is.
+const PGBOUNCER: Bundle = Bundle {
+    folder: "pgbouncer",
+    programs: &["pgbouncer"],
+    packages: &["pgbouncer"],
+    variables: &["SESSION_PGBOUNCER_BIN"],
+};
+
+/// What the tests cannot do without, and the machine does not have.
+const NEEDED: [&Bundle; 2] = [&MYSQL, &PGBOUNCER];
+
 /// Fetches all of them anew, and says how to have them tested.
 pub(crate) fn run() -> io::Result<bool> {
     let workspace = Workspace::read()?;
     let mut fine = true;
     let mut exports = String::new();
-    for bundle in [&REDIS_AND_VALKEY, &MYSQL] {
+    for bundle in [&REDIS_AND_VALKEY].into_iter().chain(NEEDED) {
         match bundle.fetch(&workspace) {
             Ok(()) => exports += &bundle.exports(&workspace),
             Err(error) => {
@@ -56,29 +68,21 @@ pub(crate) fn run() -> io::Result<bool> {
     Ok(fine)
 }
 
-/// Why MySQL cannot be tested, if the last try to fetch it failed.
-pub(crate) fn no_mysql(workspace: &Workspace) -> Option<String> {
-    fs::read_to_string(MYSQL.place(workspace).join("reason")).ok()
+/// What could not be fetched when that was last tried: its name, and why it cannot be tested.
+pub(crate) fn missing(workspace: &Workspace) -> Vec<(&'static str, String)> {
+    let reasons = NEEDED.iter().map(|bundle| {
+        let reason = fs::read_to_string(bundle.place(workspace).join("reason"));
+        reason.ok().map(|reason| (bundle.folder, reason))
+    });
+    reasons.flatten().collect()
 }
 
-/// Fetches MySQL where it is not there yet. The error is the reason why it cannot be tested, which
-/// the tests find in a file.
-pub(crate) fn mysql(workspace: &Workspace) -> io::Result<()> {
-    let named = std::env::var_os("SESSION_MYSQL_BIN").is_some_and(|folder| !folder.is_empty());
-    if named || MYSQL.is_there(workspace) {
-        return Ok(());
-    }
-    let reason = MYSQL.place(workspace).join("reason");
-    let fetched = MYSQL.fetch(workspace);
-    match &fetched {
-        Ok(()) if reason.exists() => fs::remove_file(reason)?,
-        Ok(()) => {}
-        Err(error) => {
-            fs::create_dir_all(MYSQL.place(workspace))?;
-            fs::write(reason, error.to_string())?;
-        }
-    }
-    fetched
+/// Fetches what the tests need and is not there yet. The error is the reason why something cannot
+/// be tested, which the tests find in a file.
+pub(crate) fn needed(workspace: &Workspace) -> io::Result<()> {
+    let failed = NEEDED.iter().filter_map(|bundle| bundle.provide(workspace).err());
+    let reasons: Vec<String> = failed.map(|error| error.to_string()).collect();
+    if reasons.is_empty() { Ok(()) } else { Err(io::Error::other(reasons.join("; "))) }
 }
 
 impl Bundle {
@@ -102,6 +106,25 @@ impl Bundle {
         let bin = self.bin(workspace);
         let lines = self.variables.iter().map(|name| format!("export {name}={}\n", bin.display()));
         lines.collect()
+    }
+
+    /// Fetches it where it is not there yet.
+    fn provide(&self, workspace: &Workspace) -> io::Result<()> {
+        let named = |name: &&str| std::env::var_os(name).is_some_and(|folder| !folder.is_empty());
+        if self.variables.iter().all(named) || self.is_there(workspace) {
+            return Ok(());
+        }
+        let reason = self.place(workspace).join("reason");
+        let fetched = self.fetch(workspace);
+        match &fetched {
+            Ok(()) if reason.exists() => fs::remove_file(reason)?,
+            Ok(()) => {}
+            Err(error) => {
+                fs::create_dir_all(self.place(workspace))?;
+                fs::write(reason, error.to_string())?;
+            }
+        }
+        fetched
     }
 
     /// Unpacks the packages, and has the servers tell their versions.
@@ -152,6 +175,6 @@ mod tests {
     #[test]
     fn every_server_has_its_variable() {
         assert_eq!(REDIS_AND_VALKEY.servers(), ["redis-server", "valkey-server"]);
-        assert_eq!(MYSQL.servers(), ["mysqld"]);
+        assert_eq!(NEEDED.map(Bundle::servers), [["mysqld"], ["pgbouncer"]]);
     }
 }

@@ -25,10 +25,10 @@ use steps::Scope;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  setup           install what the tests need and is missing (Debian packages, MySQL, cargo-deny)
+  setup           install what the tests need and is missing (Debian packages, MySQL, PgBouncer, cargo-deny)
   test            set up, then run every check and test
   test --quick    format, lints and tests only; no installation, no browser
-  fetch-servers   unpack the newest Redis, Valkey and MySQL into the target folder
+  fetch-servers   unpack the newest Redis, Valkey, MySQL and PgBouncer into the target folder
   bench redis     our Redis store beside bare commands and other crates; `--help` lists options
 ";
 

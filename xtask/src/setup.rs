@@ -34,13 +34,13 @@ const PROGRAMS: &[(&[&str], &[&str])] = &[
 pub(crate) fn run(workspace: &Workspace) -> Outcome {
     let mut outcome = Outcome::default();
     let (packages, tools) = thread::scope(|scope| {
-        let packages = scope.spawn(|| (debian_packages(), fetch::mysql(workspace)));
+        let packages = scope.spawn(|| (debian_packages(), fetch::needed(workspace)));
         let tools = deny::install(workspace).and_then(|()| components());
         (packages.join(), tools)
     });
     let interrupted = |_| (Err(io::Error::other("interrupted")), Ok(()));
-    let (packages, mysql) = packages.unwrap_or_else(interrupted);
-    let errors = [packages, mysql, tools].into_iter().filter_map(Result::err);
+    let (packages, fetched) = packages.unwrap_or_else(interrupted);
+    let errors = [packages, fetched, tools].into_iter().filter_map(Result::err);
     outcome.notes.extend(errors.map(|error| error.to_string()));
     outcome
 }

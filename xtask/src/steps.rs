@@ -118,18 +118,20 @@ fn tests(workspace: &Workspace, scope: Scope) -> io::Result<Outcome> {
     if scope == Scope::Quick {
         command.env("SESSION_SKIP", "browser");
     }
-    let no_mysql = fetch::no_mysql(workspace);
+    let missing = fetch::missing(workspace);
     if scope == Scope::Everything
         && process::unattended()
         && std::env::var_os("SESSION_REQUIRE").is_none()
     {
-        let required = if no_mysql.is_some() { "all,-mysql" } else { "all" };
-        command.env("SESSION_REQUIRE", required);
+        let excepted = missing.iter().map(|(name, _)| format!(",-{name}"));
+        command.env("SESSION_REQUIRE", format!("all{}", excepted.collect::<String>()));
     }
     let finished = process::run(&mut command)?;
     let mut outcome = Outcome::of_tests(&finished.output, finished.success);
-    let warning = |reason| format!("NOTHING WAS TESTED ON MYSQL: {reason}");
-    outcome.notes.splice(0..0, no_mysql.map(warning));
+    let warnings = missing
+        .into_iter()
+        .map(|(name, reason)| format!("NOTHING WAS TESTED ON {}: {reason}", name.to_uppercase()));
+    outcome.notes.splice(0..0, warnings);
     // The report groups these by reason.
     for store in conformance::stores(workspace) {
         let prefix = format!("ignored: {}::", store.name);

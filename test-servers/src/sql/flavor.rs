@@ -91,24 +91,12 @@ impl Flavor {
     fn find(self, program: &str) -> Result<PathBuf> {
         match self {
             Self::MariaDb => programs::find_at("SESSION_MARIADB_BIN", program),
-            Self::MySql => programs::find_or("SESSION_MYSQL_BIN", program, fetched),
+            Self::MySql => {
+                programs::find_or("SESSION_MYSQL_BIN", program, |it| programs::fetched("mysql", it))
+            }
             Self::Postgres => programs::find_or("SESSION_POSTGRES_BIN", program, newest),
         }
     }
-}
-
-/// Where `cargo xtask setup` puts MySQL, or why it could not, in `reason` beside it.
-fn fetched(program: &str) -> Result<PathBuf> {
-    let folders = programs::targets().into_iter().map(|target| target.join("servers/mysql"));
-    let folders: Vec<PathBuf> = folders.collect();
-    let files = folders.iter().map(|folder| folder.join("bin").join(program));
-    let mut reasons = folders.iter().map(|folder| fs::read_to_string(folder.join("reason")));
-    files.into_iter().find(|file| file.is_file()).ok_or_else(|| {
-        match reasons.find_map(|it| it.ok()) {
-            Some(reason) => Error::new(format!("{program} is not there: {}", reason.trim())),
-            None => programs::missing(program),
-        }
-    })
 }
 
 /// Debian keeps the servers of each version off the path.

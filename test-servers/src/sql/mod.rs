@@ -1,4 +1,4 @@
-//! MariaDB, Oracle's MySQL, and PostgreSQL.
+//! MariaDB, Oracle's MySQL, and PostgreSQL, with PgBouncer in front of it or without.
 //!
 //! ```no_run
 //! # async fn example() -> test_servers::Result<()> {
@@ -24,6 +24,7 @@ mod data;
 mod flavor;
 mod mysql;
 mod options;
+mod pgbouncer;
 mod postgres;
 mod server;
 mod shared;
@@ -32,6 +33,7 @@ mod statements;
 pub use crate::certificates::Certificates;
 pub use flavor::Flavor;
 pub use options::Options;
+pub use pgbouncer::{PgBouncer, PgBouncerOptions};
 pub use server::Server;
 pub use statements::Statements;
 

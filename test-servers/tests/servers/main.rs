@@ -30,6 +30,7 @@ fn main() -> ExitCode {
     let mut trials = topologies::trials();
     trials.extend(proxy::trials());
     trials.extend(sql::trials());
+    trials.extend(sql::pooler::trials());
     trials.extend(orphans::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

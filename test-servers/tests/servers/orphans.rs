@@ -18,6 +18,7 @@ use crate::LIMIT;
 
 /// Makes this program an owner of servers.
 pub(crate) const ROLE: &str = "TEST_SERVERS_OWNER";
+const POOLER: &str = "pgbouncer";
 
 pub(crate) fn trials() -> Vec<Trial> {
     let missing = || Flavor::Redis.missing();
@@ -28,6 +29,12 @@ pub(crate) fn trials() -> Vec<Trial> {
         sql_trial(sql::Flavor::MariaDb, &["mariadb"]),
         sql_trial(sql::Flavor::MySql, &["mysql"]),
         sql_trial(sql::Flavor::Postgres, &["postgres"]),
+        trial(
+            "pgbouncer::it_does_not_outlive_a_killed_owner",
+            &["postgres", "pgbouncer"],
+            sql::PgBouncer::missing(),
+            killed_owner_of_pooler,
+        ),
         trial("no_server_outlives_its_handle", &["redis"], missing(), || async {
             let server = Server::start(&Options::redis()).await?;
             let id = server.process_id().unwrap();
@@ -69,6 +76,18 @@ async fn killed_owner_of_sql(flavor: sql::Flavor) -> TestResult {
     Ok(())
 }
 
+async fn killed_owner_of_pooler() -> TestResult {
+    let (mut owner, line) = owned(POOLER)?;
+    let directories: Vec<&Path> = line.split_whitespace().map(Path::new).collect();
+    assert!(directories.len() == 2 && directories.iter().all(|it| !mention(it).is_empty()));
+    owner.kill()?;
+    owner.wait()?;
+    let is_gone = |it: &&Path| mention(it).is_empty() && !it.exists();
+    let gone = || async { Ok(directories.iter().all(is_gone).then_some(())) };
+    until("end of the pooler and its server", LIMIT, gone).await?;
+    Ok(())
+}
+
 async fn killed_owner() -> TestResult {
     let (mut owner, line) = owned("")?;
     let words: Vec<&str> = line.split_whitespace().collect();
@@ -88,6 +107,9 @@ async fn killed_owner() -> TestResult {
 pub(crate) fn owner() -> ExitCode {
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let role = env::var(ROLE).unwrap();
+        if role == POOLER {
+            return owner_of_pooler().await;
+        }
         match sql::Flavor::ALL.into_iter().find(|flavor| flavor.name() == role) {
             Some(flavor) => owner_of_sql(flavor).await,
             None => owner_of_cluster().await,
@@ -114,6 +136,15 @@ async fn owner_of_sql(flavor: sql::Flavor) -> ExitCode {
     server.pause().unwrap();
     let segment = segment(server.directory()).unwrap_or_default();
     println!("{segment} {}", server.directory().display());
+    std::future::pending().await
+}
+
+/// Prints the directories of a pooler and its server.
+async fn owner_of_pooler() -> ExitCode {
+    let server = sql::Server::start(&sql::Options::postgres()).await.unwrap();
+    let options = sql::PgBouncerOptions::session();
+    let bouncer = sql::PgBouncer::start(&server, &options).await.unwrap();
+    println!("{} {}", bouncer.directory().display(), server.directory().display());
     std::future::pending().await
 }
 

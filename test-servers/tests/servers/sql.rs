@@ -1,6 +1,7 @@
 //! MariaDB, MySQL, PostgreSQL.
 
 mod clients;
+pub(crate) mod pooler;
 
 use std::time::Duration;
 

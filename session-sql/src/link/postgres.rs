@@ -1,7 +1,9 @@
 //! PostgreSQL.
 
+mod pooler;
+
 use std::sync::{
-    Arc,
+    Arc, Once,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -30,13 +32,14 @@ use crate::{
 /// PgBouncer keeps track of `application_name`, `client_encoding`, `DateStyle` and `TimeZone`, and
 /// refuses other settings of a session, which come as `options`, unless its `ignore_startup_parameters`
 /// names them. Then there is no time limit at the server: a `SET` in their place would stay behind on
-/// a connection that others use next. Pooling of transactions needs PgBouncer 1.21 with
-/// `max_prepared_statements`, because statements are prepared by name.
+/// a connection that others use next.
 pub(super) struct PgTarget {
     options: PgConnectOptions,
     /// Without what a pooler may refuse.
     bare: PgConnectOptions,
     refused: AtomicBool,
+    pooled: Once,
+    untracked: Once,
 }
 
 impl PgTarget {
@@ -54,28 +57,59 @@ impl PgTarget {
             ("lock_timeout", limit.as_str()),
             ("default_transaction_isolation", "read committed"),
         ]);
-        Ok(Self { options, bare, refused: AtomicBool::new(false) })
+        Ok(Self {
+            options,
+            bare,
+            refused: AtomicBool::new(false),
+            pooled: Once::new(),
+            untracked: Once::new(),
+        })
+    }
+
+    /// A connection, and whether its session of the server is its own.
+    async fn log_in(&self) -> Result<(PgConnection, bool), sqlx::Error> {
+        if !self.refused.load(Ordering::Relaxed) {
+            let (options, mark) = pooler::marked(&self.options);
+            match options.connect().await {
+                Ok(mut connection) => {
+                    let direct = pooler::is_direct(&mut connection, &mark).await?;
+                    return Ok((connection, direct));
+                }
+                Err(error) if refuses_options(&error) => {
+                    self.refused.store(true, Ordering::Relaxed);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((self.bare.connect().await?, false))
+    }
+
+    /// A pooler may give every statement to another session of the server.
+    async fn set_up(&self) -> Result<PgWire, sqlx::Error> {
+        let (mut connection, direct) = self.log_in().await?;
+        if direct {
+            return Ok(PgWire { connection, prepares: true });
+        }
+        self.pooled.call_once(|| {
+            tracing::warn!(
+                "there is a pooler, which takes no `options`: statements have no time limit at the server"
+            );
+        });
+        let prepares = pooler::tracks_statements(&mut connection).await?;
+        if !prepares {
+            self.untracked.call_once(|| {
+                tracing::info!("statements are not prepared: the pooler keeps no track of them");
+            });
+        }
+        Ok(PgWire { connection, prepares })
     }
 }
 
 #[async_trait]
 impl Target for PgTarget {
     async fn connect(&self) -> Result<Box<dyn Wire>, Verdict> {
-        if !self.refused.load(Ordering::Relaxed) {
-            match self.options.connect().await {
-                Ok(connection) => return Ok(Box::new(PgWire(connection))),
-                Err(error) if refuses_options(&error) => {
-                    tracing::warn!(
-                        "the pooler refuses `options`: statements have no time limit at the server"
-                    );
-                    self.refused.store(true, Ordering::Relaxed);
-                }
-                Err(error) => return Err(Verdict::of_login(error, verdict)),
-            }
-        }
-        let connection = self.bare.connect().await;
-        let connection = connection.map_err(|error| Verdict::of_login(error, verdict))?;
-        Ok(Box::new(PgWire(connection)))
+        let wire = self.set_up().await.map_err(|error| Verdict::of_login(error, verdict))?;
+        Ok(Box::new(wire))
     }
 }
 
@@ -87,7 +121,11 @@ fn refuses_options(error: &sqlx::Error) -> bool {
     })
 }
 
-struct PgWire(PgConnection);
+struct PgWire {
+    connection: PgConnection,
+    /// Whether statements are prepared. Else their values stand in their texts.
+    prepares: bool,
+}
 
 #[async_trait]
 impl Wire for PgWire {
@@ -97,8 +135,12 @@ impl Wire for PgWire {
         values: &[Arg<'_>],
         limit: usize,
     ) -> Result<Answer, Verdict> {
+        if !self.prepares {
+            let query = sqlx::raw_sql(AssertSqlSafe(pooler::with_values(text, values)));
+            return READER.read(self.connection.fetch_many(query), limit).await;
+        }
         let query = sqlx::query_with(AssertSqlSafe(Arc::clone(text)), arguments(values)?);
-        READER.read(self.0.fetch_many(query), limit).await
+        READER.read(self.connection.fetch_many(query), limit).await
     }
 
     async fn define(&mut self, text: &str) -> Result<(), Verdict> {
@@ -106,13 +148,13 @@ impl Wire for PgWire {
         // come after, so that limit stays.
         let millis = DEFINING.mul_f64(0.9).as_millis();
         let text = format!("SET LOCAL statement_timeout = {millis}; {text}");
-        let done = sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut self.0).await;
+        let done = sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut self.connection).await;
         done.map(drop).map_err(verdict)
     }
 
     async fn server(&mut self) -> Result<Server, Verdict> {
         let ask = sqlx::raw_sql("SHOW server_version");
-        let row = ask.fetch_one(&mut self.0).await.map_err(verdict)?;
+        let row = ask.fetch_one(&mut self.connection).await.map_err(verdict)?;
         let version: String = row.try_get_unchecked(0).map_err(verdict)?;
         let major = version.split(|c: char| !c.is_ascii_digit()).next().map(str::parse::<u32>);
         if !matches!(major, Some(Ok(12..))) {
@@ -122,11 +164,11 @@ impl Wire for PgWire {
     }
 
     async fn ping(&mut self) -> Result<(), Verdict> {
-        self.0.ping().await.map_err(verdict)
+        self.connection.ping().await.map_err(verdict)
     }
 
     async fn close(self: Box<Self>) {
-        drop(self.0.close().await);
+        drop(self.connection.close().await);
     }
 }
 
@@ -150,16 +192,19 @@ fn value(row: &PgRow, at: usize) -> Result<Value, sqlx::Error> {
     if raw.is_null() {
         return Ok(Value::Null);
     }
-    let (long, int, short) = {
+    let (long, int, short, bytes) = {
         let info = raw.type_info();
         (
             <i64 as Type<Postgres>>::compatible(&info),
             <i32 as Type<Postgres>>::compatible(&info),
             <i16 as Type<Postgres>>::compatible(&info),
+            <Vec<u8> as Type<Postgres>>::compatible(&info),
         )
     };
     let value = if long || int || short {
         <i64 as Decode<Postgres>>::decode(raw).map(Value::Int)
+    } else if bytes {
+        <Vec<u8> as Decode<Postgres>>::decode(raw).map(Value::Bytes)
     } else {
         raw.as_bytes().map(|bytes| Value::Bytes(bytes.to_vec()))
     };
@@ -192,8 +237,11 @@ fn judge(state: &str) -> (Call, ErrorKind, &'static str) {
         "40001" | "40P01" => (Again, Unavailable, "statements stood in each other's way"),
         "55P03" => (Again, Timeout, "a row was locked for too long"),
         "57014" => (Again, Timeout, "the server broke the statement off"),
-        // A statement that the server no longer has, or that its tables have changed under.
-        "26000" | "0A000" => (Stale, Unavailable, "the statement had to be prepared anew"),
+        // A statement that the server no longer has, or has of another, or that its tables have changed
+        // under.
+        "26000" | "42P05" | "0A000" => {
+            (Stale, Unavailable, "the statement had to be prepared anew")
+        }
         "40003" => (Lost, Unavailable, "the server does not know what has come of it"),
         "57P01" | "57P02" | "57P05" => (Lost, Unavailable, "the server broke it off"),
         "57P03" => (Elsewhere, Unavailable, "the server is not ready"),

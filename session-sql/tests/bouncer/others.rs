@@ -1,0 +1,34 @@
+//! Others who use the same connections.
+
+use session_core::{Expected, SessionStore};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, postgres::PgConnectOptions};
+use test_servers::TestResult;
+
+use crate::support::{Setup, load, new_key, op, write};
+
+/// The client names its statements by numbers: where nobody keeps track of whose they are, the
+/// number of one is that of another's.
+pub(crate) async fn statements_of_others_are_not_taken_for_ours(setup: Setup) -> TestResult {
+    // One client is one connection, where they cannot share any.
+    let place = setup.place(if setup.is_session() { 2 } else { 1 }).await?;
+    let (store, key) = (place.open(1).await, new_key());
+    store.create(&key, write("mine"), op(), None).await?;
+    assert!(load(&store, &key).await.is_some());
+    // Then comes another connection, on which ours are not.
+    place.bouncer.console("RECONNECT").await?;
+    let mut other = {
+        let options: PgConnectOptions = place.url.parse()?;
+        options.extra_float_digits(None).connect().await?
+    };
+    for number in 0..20 {
+        let delete = format!("DELETE FROM sessions WHERE digest = $1 AND {number} >= 0");
+        sqlx::query(AssertSqlSafe(delete)).bind(&b"nobody"[..]).execute(&mut other).await?;
+    }
+    for _ in 0..3 {
+        let record = load(&store, &key).await.expect("another's statement deleted it");
+        assert_eq!(record.payload, "mine");
+        store.save(&key, write("mine"), Expected::Revision(record.revision), op()).await?;
+    }
+    other.close().await?;
+    Ok(())
+}

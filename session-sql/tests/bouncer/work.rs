@@ -1,0 +1,162 @@
+//! What a fleet does.
+
+use std::time::Duration;
+
+use session_core::{ErrorKind, Expected, Key, Record, SessionStore, SweepBudget, Then};
+use session_sql::SqlStore;
+use test_servers::TestResult;
+use tokio::{task::JoinSet, time::timeout};
+
+use crate::support::{HOUR, SOON, Setup, load, new_key, op, request, write};
+
+pub(crate) async fn every_verb_works(setup: Setup) -> TestResult {
+    let place = setup.place(2).await?;
+    let (one, other) = (place.open(1).await, place.open(1).await);
+    assert_eq!(one.check().await?, []);
+    one.ping().await?;
+    let (key, expired) = (new_key(), new_key());
+    // Every byte, and more of them than fit into one packet.
+    let payload: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+    let first = one.create(&key, write(payload.clone()), op(), None).await?;
+    assert_eq!(load(&other, &key).await.unwrap().payload, payload);
+    let taken = other.create(&key, write("x"), op(), None).await.unwrap_err();
+    assert_eq!(taken.kind(), ErrorKind::AlreadyExists);
+
+    let second = other.save(&key, write("2"), Expected::Revision(first), op()).await?;
+    let stale = one.save(&key, write("3"), Expected::Revision(first), op()).await.unwrap_err();
+    assert_eq!(stale.kind(), ErrorKind::Conflict);
+    one.touch(&key, (HOUR * 2).into(), second.incarnation(), op()).await?;
+
+    let lease = one.lock(&key, request(SOON)).await?.lease.unwrap();
+    let held = other.lock(&key, request(Duration::from_millis(50))).await.unwrap_err();
+    assert_eq!(held.kind(), ErrorKind::LockTimeout);
+    one.renew(&key, &lease, HOUR).await?;
+    one.release(&key, &lease).await?;
+    let locked = other.lock(&key, request(SOON)).await?;
+    other.release(&key, &locked.lease.unwrap()).await?;
+
+    let brief = session_core::Write::new("gone", Duration::from_millis(1));
+    one.create(&expired, brief, op(), None).await?;
+    let swept = timeout(SOON, async {
+        loop {
+            let budget = SweepBudget::new(1_000, SOON);
+            let report = other.sweep(None, budget).await.unwrap();
+            if report.deleted > 0 {
+                break report.deleted;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    assert_eq!(swept.await?, 1);
+    other.delete(&key, Expected::Any, op()).await?;
+    assert!(load(&one, &key).await.is_none());
+    Ok(())
+}
+
+fn number(record: &Record) -> u64 {
+    std::str::from_utf8(&record.payload).unwrap().parse().unwrap()
+}
+
+/// Counts one up, under the lock.
+async fn count_locked(store: &SqlStore, key: &Key) {
+    let locked = store.lock(key, request(SOON)).await.unwrap();
+    let (lease, record) = (locked.lease.unwrap(), locked.record.unwrap());
+    let next = (number(&record) + 1).to_string();
+    let expected =
+        Expected::Lease { lease: &lease, revision: record.revision, then: Then::Release };
+    store.save(key, write(next), expected, op()).await.unwrap();
+}
+
+/// Counts one up, if need be once more. How often it is not known whether that was once too often.
+async fn count_free(store: &SqlStore, key: &Key) -> u64 {
+    let mut doubts = 0;
+    loop {
+        let record = load(store, key).await.unwrap();
+        let next = (number(&record) + 1).to_string();
+        match store.save(key, write(next), Expected::Revision(record.revision), op()).await {
+            Ok(_revision) => return doubts,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+                doubts += u64::from(error.maybe_applied());
+            }
+        }
+    }
+}
+
+/// Counts `times` in four tasks on two stores, half of it under locks, each half on a key of its
+/// own.
+fn counting(stores: &[SqlStore; 2], keys: &[Key; 2], times: u64) -> JoinSet<u64> {
+    let mut tasks = JoinSet::new();
+    for store in stores {
+        for locks in [true, false] {
+            let (store, [locked, free]) = (store.clone(), keys.clone());
+            tasks.spawn(async move {
+                let mut doubts = 0;
+                for _ in 0..times {
+                    if locks {
+                        count_locked(&store, &locked).await;
+                    } else {
+                        doubts += count_free(&store, &free).await;
+                    }
+                }
+                doubts
+            });
+        }
+    }
+    tasks
+}
+
+async fn two_counters(store: &SqlStore) -> [Key; 2] {
+    let keys = [new_key(), new_key()];
+    for key in &keys {
+        store.create(key, write("0"), op(), None).await.unwrap();
+    }
+    keys
+}
+
+async fn assert_counted(store: &SqlStore, keys: &[Key; 2], times: u64, doubts: u64) {
+    let [locked, free] = keys;
+    assert_eq!(number(&load(store, locked).await.unwrap()), times);
+    let counted = number(&load(store, free).await.unwrap());
+    assert!((times..=times + doubts).contains(&counted), "{counted}, {doubts} in doubt");
+}
+
+pub(crate) async fn many_on_two_connections_lose_nothing(setup: Setup) -> TestResult {
+    const TIMES: u64 = 50;
+    let place = setup.place(2).await?;
+    let clients = setup.clients(2) / 2;
+    let stores = [place.open(clients).await, place.open(clients).await];
+    let keys = two_counters(&stores[0]).await;
+    // What others do meanwhile takes connections from under them.
+    let bystander = new_key();
+    let mut others = counting(&stores, &keys, TIMES);
+    for store in &stores {
+        let (store, key) = (store.clone(), bystander.clone());
+        others.spawn(async move {
+            for _ in 0..TIMES {
+                assert!(load(&store, &key).await.is_none());
+                store.delete(&key, Expected::Any, op()).await.unwrap();
+            }
+            0
+        });
+    }
+    let doubts: u64 = timeout(SOON * 2, others.join_all()).await?.into_iter().sum();
+    assert_eq!(doubts, 0, "no connection was lost");
+    assert_counted(&stores[0], &keys, 2 * TIMES, 0).await;
+    Ok(())
+}
+
+pub(crate) async fn a_restart_is_survived(setup: Setup) -> TestResult {
+    const TIMES: u64 = 50;
+    let place = setup.place(2).await?;
+    let stores = [place.open(1).await, place.open(1).await];
+    let keys = two_counters(&stores[0]).await;
+    let tasks = counting(&stores, &keys, TIMES);
+    for _ in 0..2 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        place.bouncer.restart().await?;
+    }
+    let doubts = timeout(SOON * 2, tasks.join_all()).await?.into_iter().sum();
+    assert_counted(&stores[0], &keys, 2 * TIMES, doubts).await;
+    Ok(())
+}

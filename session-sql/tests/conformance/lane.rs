@@ -11,7 +11,7 @@ use session_core::{Error, ErrorKind, Key, Operation, Result, SessionStore};
 use session_sql::{SqlConfig, SqlStoreBuilder};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
 use tempfile::TempDir;
-use test_servers::sql::{Options, Server};
+use test_servers::sql::{Options, PgBouncer, PgBouncerOptions, Server};
 use tokio::sync::OnceCell;
 
 use crate::{clock, writes::Log};
@@ -24,6 +24,8 @@ pub(crate) enum Kind {
     Postgres,
     /// With a clock of its own for each namespace.
     PostgresClock,
+    /// Behind a pooler that gives every statement to another connection.
+    PostgresBouncer,
     Sqlite,
 }
 
@@ -47,7 +49,7 @@ impl Kind {
         match self {
             Self::MariaDb => Some(unfriendly(Options::mariadb())),
             Self::MySql => Some(unfriendly(Options::mysql())),
-            Self::Postgres | Self::PostgresClock => Some(
+            Self::Postgres | Self::PostgresClock | Self::PostgresBouncer => Some(
                 Options::postgres()
                     .argument("max_connections", "400")
                     .argument("log_parameter_max_length", "0")
@@ -59,14 +61,21 @@ impl Kind {
 
     /// Why it cannot be started here.
     pub(crate) fn missing(self) -> Option<String> {
-        self.options().and_then(|options| Server::missing(&options))
+        let server = self.options().and_then(|options| Server::missing(&options));
+        let pooler = || (self == Self::PostgresBouncer).then(PgBouncer::missing).flatten();
+        server.or_else(pooler)
+    }
+
+    fn is_postgres(self) -> bool {
+        matches!(self, Self::Postgres | Self::PostgresClock | Self::PostgresBouncer)
     }
 }
 
 /// What was started.
 #[derive(Debug)]
 enum Database {
-    Server(Box<Server>, Log),
+    /// With what stands before it, if anything does.
+    Server(Box<Server>, Log, Option<Box<PgBouncer>>),
     File(TempDir),
 }
 
@@ -83,12 +92,28 @@ impl Database {
             }
             _ => Log::new(server.directory().join("log"), &["execute "]),
         };
-        Ok(Self::Server(Box::new(server), log))
+        let bouncer = if kind == Kind::PostgresBouncer {
+            let options = PgBouncerOptions::transaction()
+                .max_prepared_statements(100)
+                .setting("max_client_conn", "2000");
+            Some(Box::new(PgBouncer::start(&server, &options).await.map_err(failed)?))
+        } else {
+            None
+        };
+        Ok(Self::Server(Box::new(server), log, bouncer))
     }
 
+    /// For the store.
     fn url(&self) -> String {
         match self {
-            Self::Server(server, _) => server.url(),
+            Self::Server(server, _, Some(bouncer)) => bouncer.url(&server.url()),
+            _ => self.direct(),
+        }
+    }
+
+    fn direct(&self) -> String {
+        match self {
+            Self::Server(server, ..) => server.url(),
             Self::File(directory) => {
                 format!("sqlite:{}", directory.path().join("sessions.db").display())
             }
@@ -115,7 +140,7 @@ impl Lane {
 
     async fn server(&self) -> Result<(&Server, &Log)> {
         match self.started().await? {
-            Database::Server(server, log) => Ok((server, log)),
+            Database::Server(server, log, _) => Ok((server, log)),
             Database::File(_) => {
                 Err(Error::new(ErrorKind::Unsupported, "fixture", Operation::Open))
             }
@@ -150,15 +175,12 @@ impl Lane {
     async fn direct(&self, namespace: &Namespace) -> Result<Direct> {
         let url = match self.kind {
             Kind::PostgresClock => {
-                format!("{}?{}", self.started().await?.url(), clock::option(namespace))
+                format!("{}?{}", self.started().await?.direct(), clock::option(namespace))
             }
-            _ => self.started().await?.url(),
+            _ => self.started().await?.direct(),
         };
         let connection = AnyConnection::connect(&url).await.map_err(failed)?;
-        Ok(Direct {
-            connection,
-            is_postgres: matches!(self.kind, Kind::Postgres | Kind::PostgresClock),
-        })
+        Ok(Direct { connection, is_postgres: self.kind.is_postgres() })
     }
 }
 
@@ -219,8 +241,8 @@ impl Backend for Lane {
         let mut direct = self.direct(&Namespace::fresh().ok()?).await.ok()?;
         let version = match self.kind {
             Kind::Sqlite => "SELECT 'SQLite ' || sqlite_version()",
-            Kind::Postgres | Kind::PostgresClock => "SELECT version()",
-            Kind::MariaDb | Kind::MySql => "SELECT CONCAT('MySQL ', version())",
+            kind if kind.is_postgres() => "SELECT version()",
+            _ => "SELECT CONCAT('MySQL ', version())",
         };
         let row = sqlx::query(version).fetch_one(&mut direct.connection).await.ok()?;
         row.try_get(0).ok()

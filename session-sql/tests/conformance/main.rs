@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         ("mariadb", Kind::MariaDb),
         ("mysql", Kind::MySql),
         ("postgres", Kind::Postgres),
+        ("postgres-bouncer", Kind::PostgresBouncer),
         ("postgres-clock", Kind::PostgresClock),
         ("sqlite", Kind::Sqlite),
     ]

@@ -39,7 +39,8 @@ fn main() -> ExitCode {
             many_on_two_connections_lose_nothing
             a_restart_is_survived;
         others on Setup::ALL =>
-            statements_of_others_are_not_taken_for_ours;
+            statements_of_others_are_not_taken_for_ours
+            statements_are_prepared_where_the_pooler_keeps_track;
     };
     let mut arguments = Arguments::from_args();
     // They wait for servers and for time to pass.

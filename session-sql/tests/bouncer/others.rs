@@ -2,7 +2,10 @@
 
 use session_core::{Expected, SessionStore};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, postgres::PgConnectOptions};
-use test_servers::TestResult;
+use test_servers::{
+    TestResult,
+    sql::{Flavor, Server},
+};
 
 use crate::support::{Setup, load, new_key, op, write};
 
@@ -30,5 +33,21 @@ pub(crate) async fn statements_of_others_are_not_taken_for_ours(setup: Setup) ->
         store.save(&key, write("mine"), Expected::Revision(record.revision), op()).await?;
     }
     other.close().await?;
+    Ok(())
+}
+
+/// In session mode nobody could tell that it is not transaction mode.
+pub(crate) async fn statements_are_prepared_where_the_pooler_keeps_track(
+    setup: Setup,
+) -> TestResult {
+    let place = setup.place(1).await?;
+    let table = format!("t{:x}", fastrand::u64(..));
+    let (store, key) = (place.open_table(1, &table).await, new_key());
+    store.create(&key, write("mine"), op(), None).await?;
+    assert!(load(&store, &key).await.is_some());
+    let log = Server::shared(Flavor::Postgres).await?.log();
+    let inserts = log.lines().filter(|line| line.contains(&format!("INSERT INTO {table} ")));
+    let prepared: Vec<bool> = inserts.map(|line| line.contains("LOG:  execute ")).collect();
+    assert_eq!(prepared, [setup.tracks_statements()]);
     Ok(())
 }

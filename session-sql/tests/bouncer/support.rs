@@ -61,6 +61,11 @@ impl Setup {
         self.mode == Mode::Session
     }
 
+    /// Whether it makes sure that a statement goes to where it was prepared.
+    pub(crate) fn tracks_statements(self) -> bool {
+        self.mode == Mode::Transaction
+    }
+
     /// A pooler with so many connections to the server.
     pub(crate) async fn place(self, connections: u32) -> test_servers::Result<Place> {
         let server = Server::shared(Flavor::Postgres).await?;
@@ -86,8 +91,13 @@ pub(crate) struct Place {
 impl Place {
     /// A store, with tables.
     pub(crate) async fn open(&self, connections: u32) -> SqlStore {
+        self.open_table(connections, "sessions").await
+    }
+
+    pub(crate) async fn open_table(&self, connections: u32, table: &str) -> SqlStore {
         // The machine may be busy: no test is about how long the database takes.
-        let builder = SqlStore::builder(&self.url).unwrap().max_connections(connections);
+        let builder = SqlStore::builder(&self.url).unwrap();
+        let builder = builder.max_connections(connections).table(table);
         let patient = builder.connect_timeout(SOON).response_timeout(SOON).timeout(SOON);
         let store = patient.open().await.unwrap();
         store.migrate().await.unwrap();

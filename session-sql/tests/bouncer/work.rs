@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use session_core::{ErrorKind, Expected, Key, Record, SessionStore, SweepBudget, Then};
+use session_core::{
+    ErrorKind, Expected, Key, LockRequest, ReadOptions, Record, Result, SessionStore, SweepBudget,
+    Then,
+};
 use session_sql::SqlStore;
 use test_servers::TestResult;
 use tokio::{task::JoinSet, time::timeout};
@@ -58,28 +61,37 @@ fn number(record: &Record) -> u64 {
 }
 
 /// Counts one up, under the lock.
-async fn count_locked(store: &SqlStore, key: &Key) {
-    let locked = store.lock(key, request(SOON)).await.unwrap();
+async fn count_locked(store: &SqlStore, key: &Key) -> Result<()> {
+    // A lock whose holder never heard of it is not waited for long.
+    let request = LockRequest::new(op(), Duration::from_secs(3), SOON);
+    let locked = store.lock(key, request).await?;
     let (lease, record) = (locked.lease.unwrap(), locked.record.unwrap());
     let next = (number(&record) + 1).to_string();
     let expected =
         Expected::Lease { lease: &lease, revision: record.revision, then: Then::Release };
-    store.save(key, write(next), expected, op()).await.unwrap();
+    store.save(key, write(next), expected, op()).await.map(drop)
+}
+
+/// Counts one up, unless somebody was faster.
+async fn count_free(store: &SqlStore, key: &Key) -> Result<()> {
+    let record = store.load(key, ReadOptions::latest()).await?.unwrap();
+    let next = (number(&record) + 1).to_string();
+    store.save(key, write(next), Expected::Revision(record.revision), op()).await.map(drop)
 }
 
 /// Counts one up, if need be once more. How often it is not known whether that was once too often.
-async fn count_free(store: &SqlStore, key: &Key) -> u64 {
+async fn count(store: &SqlStore, [locked, free]: &[Key; 2], locks: bool) -> u64 {
+    use ErrorKind::{Conflict, LockLost, Unavailable};
     let mut doubts = 0;
     loop {
-        let record = load(store, key).await.unwrap();
-        let next = (number(&record) + 1).to_string();
-        match store.save(key, write(next), Expected::Revision(record.revision), op()).await {
-            Ok(_revision) => return doubts,
-            Err(error) => {
-                assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
-                doubts += u64::from(error.maybe_applied());
-            }
-        }
+        let done =
+            if locks { count_locked(store, locked).await } else { count_free(store, free).await };
+        let Err(error) = done else { return doubts };
+        // On a busy machine a restart takes longer than calls wait for a server that is away.
+        let passes = matches!(error.kind(), Conflict | LockLost | Unavailable);
+        assert!(passes, "{error}: {:?}", std::error::Error::source(&error));
+        doubts += u64::from(error.maybe_applied());
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
@@ -89,15 +101,11 @@ fn counting(stores: &[SqlStore; 2], keys: &[Key; 2], times: u64) -> JoinSet<u64>
     let mut tasks = JoinSet::new();
     for store in stores {
         for locks in [true, false] {
-            let (store, [locked, free]) = (store.clone(), keys.clone());
+            let (store, keys) = (store.clone(), keys.clone());
             tasks.spawn(async move {
                 let mut doubts = 0;
                 for _ in 0..times {
-                    if locks {
-                        count_locked(&store, &locked).await;
-                    } else {
-                        doubts += count_free(&store, &free).await;
-                    }
+                    doubts += count(&store, &keys, locks).await;
                 }
                 doubts
             });
@@ -115,10 +123,10 @@ async fn two_counters(store: &SqlStore) -> [Key; 2] {
 }
 
 async fn assert_counted(store: &SqlStore, keys: &[Key; 2], times: u64, doubts: u64) {
-    let [locked, free] = keys;
-    assert_eq!(number(&load(store, locked).await.unwrap()), times);
-    let counted = number(&load(store, free).await.unwrap());
-    assert!((times..=times + doubts).contains(&counted), "{counted}, {doubts} in doubt");
+    for key in keys {
+        let counted = number(&load(store, key).await.unwrap());
+        assert!((times..=times + doubts).contains(&counted), "{counted}, {doubts} in doubt");
+    }
 }
 
 pub(crate) async fn many_on_two_connections_lose_nothing(setup: Setup) -> TestResult {

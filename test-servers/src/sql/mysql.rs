@@ -44,6 +44,8 @@ pub(crate) fn serve(
         "--bind-address=127.0.0.1".to_owned(),
         "--skip-name-resolve".to_owned(),
         "--skip-log-bin".to_owned(),
+        // A server that starts removes what it takes for remains of temporary tables from there.
+        format!("--tmpdir={}", directory.display()),
     ]);
     arguments.extend(small(options.flavor).iter().map(|&text| text.to_owned()));
     if options.flavor == Flavor::MySql {

@@ -183,31 +183,8 @@ impl<'a> Course<'a> {
                 }
                 self.pause(fault).await
             }
-            Verdict::Lost(fault) => {
-                let at_once = lease.is_reused() && self.tries == 0;
-                lease.discard_all();
-                self.in_doubt = true;
-                if at_once {
-                    // It may have been closed while it rested.
-                    self.tries += 1;
-                    self.last = Some(fault);
-                    return Ok(());
-                }
-                self.pool.fell_silent(&fault);
-                self.pause(fault).await
-            }
-            Verdict::Elsewhere(fault) => {
-                let refused = self.pool.refused();
-                if refused.renew {
-                    lease.discard_all();
-                } else {
-                    lease.keep();
-                }
-                if refused.for_long {
-                    return Err(self.end(fault));
-                }
-                self.pause(fault).await
-            }
+            Verdict::Lost(fault) => self.lost(lease, fault).await,
+            Verdict::Elsewhere(fault) => self.elsewhere(lease, fault).await,
             Verdict::Never(fault) => {
                 self.pool.answered(false);
                 lease.keep();
@@ -224,6 +201,35 @@ impl<'a> Course<'a> {
                 Err(self.end(fault))
             }
         }
+    }
+
+    /// The connection is gone, and nobody knows whether the statement was carried out.
+    async fn lost(&mut self, lease: Lease<'a>, fault: Fault) -> Result<(), Fault> {
+        let at_once = lease.is_reused() && self.tries == 0;
+        lease.discard_all();
+        self.in_doubt = true;
+        if at_once {
+            // It may have been closed while it rested.
+            self.tries += 1;
+            self.last = Some(fault);
+            return Ok(());
+        }
+        self.pool.fell_silent(&fault);
+        self.pause(fault).await
+    }
+
+    /// The server does not take it; another one may, under the same name.
+    async fn elsewhere(&mut self, lease: Lease<'a>, fault: Fault) -> Result<(), Fault> {
+        let refused = self.pool.refused();
+        if refused.renew {
+            lease.discard_all();
+        } else {
+            lease.keep();
+        }
+        if refused.for_long {
+            return Err(self.end(fault));
+        }
+        self.pause(fault).await
     }
 
     fn end(&self, fault: Fault) -> Fault {

@@ -47,7 +47,7 @@ macro_rules! trials {
     ($fleet:ident; $($module:ident on $kinds:expr => $($name:ident)*;)*) => {{
         let mut all = Vec::new();
         $($(all.extend(of(
-            &$fleet,
+            $fleet,
             $kinds,
             concat!(stringify!($module), "::", stringify!($name)),
             $module::$name,
@@ -61,7 +61,15 @@ fn main() -> ExitCode {
         return end;
     }
     sqlx::any::install_default_drivers();
-    let fleet = Arc::new(Fleet::default());
+    // The servers end with the last handle, not with the process.
+    let trials = trials(&Arc::new(Fleet::default()));
+    let mut arguments = libtest_mimic::Arguments::from_args();
+    // They wait for servers and for time to pass.
+    arguments.test_threads = arguments.test_threads.or(Some(4));
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn trials(fleet: &Arc<Fleet>) -> Vec<Trial> {
     let mut trials = trials! {
         fleet;
         clock on Kind::ALL =>
@@ -107,22 +115,17 @@ fn main() -> ExitCode {
             what_does_not_fit_is_refused_and_not_cut_short
             a_server_that_commits_nothing_by_itself_is_told_to;
     };
-    // The other process is under another clock by a program that may be missing.
-    trials.extend(Kind::SERVERS.iter().map(|kind| {
-        let name = format!(
-            "{}::clock::a_client_whose_clock_is_wrong_sees_the_same_deadlines",
-            kind.name()
-        );
-        let ground = Ground { fleet: Arc::clone(&fleet), kind: *kind };
-        let missing = kind.missing().or_else(clock::missing);
-        trial(name, kind.words(), missing, || {
-            clock::a_client_whose_clock_is_wrong_sees_the_same_deadlines(ground)
-        })
-    }));
-    // The servers end with the last handle, not with the process.
-    drop(fleet);
-    let mut arguments = libtest_mimic::Arguments::from_args();
-    // They wait for servers and for time to pass.
-    arguments.test_threads = arguments.test_threads.or(Some(4));
-    libtest_mimic::run(&arguments, trials).exit_code()
+    trials.extend(Kind::SERVERS.iter().map(|kind| of_two_clocks(fleet, *kind)));
+    trials
+}
+
+/// The other process is under another clock by a program that may be missing.
+fn of_two_clocks(fleet: &Arc<Fleet>, kind: Kind) -> Trial {
+    let name =
+        format!("{}::clock::a_client_whose_clock_is_wrong_sees_the_same_deadlines", kind.name());
+    let ground = Ground { fleet: Arc::clone(fleet), kind };
+    let missing = kind.missing().or_else(clock::missing);
+    trial(name, kind.words(), missing, || {
+        clock::a_client_whose_clock_is_wrong_sees_the_same_deadlines(ground)
+    })
 }

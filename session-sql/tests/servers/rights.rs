@@ -8,7 +8,7 @@ use session_core::{
 use session_sql::SqlStore;
 use test_servers::TestResult;
 
-use crate::support::{Ground, HOUR, Kind, SOON, load, new_key, op, request, write};
+use crate::support::{Ground, HOUR, Kind, SOON, eventually, load, new_key, op, request, write};
 
 const USER: &str = "worker";
 
@@ -109,7 +109,7 @@ async fn do_everything(store: &SqlStore) -> TestResult {
     assert_eq!(index.revoke(&principal, None).await?, 1);
     let brief = session_core::Write::new("x", Duration::from_millis(1));
     store.create(&key, brief, op(), None).await?;
-    tokio::time::sleep(Duration::from_millis(5)).await;
+    eventually("it is over", async || load(store, &key).await.unwrap().is_none()).await;
     assert_eq!(store.sweep(None, SweepBudget::default()).await?.deleted, 1);
     store.create(&key, write(), op(), None).await?;
     store.delete(&key, Expected::Any, op()).await?;

@@ -8,7 +8,7 @@ use test_servers::TestResult;
 use tokio::{task::JoinSet, time::timeout};
 
 use crate::support::{
-    Direct, Ground, HOUR, Kind, SOON, World, create, load, new_key, op, say, write,
+    Direct, Ground, HOUR, Kind, SOON, World, create, eventually, load, new_key, op, say, write,
 };
 
 /// Rows with the numbers 1 to `rows`, of which each expired so many seconds ago.
@@ -106,7 +106,9 @@ pub(crate) async fn two_sweepers_and_four_writers_do_not_disturb_each_other(
     stop.send(true)?;
     let saved: u64 = writers.join_all().await.into_iter().sum();
     assert!(saved > 0, "nobody wrote");
-    tokio::time::sleep(Duration::from_millis(5)).await;
+    let alive = format!("SELECT count(*) FROM sessions WHERE deadline > {}", world.kind.now());
+    let only_live = async || usize::try_from(direct.number(&alive).await).unwrap() == LIVE;
+    eventually("what ends at once has ended", only_live).await;
     let rest = sweep(world.store.clone(), budget).await;
     // And what the writers let expire.
     let gone = u64::try_from(one + two + rest)?;

@@ -8,6 +8,7 @@ use std::{
 
 use test_servers::{
     proxy::{Direction, Proxy},
+    reason_to_ignore,
     sql::{Flavor, Options, Server as Started},
 };
 
@@ -22,9 +23,11 @@ macro_rules! on_each {
         mod $name {
             use super::*;
 
-            #[expect(clippy::allow_attributes, reason = "not each looks at both")]
-            #[allow(unused_variables, reason = "not each looks at both")]
-            async fn run($started: &Started, $url: &str) $body
+            async fn run($started: &Started, $url: &str) {
+                // Not each looks at both.
+                let _ = ($started, $url);
+                $body
+            }
 
             #[cfg(feature = "mysql")]
             #[tokio::test]
@@ -36,8 +39,9 @@ macro_rules! on_each {
             #[cfg(feature = "mysql")]
             #[tokio::test]
             async fn mysql() {
-                if let Some(missing) = Flavor::MySql.missing() {
-                    return eprintln!("not run: {missing}");
+                let ignored = reason_to_ignore(&["mysql"], Flavor::MySql.missing()).unwrap();
+                if let Some(reason) = ignored {
+                    return eprintln!("not run: {reason}");
                 }
                 let (started, url) = $whose(Flavor::MySql).await;
                 run(&started, &url).await;

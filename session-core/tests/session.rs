@@ -10,7 +10,7 @@ use session_core::{
     SessionManager, SteadyClock,
 };
 
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(60);
 
 fn manager() -> SessionManager {
     SessionManager::new(MemoryStore::new()).unwrap()

@@ -68,7 +68,7 @@ async fn a_lease_excludes_another_store_until_it_is_released_there() {
     let (waiter, theirs) = (two.clone(), key.clone());
     let waiting = tokio::spawn(async move { waiter.lock(&theirs, request(HOUR, HOUR)).await });
     one.release(&key, &lease).await.unwrap();
-    let waited = tokio::time::timeout(Duration::from_secs(20), waiting).await.unwrap().unwrap();
+    let waited = tokio::time::timeout(Duration::from_secs(60), waiting).await.unwrap().unwrap();
     assert!(waited.unwrap().lease.is_some());
 }
 
@@ -79,7 +79,7 @@ async fn a_lapsed_lease_is_taken_over_and_its_holder_refused() {
     let (key, revision) = created(&one).await;
     let short = request(Duration::from_millis(50), Duration::ZERO);
     let lease = one.lock(&key, short).await.unwrap().lease.unwrap();
-    let taken = two.lock(&key, request(HOUR, Duration::from_secs(20))).await.unwrap();
+    let taken = two.lock(&key, request(HOUR, Duration::from_secs(60))).await.unwrap();
     assert!(taken.lease.is_some());
     let stale = Expected::Lease { lease: &lease, revision, then: Then::Release };
     let refused = one.save(&key, write("stale"), stale, op()).await.unwrap_err();

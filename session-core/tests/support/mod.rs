@@ -24,7 +24,7 @@ use tracing::{
 };
 
 /// More than any test takes: a hang is a failure, slowness is not.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(90);
 
 /// What happens around the calls to a store.
 #[async_trait]

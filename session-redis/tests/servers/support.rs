@@ -11,7 +11,7 @@ use test_servers::redis::{Options, Server};
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 /// More than any step takes: a hang is a failure, slowness is not.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(90);
 
 /// A server and a store on it.
 pub(crate) struct World {

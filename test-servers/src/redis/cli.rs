@@ -7,7 +7,7 @@ use tokio::{process::Command, time::timeout};
 use crate::{Error, Result};
 
 /// No single command takes longer, except on a server that is stopped.
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(60);
 /// Moving slots is many commands.
 const CLUSTER_LIMIT: Duration = Duration::from_secs(60);
 

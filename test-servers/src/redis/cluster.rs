@@ -14,7 +14,7 @@ use crate::{
 };
 
 const NODES: u16 = 6;
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(90);
 
 /// A cluster of three primaries and three replicas, in which a node that is silent for two
 /// seconds is taken for dead.

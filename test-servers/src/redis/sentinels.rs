@@ -9,7 +9,7 @@ use crate::{
     until,
 };
 
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(90);
 /// A Sentinel says hello to the others this often, so that the start need not take seconds.
 const GREETING: &str = "100";
 

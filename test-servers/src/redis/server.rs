@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// A start, with data to load, takes no longer.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_secs(60);
 
 /// A server that can be killed and started again on its port and its data.
 ///

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// A setting reaches all of a server's processes within this.
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(60);
 
 impl Server {
     /// Makes a database and returns its URL, which is like [`Server::url`].

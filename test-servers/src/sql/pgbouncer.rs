@@ -24,7 +24,7 @@ use crate::{
     until,
 };
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(90);
 const PROGRAM: &str = "pgbouncer";
 
 /// How a [`PgBouncer`] is set up.

@@ -273,12 +273,6 @@ on_each! {
     }
 
     own a_server_that_takes_no_writes_for_a_moment_is_waited_for(started, url) {
-        if started.flavor() == Flavor::Postgres {
-            // It looks for deadlocks after a second otherwise, and this test makes many, one after the other.
-            let database = url.rsplit('/').next().and_then(|rest| rest.split('?').next()).unwrap();
-            let sooner = format!("ALTER DATABASE {database} SET deadlock_timeout = '20ms'");
-            started.execute(&sooner).await.unwrap();
-        }
         let mut config = config(url);
         config.timeout = SOON;
         let link = Arc::new(open(&config).await);
@@ -328,6 +322,12 @@ on_each! {
     }
 
     shared deadlocks_are_passed(started, url) {
+        if started.flavor() == Flavor::Postgres {
+            // It looks for deadlocks after a second otherwise, and this test makes many, one after the other.
+            let database = url.rsplit('/').next().and_then(|rest| rest.split('?').next()).unwrap();
+            let sooner = format!("ALTER DATABASE {database} SET deadlock_timeout = '20ms'");
+            started.execute(&sooner).await.unwrap();
+        }
         let mut config = config(url);
         config.timeout = SOON;
         let link = Arc::new(open(&config).await);

@@ -6,6 +6,7 @@ mod case;
 pub mod cases;
 mod client;
 mod context;
+mod layered;
 mod memory;
 mod not_here;
 mod outcome;
@@ -23,6 +24,7 @@ pub use backend::{
     SkewedOpen, WriteCounter,
 };
 pub use case::{Case, Need};
+pub use layered::Layered;
 pub use memory::MemoryBackend;
 pub use not_here::NOT_HERE;
 pub use outcome::Verdict;

@@ -51,6 +51,28 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// The kind's name in lower case, as it appears in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AlreadyExists => "already_exists",
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::LockHeld => "lock_held",
+            Self::LockLost => "lock_lost",
+            Self::LockTimeout => "lock_timeout",
+            Self::TooManyWaiters => "too_many_waiters",
+            Self::TooLarge => "too_large",
+            Self::InvalidId => "invalid_id",
+            Self::Corrupt => "corrupt",
+            Self::Unavailable => "unavailable",
+            Self::Timeout => "timeout",
+            Self::Config => "config",
+            Self::Unsupported => "unsupported",
+            Self::Backend => "backend",
+        }
+    }
+
     const fn describe(self) -> &'static str {
         match self {
             Self::AlreadyExists => "a live record exists under this key",

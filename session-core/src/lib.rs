@@ -41,6 +41,8 @@ pub use format::{
     Alias, Document, DocumentState, Entries, Format, FormatCapabilities, Header, NativeFormat,
     decode_as,
 };
+#[doc(hidden)]
+pub use forward::StoreFuture;
 pub use id::{Key, KeyDigest, KeyHasher, LogId, PrincipalDigest, SessionId};
 pub use memory::{MemoryStore, MemoryStoreBuilder};
 pub use merge::{MergeRule, merge_entry};

@@ -27,6 +27,8 @@ pub use session_core::{
 pub use session_core as core;
 #[doc(no_inline)]
 pub use session_http as http;
+#[doc(no_inline)]
+pub use session_layers as layers;
 
 #[cfg(feature = "actix")]
 #[doc(no_inline)]

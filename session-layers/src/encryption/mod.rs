@@ -1,0 +1,172 @@
+//! Payloads that the store cannot read.
+
+mod keys;
+mod sealed;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use session_core::{
+    Capabilities, Clock, Error, ErrorKind, Expected, Key, LockRequest, Locked, OpToken, Operation,
+    ReadOptions, Record, Result, Revision, SessionStore, SystemClock, Timestamp, Under, Write,
+    forward,
+};
+
+pub use self::keys::{EncryptionKey, KeyId, KeyRing};
+use self::sealed::{OVERHEAD, Place, Unreadable};
+
+#[doc = include_str!("encryption.md")]
+#[derive(Debug)]
+pub struct Encrypted<S> {
+    inner: S,
+    keys: KeyRing,
+    namespace: String,
+    change: Option<(Timestamp, Timestamp)>,
+    clock: Arc<dyn Clock>,
+    capabilities: Capabilities,
+}
+
+impl<S: SessionStore> Encrypted<S> {
+    /// Encrypts what `inner` keeps.
+    #[must_use]
+    pub fn new(inner: S, keys: KeyRing) -> Self {
+        let mut capabilities = inner.capabilities().clone();
+        capabilities.max_payload = capabilities.max_payload.saturating_sub(OVERHEAD);
+        let clock = Arc::new(SystemClock::default());
+        Self { inner, keys, namespace: String::new(), change: None, clock, capabilities }
+    }
+
+    /// The name of the application or tenant whose sessions these are. A payload of another one is
+    /// unreadable, even if both use the same keys and their stores are mixed up. Default: none.
+    #[must_use]
+    pub fn namespace(mut self, name: impl Into<String>) -> Self {
+        self.namespace = name.into();
+        self
+    }
+
+    /// Lets a fleet with live sessions change over without losing one. Default: everything is and
+    /// was encrypted.
+    ///
+    /// Before `start` payloads are written as they are, from then on encrypted; before `end` those
+    /// that are not encrypted are read as they are. So every server must have the layer before
+    /// `start`, and by `end` every session must have been saved or have ended. Until `end` whoever
+    /// can write to the store can forge sessions, as before.
+    #[must_use]
+    pub const fn change_over(mut self, start: Timestamp, end: Timestamp) -> Self {
+        self.change = Some((start, end));
+        self
+    }
+
+    /// The clock by which [`change_over`](Self::change_over) goes. Default: the operating system's.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    fn writes_plain(&self) -> bool {
+        self.change.is_some_and(|(start, _)| self.clock.now() < start)
+    }
+
+    fn reads_plain(&self) -> bool {
+        self.change.is_some_and(|(_, end)| self.clock.now() < end)
+    }
+
+    fn error(&self, kind: ErrorKind, operation: Operation) -> Error {
+        Error::new(kind, self.capabilities.backend, operation)
+    }
+
+    fn seal(&self, key: &Key, mut write: Write, op: OpToken, of: Operation) -> Result<Write> {
+        if write.payload.len() > self.capabilities.max_payload {
+            return Err(self.error(ErrorKind::TooLarge, of));
+        }
+        if self.writes_plain() {
+            return Ok(write);
+        }
+        let place = Place { key: key.digest(), meta: &write.meta, namespace: &self.namespace };
+        let sealed = sealed::seal(&self.keys, &place, op, &write.payload);
+        // Beyond 256 GiB; no store takes that much.
+        write.payload = sealed.map_err(|_too_long| self.error(ErrorKind::TooLarge, of))?;
+        Ok(write)
+    }
+
+    fn open(&self, key: &Key, mut record: Record, of: Operation) -> Result<Record> {
+        let place = Place { key: key.digest(), meta: &record.meta, namespace: &self.namespace };
+        match sealed::open(&self.keys, &place, &record.payload) {
+            Ok(payload) => record.payload = payload,
+            Err(Unreadable::Plain) if self.reads_plain() => {}
+            Err(reason) => {
+                let (session, reason) = (key.log_id(), reason.as_str());
+                tracing::warn!(target: "session", event = "undecryptable", %session, "{reason}");
+                return Err(self.error(ErrorKind::Corrupt, of).with_detail(reason));
+            }
+        }
+        Ok(record)
+    }
+
+    /// Opens the record that comes with a refusal. One that cannot be read is left out: whoever
+    /// reads again learns why.
+    async fn opened<T: Send>(
+        &self,
+        operation: Operation,
+        key: Option<&Key>,
+        call: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        call.await.map_err(|mut error| {
+            let current = key.zip(error.take_current());
+            let open = |(key, record)| self.open(key, record, operation).ok();
+            error.with_current(current.and_then(open))
+        })
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<S: SessionStore> SessionStore for Encrypted<S> {
+    async fn create(
+        &self,
+        key: &Key,
+        write: Write,
+        op: OpToken,
+        under: Option<Under<'_>>,
+    ) -> Result<Revision> {
+        let write = self.seal(key, write, op, Operation::Create)?;
+        self.opened(Operation::Create, Some(key), self.inner.create(key, write, op, under)).await
+    }
+
+    async fn load(&self, key: &Key, options: ReadOptions) -> Result<Option<Record>> {
+        let record = self.inner.load(key, options).await?;
+        record.map(|record| self.open(key, record, Operation::Load)).transpose()
+    }
+
+    async fn save(
+        &self,
+        key: &Key,
+        write: Write,
+        expected: Expected<'_>,
+        op: OpToken,
+    ) -> Result<Revision> {
+        let write = self.seal(key, write, op, Operation::Save)?;
+        self.opened(Operation::Save, Some(key), self.inner.save(key, write, expected, op)).await
+    }
+
+    /// A lock over a record that cannot be read is given back at once.
+    async fn lock(&self, key: &Key, request: LockRequest) -> Result<Locked> {
+        let Locked { lease, record, .. } = self.inner.lock(key, request).await?;
+        let opened = record.map(|record| self.open(key, record, Operation::Lock)).transpose();
+        if let (Err(_), Some(lease)) = (&opened, &lease) {
+            // If that fails, the lease ends by itself; the caller is told what is wrong here.
+            drop(self.inner.release(key, lease).await);
+        }
+        Ok(Locked::new(lease, opened?))
+    }
+
+    forward!(self => self.inner, around opened; touch delete);
+    forward!(self => self.inner; renew release sweep ping principal_index enumeration);
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+}

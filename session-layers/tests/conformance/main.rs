@@ -1,0 +1,39 @@
+//! A store with a layer around it keeps the contract as it does without, on memory, files and
+//! Redis. The fixture of Redis is that of its own crate.
+
+mod files;
+#[path = "../../../session-redis/tests/conformance/lane.rs"]
+mod lane;
+#[path = "../../../session-redis/tests/conformance/monitor.rs"]
+mod monitor;
+
+use std::{process::ExitCode, sync::Arc};
+
+use session_conformance::{Layered, MemoryBackend, Namespace, Suite};
+use session_core::SessionStore;
+use session_layers::{Encrypted, EncryptionKey, KeyRing};
+
+use crate::{
+    files::Files,
+    lane::{Kind, Lane},
+};
+
+fn encrypted(store: Arc<dyn SessionStore>, namespace: &Namespace) -> Arc<dyn SessionStore> {
+    let keys = KeyRing::new(&EncryptionKey::from_bytes([1; 32]));
+    Arc::new(Encrypted::new(store, keys).namespace(namespace.as_str()))
+}
+
+fn main() -> ExitCode {
+    let Ok(files) = Files::new() else { return ExitCode::FAILURE };
+    let suite = Suite::new()
+        .backend(Layered::new("encrypted-memory", MemoryBackend::new(), encrypted))
+        .backend(Layered::new("encrypted-files", files, encrypted));
+    match Kind::Redis.missing() {
+        None => {
+            let redis = Lane::new("redis", Kind::Redis);
+            suite.backend(Layered::new("encrypted-redis", redis, encrypted))
+        }
+        Some(reason) => suite.missing("encrypted-redis", reason),
+    }
+    .run()
+}

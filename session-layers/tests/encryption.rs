@@ -1,6 +1,7 @@
 //! What somebody who can write to the store cannot do, and what changing keys does.
 
 #![cfg(feature = "encryption")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{
     sync::{Arc, Mutex},

@@ -6,7 +6,8 @@
             feature = "redis",
             feature = "mysql",
             feature = "axum",
-            feature = "actix"
+            feature = "actix",
+            feature = "encryption"
         ))
     ),
     expect(rustdoc::broken_intra_doc_links, reason = "the page names every module")

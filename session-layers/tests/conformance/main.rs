@@ -2,6 +2,7 @@
 //! Redis. The fixture of Redis is that of its own crate.
 
 mod files;
+#[expect(dead_code, reason = "it starts more kinds of servers than are needed here")]
 #[path = "../../../session-redis/tests/conformance/lane.rs"]
 mod lane;
 #[path = "../../../session-redis/tests/conformance/monitor.rs"]

@@ -42,6 +42,8 @@ pub enum ErrorKind {
     Unavailable,
     /// The store did not answer in time.
     Timeout,
+    /// The caller did not show that it may do this. No store says so; the layers above it do.
+    Forbidden,
     /// The configuration is wrong.
     Config,
     /// The store declares (see [`Capabilities`](crate::Capabilities)) that it cannot do this.
@@ -87,6 +89,7 @@ impl ErrorKind {
             Self::Corrupt => "the stored record cannot be read",
             Self::Unavailable => "the store is unavailable",
             Self::Timeout => "the store did not answer in time",
+            Self::Forbidden => "refused",
             Self::Config => "the configuration is not valid",
             Self::Unsupported => "not supported",
             Self::Backend => "the store reported an error",

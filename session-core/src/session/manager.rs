@@ -79,7 +79,9 @@ impl SessionManager {
         &self.0.line
     }
 
-    pub(super) fn now(&self) -> Timestamp {
+    /// The present time, by the clock of the manager.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
         self.0.clock.now()
     }
 

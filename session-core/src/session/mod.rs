@@ -235,6 +235,16 @@ impl Session {
         self.outside().cookie.clone()
     }
 
+    /// Makes [`cookie_change`](Self::cookie_change) ask for the id to be sent again, if the session is
+    /// there and has the id that was presented: for web layers that write ids in another way by now.
+    /// No I/O.
+    pub async fn resend_id(&self) {
+        let state = self.0.state.lock().await;
+        if let Phase::Stored(place) = &state.phase {
+            self.extend_cookie(place, place.remaining());
+        }
+    }
+
     /// The state, read from the store.
     async fn ready(&self) -> Result<MutexGuard<'_, State>> {
         let mut state = self.state().await;

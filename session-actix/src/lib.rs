@@ -35,6 +35,28 @@
 //! a middleware within returns an error, the session is saved by the status of its response; the error
 //! that goes on outwards is then an `InternalError` around it.
 //!
+//! # How a route uses its session
+//!
+//! A handler says it by what it takes:
+//!
+//! | takes | the session is |
+//! | --- | --- |
+//! | [`Session`] | read when it is used and saved at the end; parallel requests run in parallel |
+//! | [`ReadOnlySession`] | never written, not even touched |
+//! | [`ExclusiveSession`] | locked before the handler begins, committed when it is done |
+//!
+//! ```
+//! use session_actix::{ExclusiveSession, Result};
+//!
+//! async fn import(mut session: ExclusiveSession) -> Result<&'static str> {
+//!     let step = session.get::<u32>("step")?.unwrap_or_default();
+//!     session.insert("step", step + 1)?;
+//!     session.commit().await?; // early, because the answer takes its time; otherwise by itself
+//!     Ok("…")
+//! }
+//! # let _ = actix_web::web::post().to(import);
+//! ```
+//!
 //! # Coming from actix-session
 //!
 //! - `get` and `insert` are asynchronous: the store is read when the session is first used, and not on
@@ -49,12 +71,10 @@
 //! - The default cookie is `__Host-id` with `SameSite=Lax`; it holds a random id, is looked up under
 //!   its digest, and needs no signing key that all nodes share.
 
-mod error;
 mod extract;
 mod headers;
 mod middleware;
 mod session;
 
-pub use error::{Result, SessionError};
 pub use middleware::{SessionMiddleware, SessionService};
-pub use session::{ReadOnlySession, Session};
+pub use session::{CsrfGuard, ExclusiveSession, ReadOnlySession, Result, Session, SessionError};

@@ -98,8 +98,8 @@ where
     }
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let exchange = self.sessions.begin(&headers::of_actix(request.headers()));
-        request.extensions_mut().insert(Session::new(exchange.session().clone()));
+        let exchange = self.sessions.begin(&headers::Request(request.headers()));
+        request.extensions_mut().insert(Session(exchange.session().clone()));
         let handled = self.service.call(request);
         Box::pin(async move {
             match handled.await {
@@ -117,12 +117,12 @@ async fn finish<B: MessageBody + 'static>(
 ) -> ServiceResponse<EitherBody<B>> {
     let (request, mut response) = response.into_parts();
     if let Some(error) = response.error().and_then(Error::as_error::<SessionError>) {
-        let page = page(exchange, error.inner()).map_into_right_body();
+        let page = page(exchange, error.inner()).await.map_into_right_body();
         return ServiceResponse::new(request, page);
     }
     let response = match save(exchange, &mut response).await {
         Ok(()) => response.map_into_left_body(),
-        Err(error) => page(exchange, &error).map_into_right_body(),
+        Err(error) => page(exchange, &error).await.map_into_right_body(),
     };
     ServiceResponse::new(request, response)
 }
@@ -130,7 +130,7 @@ async fn finish<B: MessageBody + 'static>(
 /// The same for what a middleware within returned instead of a response.
 async fn finish_error(exchange: &Exchange, error: Error) -> Error {
     if let Some(known) = error.as_error::<SessionError>() {
-        let page = page(exchange, known.inner());
+        let page = page(exchange, known.inner()).await;
         return InternalError::from_response(error, page).into();
     }
     if !exchange.session().was_used() {
@@ -139,29 +139,28 @@ async fn finish_error(exchange: &Exchange, error: Error) -> Error {
     let mut response = error.error_response();
     let response = match save(exchange, &mut response).await {
         Ok(()) => response,
-        Err(error) => page(exchange, &error),
+        Err(error) => page(exchange, &error).await,
     };
     InternalError::from_response(error, response).into()
 }
 
 /// Saves the session, and completes the headers.
 async fn save<B>(exchange: &Exchange, response: &mut HttpResponse<B>) -> session_core::Result<()> {
-    if !exchange.session().was_used() {
-        return Ok(());
-    }
     let status = http::StatusCode::from_u16(response.status().as_u16());
     let status = status.unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
-    let mut completed = headers::of_actix(response.headers());
-    exchange.finish(status, &mut completed).await?;
-    headers::replace(response.headers_mut(), &completed);
-    Ok(())
+    exchange.finish(status, &mut headers::Response(response.headers_mut())).await
 }
 
-fn page(exchange: &Exchange, error: &session_core::Error) -> HttpResponse<BoxBody> {
-    let (parts, body) = exchange.error_response(error).into_parts();
+async fn page(exchange: &Exchange, error: &session_core::Error) -> HttpResponse<BoxBody> {
+    let (parts, body) = exchange.error_response(error).await.into_parts();
     let status = StatusCode::from_u16(parts.status.as_u16());
     let mut page = HttpResponseBuilder::new(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
     let mut page = page.body::<Bytes>(body);
-    headers::replace(page.headers_mut(), &parts.headers);
+    page.headers_mut().clear();
+    for (name, value) in &parts.headers {
+        if let Some((name, value)) = headers::to_actix(name, value) {
+            page.headers_mut().append(name, value);
+        }
+    }
     page
 }

@@ -14,7 +14,9 @@ use actix_web::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
-use session_actix::{Result, Session, SessionMiddleware};
+use session_actix::{
+    CsrfGuard, ExclusiveSession, ReadOnlySession, Result, Session, SessionMiddleware,
+};
 use session_http::{
     WebSessions,
     scenarios::{Adapter, Server, TestApp},
@@ -26,12 +28,8 @@ type Call = dyn Fn(test::TestRequest) -> Pin<Box<dyn Future<Output = ServiceResp
 
 struct Running(Box<Call>);
 
-async fn handle(
-    app: web::Data<TestApp>,
-    session: Session,
-    request: HttpRequest,
-) -> Result<HttpResponse> {
-    let (parts, body) = app.handle(session.into_inner(), request.path()).await?.into_parts();
+fn answer(response: session_core::Result<Response<Bytes>>) -> Result<HttpResponse> {
+    let (parts, body) = response?.into_parts();
     let mut response = HttpResponse::build(StatusCode::from_u16(parts.status.as_u16()).unwrap());
     for (name, value) in &parts.headers {
         response.append_header((name.as_str(), value.as_bytes()));
@@ -39,11 +37,47 @@ async fn handle(
     Ok(response.body(body))
 }
 
+async fn handle(
+    app: web::Data<TestApp>,
+    session: Session,
+    request: HttpRequest,
+) -> Result<HttpResponse> {
+    answer(app.handle(session.into_inner(), request.path()).await)
+}
+
+async fn exclusively(
+    app: web::Data<TestApp>,
+    session: ExclusiveSession,
+    request: HttpRequest,
+) -> Result<HttpResponse> {
+    answer(app.handle_exclusive(session.into_inner(), request.path()).await)
+}
+
+async fn reading(
+    app: web::Data<TestApp>,
+    session: ReadOnlySession,
+    request: HttpRequest,
+) -> Result<HttpResponse> {
+    answer(app.handle_read_only(session.into_inner(), request.path()).await)
+}
+
+async fn guarded(
+    _: CsrfGuard,
+    app: web::Data<TestApp>,
+    session: Session,
+    request: HttpRequest,
+) -> Result<HttpResponse> {
+    handle(app, session, request).await
+}
+
 #[async_trait(?Send)]
 impl Adapter for Actix {
     async fn serve(&self, sessions: WebSessions, app: TestApp) -> Box<dyn Server> {
         let app = App::new()
             .app_data(web::Data::new(app))
+            .route("/exclusively/{rest:.*}", web::get().to(exclusively))
+            .route("/reading/{rest:.*}", web::get().to(reading))
+            .route("/guarded/{rest:.*}", web::get().to(guarded))
             .default_service(web::to(handle))
             .wrap(SessionMiddleware::new(sessions));
         let service = Rc::new(test::init_service(app).await);

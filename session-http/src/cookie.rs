@@ -5,6 +5,11 @@ use std::time::Duration;
 use http::HeaderValue;
 use session_core::{Error, ErrorKind, Operation, Result, SessionId, Ttl};
 
+use crate::{
+    Signing,
+    token::{Ids, TokenForm},
+};
+
 /// The longest life that browsers grant a cookie: 400 days.
 pub const MAX_COOKIE_AGE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
@@ -38,13 +43,6 @@ impl SameSite {
     }
 }
 
-/// Which ids are accepted from the cookie.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Ids {
-    Native,
-    Foreign,
-}
-
 /// How the session cookie is written and read. Checked when it is built.
 ///
 /// The default is `__Host-id=…; Path=/; Secure; HttpOnly; SameSite=Lax`: a cookie that no other
@@ -56,7 +54,7 @@ pub struct SessionCookie {
     attributes: Box<str>,
     max_age: Option<Duration>,
     secure: bool,
-    ids: Ids,
+    form: TokenForm,
 }
 
 impl SessionCookie {
@@ -92,18 +90,24 @@ impl SessionCookie {
         self.max_age.is_some()
     }
 
-    /// The `Set-Cookie` value that hands out `id`, whose session lives for `remaining` at most.
-    pub(crate) fn set(&self, id: &SessionId, remaining: Ttl) -> Result<HeaderValue> {
-        let id = match self.ids {
-            Ids::Native => id.expose().to_owned(),
-            // A comma is no cookie character; PHP encodes it the same way.
-            Ids::Foreign => id.expose().replace(',', "%2C"),
-        };
-        let age = self.max_age.map(|limit| {
+    pub(crate) const fn form(&self) -> &TokenForm {
+        &self.form
+    }
+
+    /// The `Set-Cookie` value that hands out `id`, whose session lives for `remaining` at most. A
+    /// `remembered` session's cookie is persistent in any case, for as long as the session lives.
+    pub(crate) fn set(
+        &self,
+        id: &SessionId,
+        remaining: Ttl,
+        remembered: bool,
+    ) -> Result<HeaderValue> {
+        let limit = if remembered { Some(MAX_COOKIE_AGE) } else { self.max_age };
+        let life = limit.map(|limit| {
             let age = remaining.duration().map_or(limit, |remaining| remaining.min(limit));
             format!("; Max-Age={}", age.as_secs())
         });
-        self.header(&id, &age.unwrap_or_default())
+        self.header(&self.form.write(&self.name, id), &life.unwrap_or_default())
     }
 
     /// The `Set-Cookie` value that makes the browser forget the cookie. Its attributes are those
@@ -118,17 +122,6 @@ impl SessionCookie {
             .map_err(|source| refuse("the cookie makes no header").with_source(source))?;
         header.set_sensitive(true);
         Ok(header)
-    }
-
-    /// The id that a cookie value holds, or `None` when it holds none that is accepted.
-    pub(crate) fn id(&self, value: &[u8]) -> Option<SessionId> {
-        let text = std::str::from_utf8(value).ok()?;
-        match self.ids {
-            Ids::Native => SessionId::parse_native(text).ok(),
-            // The longest legal id, each of its characters encoded.
-            Ids::Foreign if text.len() > 3 * SessionId::MAX_LEN => None,
-            Ids::Foreign => SessionId::parse(&text.replace("%2C", ",").replace("%2c", ",")).ok(),
-        }
     }
 }
 
@@ -150,7 +143,8 @@ pub struct SessionCookieBuilder {
     max_age: Option<Duration>,
     secure: bool,
     http_only: bool,
-    ids: Ids,
+    partitioned: bool,
+    form: TokenForm,
 }
 
 impl Default for SessionCookieBuilder {
@@ -163,7 +157,8 @@ impl Default for SessionCookieBuilder {
             max_age: None,
             secure: true,
             http_only: true,
-            ids: Ids::Native,
+            partitioned: false,
+            form: TokenForm::NATIVE,
         }
     }
 }
@@ -225,7 +220,21 @@ impl SessionCookieBuilder {
     /// Also accepts ids that other software made (PHP's, for instance). Default: only ids of
     /// this library's own form, so that anything else is refused without asking the store.
     pub const fn foreign_ids(mut self) -> Self {
-        self.ids = Ids::Foreign;
+        self.form.ids = Ids::Foreign;
+        self
+    }
+
+    /// Signs the id with a ring of keys that all nodes share; see [`Signing`]. Default: the bare
+    /// id.
+    pub fn signed(mut self, signing: impl Into<Signing>) -> Self {
+        self.form.signing = Some(signing.into());
+        self
+    }
+
+    /// Keeps a cookie of its own below each site that embeds this one (`Partitioned`, CHIPS). For
+    /// sessions within foreign frames, with [`SameSite::None`]. Default: one for all.
+    pub const fn partitioned(mut self) -> Self {
+        self.partitioned = true;
         self
     }
 
@@ -233,13 +242,16 @@ impl SessionCookieBuilder {
     ///
     /// # Errors
     /// [`Config`](ErrorKind::Config) when browsers would ignore the cookie: an illegal name, path
-    /// or domain, a prefix whose demands are not met, `SameSite=None` without `Secure`, a life
-    /// beyond [`MAX_COOKIE_AGE`], or more bytes than a cookie may have.
+    /// or domain, a prefix whose demands are not met, `SameSite=None` or `Partitioned` without
+    /// `Secure`, a life beyond [`MAX_COOKIE_AGE`], or more bytes than a cookie may have.
     pub fn build(self) -> Result<SessionCookie> {
         self.check_syntax()?;
         self.check_prefix()?;
         if self.same_site == SameSite::None && !self.secure {
             return Err(refuse("SameSite=None needs Secure"));
+        }
+        if self.partitioned && !self.secure {
+            return Err(refuse("Partitioned needs Secure"));
         }
         if self.max_age.is_some_and(|age| age > MAX_COOKIE_AGE) {
             return Err(refuse("browsers keep no cookie longer than 400 days"));
@@ -251,11 +263,7 @@ impl SessionCookieBuilder {
         if self.name.is_empty() || !self.name.bytes().all(is_token) {
             return Err(refuse("a cookie name is one or more letters, digits or !#$%&'*+-.^_`|~"));
         }
-        let value = match self.ids {
-            Ids::Native => SessionId::NATIVE_LEN,
-            Ids::Foreign => 3 * SessionId::MAX_LEN,
-        };
-        if self.name.len() + value > MAX_NAME_AND_VALUE {
+        if self.name.len() + self.form.max_len() > MAX_NAME_AND_VALUE {
             return Err(refuse("the cookie's name and value exceed 4096 bytes"));
         }
         if !self.path.starts_with('/') || !is_attribute(&self.path) {
@@ -299,12 +307,15 @@ impl SessionCookieBuilder {
         }
         attributes.push_str("; SameSite=");
         attributes.push_str(self.same_site.as_str());
+        if self.partitioned {
+            attributes.push_str("; Partitioned");
+        }
         SessionCookie {
             name: self.name.into(),
             attributes: attributes.into(),
             max_age: self.max_age,
             secure: self.secure,
-            ids: self.ids,
+            form: self.form,
         }
     }
 }
@@ -334,13 +345,16 @@ fn is_domain(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use session_core::Timestamp;
+
     use super::*;
+    use crate::KeyRing;
 
     const ID: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
     fn set(cookie: &SessionCookie, remaining: impl Into<Ttl>) -> String {
         let id = SessionId::parse_native(ID).unwrap();
-        cookie.set(&id, remaining.into()).unwrap().to_str().unwrap().to_owned()
+        cookie.set(&id, remaining.into(), false).unwrap().to_str().unwrap().to_owned()
     }
 
     fn why(builder: SessionCookieBuilder) -> String {
@@ -402,10 +416,24 @@ mod tests {
     }
 
     #[test]
+    fn a_partitioned_cookie_needs_secure_too() {
+        let builder = || SessionCookie::builder().same_site(SameSite::None).partitioned();
+        let header = set(&builder().build().unwrap(), Ttl::NEVER);
+        assert!(header.ends_with("; Secure; HttpOnly; SameSite=None; Partitioned"), "{header}");
+        let plain = builder().name("id").same_site(SameSite::Lax).without_secure();
+        assert!(why(plain).contains("Partitioned"));
+    }
+
+    #[test]
     fn sec_34_what_browsers_would_ignore_is_refused() {
-        let longest = MAX_NAME_AND_VALUE - SessionId::NATIVE_LEN;
-        assert!(SessionCookie::builder().name("n".repeat(longest)).build().is_ok());
-        assert!(why(SessionCookie::builder().name("n".repeat(longest + 1))).contains("4096"));
+        let ring = KeyRing::new([b"0123456789abcdef0123456789abcdef"]).unwrap();
+        for builder in [SessionCookie::builder(), SessionCookie::builder().signed(ring)] {
+            let value = set(&builder.clone().name("n").build().unwrap(), Ttl::NEVER);
+            let value = value.split([';', '=']).nth(1).unwrap().len();
+            let longest = MAX_NAME_AND_VALUE - value;
+            assert!(builder.clone().name("n".repeat(longest)).build().is_ok());
+            assert!(why(builder.name("n".repeat(longest + 1))).contains("4096"));
+        }
         for name in ["", "a b", "a=b", "a;b", "a\r\nSet-Cookie: x", "naïve", "\"a\""] {
             assert!(why(SessionCookie::builder().name(name)).contains("name"), "{name:?}");
         }
@@ -426,6 +454,13 @@ mod tests {
         assert!(set(&cookie, Ttl::NEVER).contains("; Max-Age=2592000;"));
         assert!(set(&cookie, day).contains("; Max-Age=86400;"));
         assert!(set(&cookie, Duration::from_millis(1_999)).contains("; Max-Age=1;"));
+        let id = SessionId::parse_native(ID).unwrap();
+        let remembered = |remaining| {
+            let header = SessionCookie::default().set(&id, remaining, true).unwrap();
+            header.to_str().unwrap().to_owned()
+        };
+        assert!(remembered((day * 30).into()).contains("; Max-Age=2592000;"));
+        assert!(remembered(Ttl::NEVER).contains("; Max-Age=34560000;"), "400 days");
         assert!(SessionCookie::builder().persistent(MAX_COOKIE_AGE).build().is_ok());
         let beyond = MAX_COOKIE_AGE + Duration::from_secs(1);
         assert!(why(SessionCookie::builder().persistent(beyond)).contains("400 days"));
@@ -445,22 +480,26 @@ mod tests {
     #[test]
     fn the_header_value_keeps_the_id_out_of_debug_output() {
         let id = SessionId::parse_native(ID).unwrap();
-        let header = SessionCookie::default().set(&id, Ttl::NEVER).unwrap();
+        let header = SessionCookie::default().set(&id, Ttl::NEVER, false).unwrap();
         assert!(!format!("{header:?}").contains(ID));
     }
 
     #[test]
     fn foreign_ids_are_accepted_only_when_asked_for() {
         let php = b"cori67qk55clk31v1tcli1pj45";
-        assert!(SessionCookie::default().id(php).is_none());
+        let read = |cookie: &SessionCookie, value: &[u8]| {
+            let token = cookie.form().read(cookie.name(), value, Timestamp::default);
+            token.ok().map(|token| token.id)
+        };
+        assert!(read(&SessionCookie::default(), php).is_none());
         let cookie = SessionCookie::builder().name("PHPSESSID").foreign_ids().build().unwrap();
-        assert!(cookie.id(php).is_some());
-        assert_eq!(cookie.id(b"a%2Cb%2cc").unwrap().expose(), "a,b,c");
+        assert!(read(&cookie, php).is_some());
+        assert_eq!(read(&cookie, b"a%2Cb%2cc").unwrap().expose(), "a,b,c");
         let id = SessionId::parse("a,b").unwrap();
-        let header = cookie.set(&id, Ttl::NEVER).unwrap();
+        let header = cookie.set(&id, Ttl::NEVER, false).unwrap();
         assert!(header.to_str().unwrap().starts_with("PHPSESSID=a%2Cb;"));
         for hostile in ["", "../x", "a%00b", "a b", "%2e", &"%2C".repeat(257)] {
-            assert!(cookie.id(hostile.as_bytes()).is_none(), "{hostile:?}");
+            assert!(read(&cookie, hostile.as_bytes()).is_none(), "{hostile:?}");
         }
     }
 }

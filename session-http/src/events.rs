@@ -4,17 +4,31 @@
 use session_core::{Error, ErrorKind};
 use tracing::{error, info, warn};
 
-use crate::presented::Refusal;
+use crate::{KeyRing, presented::Refusal};
 
-pub(crate) fn cookie_refused(why: Refusal) {
+/// `times` is how often this happened since the event was last written.
+pub(crate) fn refused(why: Refusal, times: u64, ring: Option<&KeyRing>) {
     let reason = why.as_str();
     match why {
+        Refusal::UnknownKey(key) => {
+            let own: Vec<String> =
+                ring.into_iter().flat_map(KeyRing::ids).map(|id| id.to_string()).collect();
+            warn!(
+                target: "session",
+                event = "nodes_do_not_share_keys",
+                %key,
+                ring = own.join(" "),
+                times,
+                "session id signed with a key that this node does not have: nodes do not share \
+                 keys, a key was retired too early, or the id was made up"
+            );
+        }
         // Robots send such values all the time.
         Refusal::Malformed => {
-            info!(target: "session", event = "cookie_refused", reason, "session cookie refused");
+            info!(target: "session", event = "cookie_refused", reason, times, "session id refused");
         }
         _ => {
-            warn!(target: "session", event = "cookie_refused", reason, "session cookie refused");
+            warn!(target: "session", event = "cookie_refused", reason, times, "session id refused");
         }
     }
 }
@@ -36,6 +50,7 @@ pub(crate) fn failed(cause: &Error) {
         | ErrorKind::LockLost
         | ErrorKind::LockHeld
         | ErrorKind::LockTimeout
+        | ErrorKind::Forbidden
         | ErrorKind::TooManyWaiters => {
             info!(target: "session", event = "refused", ?kind, operation, backend, error = %cause, "session request refused");
         }

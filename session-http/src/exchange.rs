@@ -1,15 +1,27 @@
 //! One request and its response.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Response, StatusCode, header::SET_COOKIE};
-use session_core::{CookieChange, Error, Result, Session};
+use http::{HeaderName, Response, StatusCode};
+use session_core::{CookieChange, Error, Result};
 
 use crate::{
-    WebSessions, events,
-    headers::{forbid_storing, vary_by_cookie},
+    RequestSession, ResponseHeaders, WebSessions,
+    caching::{forbid_storing, vary_by},
+    carriers::Via,
+    events, remember,
 };
 
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+
+/// How the session id of a request came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    pub(crate) via: Via,
+    /// Whether the connection may carry the id.
+    pub(crate) is_safe: bool,
+    /// Whether the id is to be sent again as it is written by now.
+    pub(crate) is_stale: bool,
+}
 
 /// The session of one request, from the request's headers to the response's.
 ///
@@ -24,19 +36,22 @@ const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 #[derive(Debug)]
 pub struct Exchange {
     sessions: WebSessions,
-    session: Session,
-    /// Whether the connection may carry the cookie.
-    is_safe: bool,
+    session: RequestSession,
+    arrival: Arrival,
 }
 
 impl Exchange {
-    pub(crate) const fn new(sessions: WebSessions, session: Session, is_safe: bool) -> Self {
-        Self { sessions, session, is_safe }
+    pub(crate) const fn new(
+        sessions: WebSessions,
+        session: RequestSession,
+        arrival: Arrival,
+    ) -> Self {
+        Self { sessions, session, arrival }
     }
 
     /// The session. Clones of it go on with the same one.
     #[must_use]
-    pub const fn session(&self) -> &Session {
+    pub const fn session(&self) -> &RequestSession {
         &self.session
     }
 
@@ -45,33 +60,44 @@ impl Exchange {
     /// touch the session.
     ///
     /// # Errors
-    /// Those of [`Session::save`]. Nothing was saved then, and the handler's response must not be
-    /// sent: it speaks of changes that were not made.
-    pub async fn finish(&self, status: StatusCode, headers: &mut HeaderMap) -> Result<()> {
+    /// Those of [`Session::save`](session_core::Session::save). Nothing was saved then, and the
+    /// handler's response must not be sent: it speaks of changes that were not made.
+    pub async fn finish(
+        &self,
+        status: StatusCode,
+        headers: &mut (impl ResponseHeaders + Send),
+    ) -> Result<()> {
         if !self.session.was_used() {
             return Ok(());
         }
-        if !self.is_safe {
+        let saves = self.arrival.is_safe && self.sessions.saves(status);
+        self.session.settle(saves).await?;
+        if !self.arrival.is_safe {
             self.give_up().await?;
-        } else if self.sessions.saves(status) {
+        } else if saves {
             self.session.save().await?;
         }
-        self.complete(headers)
+        let outcome = self.outcome().await;
+        self.complete(outcome, headers)
     }
 
     /// The response to send instead of the handler's when the session failed. It reports the error
     /// as an event, and passes on the id under which the session is stored, if the handler had
     /// changed it before.
-    #[must_use]
-    pub fn error_response(&self, error: &Error) -> Response<Bytes> {
+    pub async fn error_response(&self, error: &Error) -> Response<Bytes> {
         let mut response = self.sessions.page(error);
-        if let Err(error) = self.complete(response.headers_mut()) {
+        if !self.session.was_used() {
+            return response;
+        }
+        let settled = self.session.settle(false).await;
+        let outcome = self.outcome().await;
+        if let Err(error) = settled.and_then(|()| self.complete(outcome, response.headers_mut())) {
             events::failed(&error);
         }
         response
     }
 
-    /// Ends what was begun on a request whose response cannot carry the cookie, so that no record
+    /// Ends what was begun on a request whose response cannot carry the id, so that no record
     /// is left that nobody can reach.
     async fn give_up(&self) -> Result<()> {
         if !self.session.is_empty().await? {
@@ -80,28 +106,51 @@ impl Exchange {
         self.session.delete().await
     }
 
-    fn complete(&self, headers: &mut HeaderMap) -> Result<()> {
-        let cookie = self.sessions.cookie();
-        let header = match self.session.cookie_change() {
-            _ if !self.is_safe => None,
-            CookieChange::Set { id, remaining } => Some(cookie.set(&id, remaining)?),
-            CookieChange::Extend { id, remaining } if cookie.is_persistent() => {
-                Some(cookie.set(&id, remaining)?)
+    /// What the client has to hear of the id, and whether the session is a remembered one. No I/O:
+    /// a session whose id is to be sent was read.
+    async fn outcome(&self) -> (CookieChange, bool) {
+        if !self.arrival.is_safe {
+            return (CookieChange::None, false);
+        }
+        if self.arrival.is_stale {
+            self.session.resend_id().await;
+        }
+        let change = self.session.cookie_change();
+        let is_sent = matches!(change, CookieChange::Set { .. } | CookieChange::Extend { .. });
+        let is_remembered = is_sent && remember::is_remembered(&self.session).await;
+        (change, is_remembered)
+    }
+
+    fn complete(
+        &self,
+        (change, is_remembered): (CookieChange, bool),
+        headers: &mut impl ResponseHeaders,
+    ) -> Result<()> {
+        let carrier = self.sessions.carriers().get(self.arrival.via);
+        let renews = self.arrival.is_stale || is_remembered || carrier.is_persistent();
+        match change {
+            CookieChange::Set { id, remaining } => {
+                carrier.hand_out(&id, remaining, is_remembered, headers)?;
+                forbid_storing(headers);
+            }
+            CookieChange::Extend { id, remaining } if renews => {
+                carrier.hand_out(&id, remaining, is_remembered, headers)?;
+                forbid_storing(headers);
             }
             CookieChange::Clear => {
+                carrier.take_back(headers)?;
                 if let Some(value) = self.sessions.clear_site_data() {
                     headers.insert(CLEAR_SITE_DATA, value.clone());
                 }
-                Some(cookie.clear()?)
+                forbid_storing(headers);
             }
-            _ => None,
-        };
-        if let Some(header) = header {
-            headers.append(SET_COOKIE, header);
-            forbid_storing(headers);
+            _ => {}
         }
-        if self.session.was_used() {
-            vary_by_cookie(headers);
+        if let Some(limiter) = self.sessions.cache_limiter() {
+            limiter.apply(headers);
+        }
+        for name in self.sessions.carriers().vary() {
+            vary_by(name, headers);
         }
         Ok(())
     }

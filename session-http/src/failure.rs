@@ -13,12 +13,14 @@ use session_core::{Error, ErrorKind};
 ///   not free in time.
 /// - 409, when the session went on without this request: it was ended, or changed in a way that
 ///   leaves nothing to merge, or its lock was lost. Nothing was saved.
+/// - 403, when the request is refused: its CSRF token is missing or wrong.
 /// - 500 for everything else.
 #[must_use]
 pub fn status_of(error: &Error) -> StatusCode {
     match error.kind() {
         _ if error.is_retryable() => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::LockLost => StatusCode::CONFLICT,
+        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -29,6 +31,9 @@ pub(crate) fn page_of(error: &Error) -> Response<Bytes> {
     let text = match status {
         StatusCode::SERVICE_UNAVAILABLE => "The session is not available. Please try again.\n",
         StatusCode::CONFLICT => "The session has changed meanwhile. Please try again.\n",
+        StatusCode::FORBIDDEN => {
+            "This request was refused. Please reload the page and try again.\n"
+        }
         _ => "The session could not be used.\n",
     };
     let mut response = Response::new(Bytes::from_static(text.as_bytes()));
@@ -58,6 +63,7 @@ mod tests {
             (ErrorKind::NotFound, 409),
             (ErrorKind::Conflict, 409),
             (ErrorKind::LockLost, 409),
+            (ErrorKind::Forbidden, 403),
             (ErrorKind::Corrupt, 500),
             (ErrorKind::TooLarge, 500),
             (ErrorKind::Backend, 500),

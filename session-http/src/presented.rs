@@ -1,22 +1,20 @@
-//! The session id that a request presents: from the cookie only, and only when it is unambiguous.
+//! The session id that a request presents, and only when it is unambiguous.
 
-use http::{HeaderMap, header::COOKIE};
-use session_core::SessionId;
+use http::header::COOKIE;
+use session_core::Timestamp;
 
-use crate::SessionCookie;
+use crate::{
+    Headers, Signing,
+    keys::KeyId,
+    token::{Token, TokenForm},
+};
 
 /// The most bytes of `Cookie` headers that are looked through. Browsers and servers stay below.
 const MAX_COOKIE_HEADERS: usize = 64 * 1024;
+/// The most different values of one cookie whose signatures are checked.
+const MAX_CANDIDATES: usize = 8;
 
-/// What a request says of its session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Presented {
-    Nothing,
-    Id(SessionId),
-    Refused(Refusal),
-}
-
-/// Why a session cookie was refused. The request goes on as one without a session.
+/// Why a session id was refused. The request goes on as one without a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Refusal {
     /// The cookies are longer than any browser sends.
@@ -26,8 +24,14 @@ pub(crate) enum Refusal {
     Ambiguous,
     /// The value is no session id.
     Malformed,
-    /// The cookie may only travel over TLS, and this request did not.
+    /// The id may only travel over TLS, and this request did not.
     PlainHttp,
+    /// The id is not signed, and has to be.
+    Unsigned,
+    /// The signature is not that of the key it names.
+    Forged,
+    /// The signature names a key that the ring does not have.
+    UnknownKey(KeyId),
 }
 
 impl Refusal {
@@ -37,25 +41,47 @@ impl Refusal {
             Self::Ambiguous => "several session cookies",
             Self::Malformed => "malformed session id",
             Self::PlainHttp => "secure cookie over plain http",
+            Self::Unsigned => "session id without a signature",
+            Self::Forged => "forged signature",
+            Self::UnknownKey(_) => "signed with an unknown key",
         }
     }
 }
 
-impl Presented {
-    /// Reads the request's cookies.
-    pub(crate) fn read(cookie: &SessionCookie, headers: &HeaderMap) -> Self {
-        let values = || headers.get_all(COOKIE).iter().map(|value| value.as_bytes());
-        if values().map(<[u8]>::len).sum::<usize>() > MAX_COOKIE_HEADERS {
-            return Self::Refused(Refusal::TooLong);
-        }
-        let name = cookie.name().as_bytes();
-        let mut found = values().flat_map(pairs).filter(|(n, _)| *n == name).map(|(_, v)| v);
-        let Some(first) = found.next() else { return Self::Nothing };
-        if found.any(|other| other != first) {
-            return Self::Refused(Refusal::Ambiguous);
-        }
-        cookie.id(first).map_or(Self::Refused(Refusal::Malformed), Self::Id)
+/// The token out of all `values` that a request carries in `carrier`; `None` when there is none.
+pub(crate) fn choose<'a>(
+    form: &TokenForm,
+    carrier: &str,
+    mut values: impl Iterator<Item = &'a [u8]>,
+    now: impl Fn() -> Timestamp,
+) -> Result<Option<Token>, Refusal> {
+    let Some(first) = values.next() else { return Ok(None) };
+    let others: Vec<&[u8]> = values.filter(|other| *other != first).collect();
+    if others.is_empty() {
+        return form.read(carrier, first, now).map(Some);
     }
+    let picks = form.signing.as_ref().is_some_and(Signing::picks);
+    if !picks || others.len() >= MAX_CANDIDATES {
+        return Err(Refusal::Ambiguous);
+    }
+    let is_signed = |value: &&[u8]| value.contains(&b'.');
+    let signed = std::iter::once(first).chain(others).filter(is_signed);
+    let mut tokens = signed.filter_map(|value| form.read(carrier, value, &now).ok());
+    let chosen = tokens.next().ok_or(Refusal::Ambiguous)?;
+    let is_alone = tokens.all(|other| other.id == chosen.id);
+    is_alone.then_some(Some(chosen)).ok_or(Refusal::Ambiguous)
+}
+
+/// The values of all cookies called `name`.
+pub(crate) fn cookie_values<'a>(
+    headers: &'a impl Headers,
+    name: &str,
+) -> Result<impl Iterator<Item = &'a [u8]>, Refusal> {
+    if headers.values(&COOKIE).map(<[u8]>::len).sum::<usize>() > MAX_COOKIE_HEADERS {
+        return Err(Refusal::TooLong);
+    }
+    let pairs = headers.values(&COOKIE).flat_map(pairs);
+    Ok(pairs.filter(move |(n, _)| *n == name.as_bytes()).map(|(_, value)| value))
 }
 
 /// The `name=value` pairs of a `Cookie` header.
@@ -78,23 +104,33 @@ fn trim(mut bytes: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::{HeaderMap, HeaderValue};
+    use session_core::SessionId;
 
     use super::*;
+    use crate::{KeyRing, token::Ids};
 
     const A: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     const B: &str = "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA";
 
+    type Presented = Result<Option<Token>, Refusal>;
+
     fn read<T: AsRef<[u8]>>(headers: &[T]) -> Presented {
+        read_as(&TokenForm::NATIVE, headers)
+    }
+
+    fn read_as<T: AsRef<[u8]>>(form: &TokenForm, headers: &[T]) -> Presented {
         let mut map = HeaderMap::new();
         for header in headers {
             map.append(COOKIE, HeaderValue::from_bytes(header.as_ref()).unwrap());
         }
-        Presented::read(&SessionCookie::default(), &map)
+        let values = cookie_values(&map, "__Host-id")?;
+        choose(form, "__Host-id", values, Timestamp::default)
     }
 
     fn id(text: &str) -> Presented {
-        Presented::Id(SessionId::parse_native(text).unwrap())
+        let id = SessionId::parse_native(text).unwrap();
+        Ok(Some(Token { id, is_stale: false }))
     }
 
     #[test]
@@ -107,16 +143,16 @@ mod tests {
 
     #[test]
     fn without_the_cookie_nothing_is_presented() {
-        assert_eq!(read::<&str>(&[]), Presented::Nothing);
+        assert_eq!(read::<&str>(&[]), Ok(None));
         let others = [format!("id={A}"), format!("__host-id={A}"), format!("x__Host-id={A}")];
         for header in others.iter().map(String::as_str).chain(["", ";;", "=", "__Host-id", "a=b"]) {
-            assert_eq!(read(&[header]), Presented::Nothing, "{header}");
+            assert_eq!(read(&[header]), Ok(None), "{header}");
         }
     }
 
     #[test]
     fn sec_38_different_cookies_of_one_name_are_refused_whatever_their_order() {
-        let ambiguous = Presented::Refused(Refusal::Ambiguous);
+        let ambiguous = Err(Refusal::Ambiguous);
         assert_eq!(read(&[&format!("__Host-id={A}; __Host-id={B}")]), ambiguous);
         assert_eq!(read(&[&format!("__Host-id={B}; __Host-id={A}")]), ambiguous);
         assert_eq!(read(&[format!("__Host-id={A}"), format!("__Host-id={B}")]), ambiguous);
@@ -132,20 +168,41 @@ mod tests {
         let hostile = ["", "../../etc/passwd", "{}", "*", "' OR 1=1", &long, cut, &other_bits];
         for value in hostile {
             let header = format!("__Host-id={value}");
-            assert_eq!(read(&[&header]), Presented::Refused(Refusal::Malformed), "{value}");
+            assert_eq!(read(&[&header]), Err(Refusal::Malformed), "{value}");
         }
         let not_text = [b"__Host-id=".as_slice(), &[0xff; 43]].concat();
-        assert_eq!(read(&[not_text]), Presented::Refused(Refusal::Malformed));
+        assert_eq!(read(&[not_text]), Err(Refusal::Malformed));
         let quoted = format!("__Host-id=\"{A}\"");
-        assert_eq!(read(&[&quoted]), Presented::Refused(Refusal::Malformed));
+        assert_eq!(read(&[&quoted]), Err(Refusal::Malformed));
     }
 
     #[test]
     fn cookies_longer_than_any_browser_sends_are_not_looked_through() {
         let filler = format!("a={}", "x".repeat(MAX_COOKIE_HEADERS));
-        assert_eq!(
-            read(&[&filler, &format!("__Host-id={A}")]),
-            Presented::Refused(Refusal::TooLong)
-        );
+        assert_eq!(read(&[&filler, &format!("__Host-id={A}")]), Err(Refusal::TooLong));
+    }
+
+    #[test]
+    fn sec_38_the_one_that_is_signed_is_picked_where_that_is_wanted() {
+        let ring = KeyRing::new([b"0123456789abcdef0123456789abcdef"]).unwrap();
+        let form = |signing| TokenForm { ids: Ids::Native, signing: Some(signing) };
+        let picks = form(Signing::new(ring.clone()).pick_signed());
+        let refuses = form(Signing::new(ring));
+        let cookie = |text: &str| {
+            let id = SessionId::parse_native(text).unwrap();
+            format!("__Host-id={}", picks.write("__Host-id", &id))
+        };
+        let (own, attackers) = (cookie(A), cookie(B));
+        let ambiguous = Err(Refusal::Ambiguous);
+        for planted in ["__Host-id=junk", &format!("__Host-id={B}"), "__Host-id=a.b.c"] {
+            for header in [format!("{own}; {planted}"), format!("{planted}; {own}")] {
+                assert_eq!(read_as(&picks, &[&header]), id(A), "{header}");
+                assert_eq!(read_as(&refuses, &[&header]), ambiguous, "{header}");
+            }
+        }
+        assert_eq!(read_as(&picks, &[&own, &attackers]), ambiguous, "both are signed");
+        assert_eq!(read_as(&picks, &["__Host-id=x; __Host-id=y"]), ambiguous, "none is");
+        let many: Vec<String> = (0..8).map(|n| format!("__Host-id={n}")).collect();
+        assert_eq!(read_as(&picks, &[own, many.join("; ")]), ambiguous, "too many to check");
     }
 }

@@ -1,6 +1,8 @@
 //! Whether a request came over TLS.
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderName;
+
+use crate::Headers;
 
 /// How the application knows that the browser's connection was encrypted.
 ///
@@ -28,18 +30,18 @@ impl Transport {
         Self::ProxyHeader(HeaderName::from_static("x-forwarded-proto"))
     }
 
-    pub(crate) fn is_tls(&self, headers: &HeaderMap) -> bool {
+    pub(crate) fn is_tls(&self, headers: &impl Headers) -> bool {
         let Self::ProxyHeader(name) = self else { return true };
-        let values = headers.get_all(name);
+        let mut values = headers.values(name).peekable();
         let is_https = |value: &[u8]| value.trim_ascii().eq_ignore_ascii_case(b"https");
-        values.iter().next().is_some()
-            && values.iter().flat_map(|value| value.as_bytes().split(|b| *b == b',')).all(is_https)
+        values.peek().is_some()
+            && values.flat_map(|value| value.split(|b| *b == b',')).all(is_https)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::{HeaderMap, HeaderValue};
 
     use super::*;
 

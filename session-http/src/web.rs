@@ -1,15 +1,24 @@
 //! Sessions over HTTP: the settings, and the start of a request.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use session_core::{Error, SessionManager};
 
 use crate::{
-    Exchange, SessionCookie, Transport, events,
+    CacheLimiter, Diagnostics, Exchange, Headers, RequestSession, SessionCookie, SessionHeader,
+    Transport,
+    carriers::{Carrier, Carriers},
+    diagnostics::Counters,
+    events,
+    exchange::Arrival,
     failure::page_of,
-    presented::{Presented, Refusal},
+    presented::Refusal,
 };
 
 /// The sessions of a web application: a [`SessionManager`], a cookie, and policies.
@@ -36,11 +45,14 @@ type OnError = Box<dyn Fn(&Error, &mut Response<Bytes>) + Send + Sync>;
 
 struct Settings {
     manager: SessionManager,
-    cookie: SessionCookie,
+    carriers: Carriers,
     transport: Transport,
     save_policy: SavePolicy,
     clear_site_data: Option<HeaderValue>,
+    cache_limiter: Option<CacheLimiter>,
+    lock_wait: Duration,
     on_error: Option<OnError>,
+    refused: Counters,
 }
 
 /// On which responses the changes of a request are saved.
@@ -97,11 +109,14 @@ impl WebSessions {
     pub fn builder(manager: SessionManager) -> WebSessionsBuilder {
         WebSessionsBuilder(Settings {
             manager,
-            cookie: SessionCookie::default(),
+            carriers: Carriers::Cookie(SessionCookie::default()),
             transport: Transport::default(),
             save_policy: SavePolicy::default(),
             clear_site_data: None,
+            cache_limiter: None,
+            lock_wait: Duration::from_secs(10),
             on_error: None,
+            refused: Counters::default(),
         })
     }
 
@@ -111,24 +126,45 @@ impl WebSessions {
         &self.0.manager
     }
 
-    /// Starts a request: reads its cookies and opens its session. No I/O.
-    ///
-    /// A cookie that is refused (malformed, ambiguous, or over plain HTTP though `Secure`) is an
-    /// event, and the request goes on without a session.
+    /// How often session ids were refused, and why.
     #[must_use]
-    pub fn begin(&self, request_headers: &HeaderMap) -> Exchange {
-        let is_safe = !self.cookie().is_secure() || self.0.transport.is_tls(request_headers);
-        let id = match Presented::read(self.cookie(), request_headers) {
-            Presented::Nothing => None,
-            Presented::Id(id) if is_safe => Some(id),
-            Presented::Id(_) => refused(Refusal::PlainHttp),
-            Presented::Refused(why) => refused(why),
-        };
-        Exchange::new(self.clone(), self.0.manager.open(id), is_safe)
+    pub fn diagnostics(&self) -> Diagnostics {
+        self.0.refused.read()
     }
 
-    pub(crate) fn cookie(&self) -> &SessionCookie {
-        &self.0.cookie
+    /// Starts a request: reads its cookie, or header, and opens its session. No I/O.
+    ///
+    /// An id that is refused (malformed, ambiguous, forged, or over plain HTTP though it must not be)
+    /// is [counted](Self::diagnostics), and the request goes on without a session.
+    #[must_use]
+    pub fn begin(&self, request_headers: &impl Headers) -> Exchange {
+        let via = self.0.carriers.via(request_headers);
+        let carrier = self.0.carriers.get(via);
+        let is_safe = !carrier.is_secure() || self.0.transport.is_tls(request_headers);
+        let token = match carrier.read(request_headers, || self.0.manager.now()) {
+            Ok(Some(_)) if !is_safe => self.refuse(carrier, Refusal::PlainHttp),
+            Ok(token) => token,
+            Err(why) => self.refuse(carrier, why),
+        };
+        let is_stale = token.as_ref().is_some_and(|token| token.is_stale);
+        let session = self.0.manager.open(token.map(|token| token.id));
+        let session = RequestSession::new(session, self.0.lock_wait);
+        Exchange::new(self.clone(), session, Arrival { via, is_safe, is_stale })
+    }
+
+    fn refuse<T>(&self, carrier: Carrier<'_>, why: Refusal) -> Option<T> {
+        if let Some(times) = self.0.refused.count(why, Instant::now()) {
+            events::refused(why, times, carrier.key_ring());
+        }
+        None
+    }
+
+    pub(crate) fn carriers(&self) -> &Carriers {
+        &self.0.carriers
+    }
+
+    pub(crate) fn cache_limiter(&self) -> Option<CacheLimiter> {
+        self.0.cache_limiter
     }
 
     pub(crate) fn saves(&self, status: StatusCode) -> bool {
@@ -150,11 +186,6 @@ impl WebSessions {
     }
 }
 
-fn refused<T>(why: Refusal) -> Option<T> {
-    events::cookie_refused(why);
-    None
-}
-
 impl From<SessionManager> for WebSessions {
     fn from(manager: SessionManager) -> Self {
         Self::new(manager)
@@ -171,12 +202,14 @@ impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebSessions")
             .field("manager", &self.manager)
-            .field("cookie", &self.cookie)
+            .field("carriers", &self.carriers)
             .field("transport", &self.transport)
             .field("save_policy", &self.save_policy)
             .field("clear_site_data", &self.clear_site_data)
+            .field("cache_limiter", &self.cache_limiter)
+            .field("lock_wait", &self.lock_wait)
             .field("on_error", &self.on_error.is_some())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -188,7 +221,24 @@ pub struct WebSessionsBuilder(Settings);
 impl WebSessionsBuilder {
     /// The session cookie. Default: [`SessionCookie::default`].
     pub fn cookie(mut self, cookie: SessionCookie) -> Self {
-        self.0.cookie = cookie;
+        self.0.carriers = Carriers::Cookie(cookie);
+        self
+    }
+
+    /// Carries the session id in headers and in no cookie: for APIs. Default: the cookie.
+    pub fn header(mut self, header: SessionHeader) -> Self {
+        self.0.carriers = Carriers::Header(header);
+        self
+    }
+
+    /// Serves both pages and an API: a request that has the header is served by the header, and its
+    /// cookies are not looked at; every other is served by the cookie. A client that has no id yet
+    /// asks for one in the header by sending it empty (`Authorization: Bearer`). Default: the cookie
+    /// only.
+    ///
+    /// So an id never changes from a cookie, which scripts cannot read, to a header, which they can.
+    pub fn header_or_cookie(mut self, header: SessionHeader, cookie: SessionCookie) -> Self {
+        self.0.carriers = Carriers::Either(header, cookie);
         self
     }
 
@@ -211,6 +261,21 @@ impl WebSessionsBuilder {
         let list: Vec<&str> = data.iter().map(|data| data.as_str()).collect();
         // The list is of the names above, so it always makes a header.
         self.0.clear_site_data = HeaderValue::try_from(list.join(", ")).ok();
+        self
+    }
+
+    /// What responses that depend on the session say to caches, if the handler says nothing.
+    /// Default: nothing but `Vary`.
+    pub const fn cache_limiter(mut self, limiter: CacheLimiter) -> Self {
+        self.0.cache_limiter = Some(limiter);
+        self
+    }
+
+    /// How long a request waits for the session's lock when its handler takes an
+    /// [`ExclusiveSession`](crate::ExclusiveSession). After that, and at once when the store's line
+    /// of waiters is full, it is answered with 503 and `Retry-After`. Default: 10 seconds.
+    pub const fn lock_wait(mut self, wait: Duration) -> Self {
+        self.0.lock_wait = wait;
         self
     }
 

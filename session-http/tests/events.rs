@@ -18,7 +18,7 @@ use direct::Direct;
 use http::HeaderMap;
 use session_core::SessionId;
 use session_http::{
-    Transport,
+    KeyRing, SessionCookie, Transport,
     scenarios::{Bench, Browser},
 };
 use tokio::join;
@@ -114,6 +114,33 @@ async fn sec_45_an_end_in_flight_is_an_event_and_so_is_what_plain_http_drops() {
     let id = SessionId::generate().unwrap();
     let exposed = web.presenting(format!("__Host-id={}", id.expose()));
     expect(&log, &exposed, "/get/a", &["cookie_refused"]).await;
+}
+
+#[tokio::test]
+async fn nodes_that_do_not_share_keys_are_named_in_the_log_and_do_not_flood_it() {
+    let (log, _guard) = Log::start();
+    let bench = Bench::new();
+    let ring = |key: &str| KeyRing::new([format!("a key of 32 bytes at least: {key}")]).unwrap();
+    let id_of = |ring: &KeyRing| ring.ids().next().unwrap().to_string();
+    let (ours, theirs) = (ring("planted-ours"), ring("planted-theirs"));
+    let node = async |ring: &KeyRing| {
+        let cookie = SessionCookie::builder().signed(ring.clone()).build().unwrap();
+        bench.browser_with(&Direct, |web| web.cookie(cookie)).await
+    };
+    let (here, there) = (node(&ours).await, node(&theirs).await);
+    there.get("/set/a/1").await;
+    log.take();
+    for _ in 0..3 {
+        here.presenting(there.cookie().unwrap()).get("/get/a").await;
+    }
+    let text = log.take();
+    assert_eq!(text.matches("nodes_do_not_share_keys").count(), 1, "{text}");
+    assert!(text.contains(&id_of(&ours)) && text.contains(&id_of(&theirs)), "{text}");
+    assert!(!text.contains("planted") && !text.contains(&there.id()), "{text}");
+
+    let forged = there.id().replace(&id_of(&theirs), &id_of(&ours));
+    expect(&log, &here.presenting(format!("__Host-id={forged}")), "/get/a", &["cookie_refused"])
+        .await;
 }
 
 #[tokio::test]

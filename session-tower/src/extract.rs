@@ -5,9 +5,9 @@ use axum_core::{
     response::{IntoResponse, Response},
 };
 use http::{StatusCode, request::Parts};
-use session_http::status_of;
+use session_http::{csrf, status_of};
 
-use crate::{ReadOnlySession, Session, SessionError};
+use crate::{CsrfGuard, ExclusiveSession, ReadOnlySession, Session, SessionError};
 
 /// A handler takes a session, and no [`SessionLayer`](crate::SessionLayer) put one there.
 ///
@@ -32,11 +32,15 @@ impl IntoResponse for MissingSessionLayer {
     }
 }
 
+fn session(parts: &Parts) -> Result<&Session, MissingSessionLayer> {
+    parts.extensions.get::<Session>().ok_or(MissingSessionLayer)
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Session {
     type Rejection = MissingSessionLayer;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, MissingSessionLayer> {
-        parts.extensions.get::<Self>().cloned().ok_or(MissingSessionLayer)
+        session(parts).cloned()
     }
 }
 
@@ -55,8 +59,57 @@ impl<S: Send + Sync> FromRequestParts<S> for ReadOnlySession {
     type Rejection = MissingSessionLayer;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, MissingSessionLayer> {
-        let session = parts.extensions.get::<Session>().ok_or(MissingSessionLayer)?;
-        Ok(Self::new(session.read_only()))
+        Ok(Self(session(parts)?.read_only()))
+    }
+}
+
+/// Why a handler did not begin that needs more of its session than that it is there.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// There is no layer.
+    MissingSessionLayer(MissingSessionLayer),
+    /// The lock was not won, the request was refused, or the store failed.
+    Session(SessionError),
+}
+
+impl IntoResponse for Rejection {
+    fn into_response(self) -> Response {
+        match self {
+            Self::MissingSessionLayer(missing) => missing.into_response(),
+            Self::Session(error) => error.into_response(),
+        }
+    }
+}
+
+impl From<MissingSessionLayer> for Rejection {
+    fn from(missing: MissingSessionLayer) -> Self {
+        Self::MissingSessionLayer(missing)
+    }
+}
+
+impl From<session_core::Error> for Rejection {
+    fn from(error: session_core::Error) -> Self {
+        Self::Session(error.into())
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ExclusiveSession {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
+        let session = session(parts)?;
+        Ok(session.exclusive().await?)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for CsrfGuard {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
+        let session = session(parts)?;
+        csrf::check_header(session, &parts.headers).await?;
+        Ok(Self)
     }
 }
 

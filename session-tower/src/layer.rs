@@ -81,7 +81,7 @@ where
 
     fn call(&mut self, mut request: Request<ReqBody>) -> SessionFuture<ResBody, S::Error> {
         let exchange = self.sessions.begin(request.headers());
-        request.extensions_mut().insert(Session::new(exchange.session().clone()));
+        request.extensions_mut().insert(Session(exchange.session().clone()));
         let handled = self.inner.call(request);
         SessionFuture(Box::pin(async move {
             let response = handled.await?;
@@ -93,17 +93,17 @@ where
 /// The response, or the page of the error that the handler or the save met.
 async fn finish<B>(exchange: &Exchange, response: Response<B>) -> Response<SessionBody<B>> {
     if let Some(error) = response.extensions().get::<SessionError>() {
-        return page(exchange, error.inner());
+        return page(exchange, error.inner()).await;
     }
     let (mut parts, body) = response.into_parts();
     match exchange.finish(parts.status, &mut parts.headers).await {
         Ok(()) => Response::from_parts(parts, SessionBody::inner(body)),
-        Err(error) => page(exchange, &error),
+        Err(error) => page(exchange, &error).await,
     }
 }
 
-fn page<B>(exchange: &Exchange, error: &Error) -> Response<SessionBody<B>> {
-    exchange.error_response(error).map(SessionBody::page)
+async fn page<B>(exchange: &Exchange, error: &Error) -> Response<SessionBody<B>> {
+    exchange.error_response(error).await.map(SessionBody::page)
 }
 
 /// The response of a [`SessionMiddleware`].

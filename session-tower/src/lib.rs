@@ -31,6 +31,31 @@
 //! every framework. The extractors need the feature `axum`. Services that are not axum's find the
 //! [`Session`] in the request's extensions.
 //!
+//! # How a route uses its session
+//!
+//! A handler says it by what it takes:
+//!
+//! | takes | the session is |
+//! | --- | --- |
+//! | [`Session`] | read when it is used and saved at the end; parallel requests run in parallel |
+//! | [`ReadOnlySession`] | never written, not even touched |
+//! | [`ExclusiveSession`] | locked before the handler begins, committed when it is done |
+//!
+//! ```
+//! # #[cfg(feature = "axum")] {
+//! use axum::{Router, routing::post};
+//! use session_tower::{ExclusiveSession, Result};
+//!
+//! async fn import(mut session: ExclusiveSession) -> Result<&'static str> {
+//!     let step = session.get::<u32>("step")?.unwrap_or_default();
+//!     session.insert("step", step + 1)?;
+//!     session.commit().await?; // early, because the answer takes its time; otherwise by itself
+//!     Ok("…")
+//! }
+//! # Router::<()>::new().route("/", post(import));
+//! # }
+//! ```
+//!
 //! # Coming from tower-sessions
 //!
 //! The calls have the same names: `get`, `insert`, `remove`, `clear`, `flush`, `cycle_id`, `save`.
@@ -45,15 +70,13 @@
 //! - The default cookie is `__Host-id` with `SameSite=Lax`.
 
 mod body;
-mod error;
 #[cfg(feature = "axum")]
 mod extract;
 mod layer;
 mod session;
 
 pub use body::SessionBody;
-pub use error::{Result, SessionError};
 #[cfg(feature = "axum")]
-pub use extract::MissingSessionLayer;
+pub use extract::{MissingSessionLayer, Rejection};
 pub use layer::{SessionFuture, SessionLayer, SessionMiddleware};
-pub use session::{ReadOnlySession, Session};
+pub use session::{CsrfGuard, ExclusiveSession, ReadOnlySession, Result, Session, SessionError};

@@ -9,6 +9,7 @@ use axum::{
     extract::State,
     http::{Request, Response, Uri},
     response::IntoResponse,
+    routing::get,
 };
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -16,22 +17,59 @@ use session_http::{
     WebSessions,
     scenarios::{Adapter, Server, TestApp},
 };
-use session_tower::{Session, SessionError, SessionLayer};
+use session_tower::{CsrfGuard, ExclusiveSession, ReadOnlySession, Result, Session, SessionLayer};
 use tower::ServiceExt;
 
 struct Axum;
 
 struct Running(Router);
 
-async fn handle(State(app): State<TestApp>, session: Session, uri: Uri) -> impl IntoResponse {
-    let response = app.handle(session.into_inner(), uri.path()).await;
-    response.map(|response| response.map(Body::from)).map_err(SessionError::from)
+fn answer(response: session_core::Result<Response<Bytes>>) -> Result<Response<Body>> {
+    Ok(response?.map(Body::from))
+}
+
+async fn handle(
+    State(app): State<TestApp>,
+    session: Session,
+    uri: Uri,
+) -> Result<impl IntoResponse> {
+    answer(app.handle(session.into_inner(), uri.path()).await)
+}
+
+async fn exclusively(
+    State(app): State<TestApp>,
+    session: ExclusiveSession,
+    uri: Uri,
+) -> Result<impl IntoResponse> {
+    answer(app.handle_exclusive(session.into_inner(), uri.path()).await)
+}
+
+async fn reading(
+    State(app): State<TestApp>,
+    session: ReadOnlySession,
+    uri: Uri,
+) -> Result<impl IntoResponse> {
+    answer(app.handle_read_only(session.into_inner(), uri.path()).await)
+}
+
+async fn guarded(
+    _: CsrfGuard,
+    app: State<TestApp>,
+    session: Session,
+    uri: Uri,
+) -> Result<impl IntoResponse> {
+    handle(app, session, uri).await
 }
 
 #[async_trait(?Send)]
 impl Adapter for Axum {
     async fn serve(&self, sessions: WebSessions, app: TestApp) -> Box<dyn Server> {
-        let router = Router::new().fallback(handle).with_state(app);
+        let router = Router::new()
+            .route("/exclusively/{*rest}", get(exclusively))
+            .route("/reading/{*rest}", get(reading))
+            .route("/guarded/{*rest}", get(guarded))
+            .fallback(handle)
+            .with_state(app);
         Box::new(Running(router.layer(SessionLayer::new(sessions))))
     }
 }

@@ -26,8 +26,14 @@ impl Bench {
     /// An empty store.
     #[must_use]
     pub fn new() -> Self {
+        Self::with_max_waiters(50)
+    }
+
+    /// An empty store, with room for so many who wait for the lock of a session.
+    #[must_use]
+    pub fn with_max_waiters(waiters: usize) -> Self {
         let clock = Arc::new(OffsetClock::new(SteadyClock::start()));
-        let store = MemoryStore::builder().clock(Arc::clone(&clock)).build();
+        let store = MemoryStore::builder().clock(Arc::clone(&clock)).max_waiters(waiters).build();
         Self { store: ProbedStore::new(store), clock, app: TestApp::default() }
     }
 
@@ -42,12 +48,24 @@ impl Bench {
         adapter: &dyn Adapter,
         change: impl FnOnce(WebSessionsBuilder) -> WebSessionsBuilder,
     ) -> Browser {
+        self.serve(adapter, self.sessions(change)).await
+    }
+
+    /// The sessions of a server with other settings.
+    pub fn sessions(
+        &self,
+        change: impl FnOnce(WebSessionsBuilder) -> WebSessionsBuilder,
+    ) -> WebSessions {
         let manager = SessionManager::builder(self.store.clone())
             .clock(Arc::clone(&self.clock))
             .lifetime(LIFETIME)
             .build()
             .expect("the settings are right");
-        let sessions = change(WebSessions::builder(manager)).build();
+        change(WebSessions::builder(manager)).build()
+    }
+
+    /// A browser in front of a server of these sessions.
+    pub async fn serve(&self, adapter: &dyn Adapter, sessions: WebSessions) -> Browser {
         let server = adapter.serve(sessions, self.app.clone()).await;
         Browser::new(Rc::<dyn super::Server>::from(server))
     }
@@ -56,6 +74,15 @@ impl Bench {
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.store.take_counts()
+    }
+
+    /// Returns when the store was asked for so many more reads.
+    pub async fn reads(&self, wanted: usize) {
+        let mut seen = 0;
+        while seen < wanted {
+            tokio::task::yield_now().await;
+            seen += self.counts().reads;
+        }
     }
 
     /// Leaves the calls so far out of the next [`counts`](Self::counts).

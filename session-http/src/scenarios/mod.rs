@@ -44,6 +44,11 @@ pub trait Adapter {
     ///
     /// The handler takes the session by the adapter's extractor, calls [`TestApp::handle`] with it
     /// and the path, and turns an error into a response in the adapter's usual way.
+    ///
+    /// Three routes have handlers of their own: that of `/exclusively/…` takes the session
+    /// exclusively and calls [`TestApp::handle_exclusive`], that of `/reading/…` takes it read-only
+    /// and calls [`TestApp::handle_read_only`], and that of `/guarded/…` takes the guard against
+    /// forged requests besides the session.
     async fn serve(&self, sessions: WebSessions, app: TestApp) -> Box<dyn Server>;
 }
 
@@ -87,6 +92,24 @@ macro_rules! scenario_tests {
             sec_37_a_log_out_clears_the_cookie_and_the_site_data
             sec_38_several_session_cookies_are_none
             sec_39_a_secure_cookie_keeps_off_plain_http
+            sec_07_a_signed_id_is_accepted_and_a_forged_one_costs_nothing
+            nodes_that_do_not_share_keys_can_tell
+            keys_are_exchanged_without_logging_anybody_out
+            signatures_come_to_a_live_fleet_without_logging_anybody_out
+            a_rotated_id_is_not_signed_again
+            sec_38_the_only_signed_cookie_is_picked_where_that_is_wanted
+            sec_09_a_header_carries_the_id_where_that_is_configured
+            sec_09_pages_and_apis_do_not_exchange_their_ids
+            sec_36_the_cache_limiter_gives_way_to_the_cookie
+            sec_35_a_remembered_session_outlives_pauses_and_not_its_deadline
+            a_csrf_token_is_asked_for_checked_and_ended_by_a_log_in
+            a_guarded_handler_needs_the_csrf_header
+            a_message_is_shown_once
+            an_exclusive_route_has_the_session_to_itself
+            an_exclusive_route_can_let_go_before_its_response
+            an_exclusive_route_gives_up_its_changes_when_it_fails
+            sec_49_waiters_for_a_session_are_bounded_and_told_to_come_back
+            a_read_only_route_writes_nothing
             z02_a_store_that_is_down_refuses_and_loses_nothing
             z03_no_cookie_is_issued_when_the_store_is_down
         }

@@ -10,7 +10,9 @@ use actix_web::{
     http::StatusCode,
     test, web,
 };
-use session_actix::{ReadOnlySession, Result, Session, SessionError, SessionMiddleware};
+use session_actix::{
+    CsrfGuard, ExclusiveSession, ReadOnlySession, Result, Session, SessionError, SessionMiddleware,
+};
 use session_core::{Error, ErrorKind, MemoryStore, Operation, SessionManager};
 
 fn middleware() -> SessionMiddleware {
@@ -44,9 +46,16 @@ async fn without_the_middleware_the_rejection_says_what_to_do() {
     async fn reads(_: ReadOnlySession) -> &'static str {
         ""
     }
+    async fn locks(_: ExclusiveSession) -> &'static str {
+        ""
+    }
+    async fn checks(_: CsrfGuard) -> &'static str {
+        ""
+    }
     let app = App::new().route("/w", web::get().to(writes)).route("/r", web::get().to(reads));
+    let app = app.route("/l", web::get().to(locks)).route("/c", web::get().to(checks));
     let app = test::init_service(app).await;
-    for path in ["/w", "/r"] {
+    for path in ["/w", "/r", "/l", "/c"] {
         let request = test::TestRequest::get().uri(path).to_request();
         let (status, body, _) = parts(test::call_service(&app, request).await).await;
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);

@@ -69,6 +69,7 @@ impl ErrorKind {
             Self::Corrupt => "corrupt",
             Self::Unavailable => "unavailable",
             Self::Timeout => "timeout",
+            Self::Forbidden => "forbidden",
             Self::Config => "config",
             Self::Unsupported => "unsupported",
             Self::Backend => "backend",

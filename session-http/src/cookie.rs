@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use http::HeaderValue;
-use session_core::{Error, ErrorKind, Operation, Result, SessionId, Ttl};
+use session_core::{Result, SessionId, Ttl};
 
 use crate::{
     Signing,
+    failure::wrong_setting,
     token::{Ids, TokenForm},
 };
 
@@ -119,7 +120,7 @@ impl SessionCookie {
     fn header(&self, value: &str, life: &str) -> Result<HeaderValue> {
         let text = format!("{}={value}{life}{}", self.name, self.attributes);
         let mut header = HeaderValue::try_from(text)
-            .map_err(|source| refuse("the cookie makes no header").with_source(source))?;
+            .map_err(|source| wrong_setting("the cookie makes no header").with_source(source))?;
         header.set_sensitive(true);
         Ok(header)
     }
@@ -241,36 +242,40 @@ impl SessionCookieBuilder {
     /// Checks the combination.
     ///
     /// # Errors
-    /// [`Config`](ErrorKind::Config) when browsers would ignore the cookie: an illegal name, path
+    /// [`Config`](session_core::ErrorKind::Config) when browsers would ignore the cookie: an illegal name, path
     /// or domain, a prefix whose demands are not met, `SameSite=None` or `Partitioned` without
     /// `Secure`, a life beyond [`MAX_COOKIE_AGE`], or more bytes than a cookie may have.
     pub fn build(self) -> Result<SessionCookie> {
         self.check_syntax()?;
         self.check_prefix()?;
         if self.same_site == SameSite::None && !self.secure {
-            return Err(refuse("SameSite=None needs Secure"));
+            return Err(wrong_setting("SameSite=None needs Secure"));
         }
         if self.partitioned && !self.secure {
-            return Err(refuse("Partitioned needs Secure"));
+            return Err(wrong_setting("Partitioned needs Secure"));
         }
         if self.max_age.is_some_and(|age| age > MAX_COOKIE_AGE) {
-            return Err(refuse("browsers keep no cookie longer than 400 days"));
+            return Err(wrong_setting("browsers keep no cookie longer than 400 days"));
         }
         Ok(self.build_unchecked())
     }
 
     fn check_syntax(&self) -> Result<()> {
         if self.name.is_empty() || !self.name.bytes().all(is_token) {
-            return Err(refuse("a cookie name is one or more letters, digits or !#$%&'*+-.^_`|~"));
+            return Err(wrong_setting(
+                "a cookie name is one or more letters, digits or !#$%&'*+-.^_`|~",
+            ));
         }
         if self.name.len() + self.form.max_len() > MAX_NAME_AND_VALUE {
-            return Err(refuse("the cookie's name and value exceed 4096 bytes"));
+            return Err(wrong_setting("the cookie's name and value exceed 4096 bytes"));
         }
         if !self.path.starts_with('/') || !is_attribute(&self.path) {
-            return Err(refuse("a cookie path starts with / and holds no ; or control character"));
+            return Err(wrong_setting(
+                "a cookie path starts with / and holds no ; or control character",
+            ));
         }
         if self.domain.as_deref().is_some_and(|domain| !is_domain(domain)) {
-            return Err(refuse("a cookie domain is a host name without a leading dot"));
+            return Err(wrong_setting("a cookie domain is a host name without a leading dot"));
         }
         Ok(())
     }
@@ -282,13 +287,15 @@ impl SessionCookieBuilder {
         let host = has("__Host-");
         let http = has("__Http-") || host_http;
         if (has("__Secure-") || host || http) && !self.secure {
-            return Err(refuse("a cookie name with this prefix needs Secure; choose another name"));
+            return Err(wrong_setting(
+                "a cookie name with this prefix needs Secure; choose another name",
+            ));
         }
         if host && (self.path != "/" || self.domain.is_some()) {
-            return Err(refuse("a __Host- cookie has the path / and no domain"));
+            return Err(wrong_setting("a __Host- cookie has the path / and no domain"));
         }
         if http && !self.http_only {
-            return Err(refuse("a cookie name with this prefix needs HttpOnly"));
+            return Err(wrong_setting("a cookie name with this prefix needs HttpOnly"));
         }
         Ok(())
     }
@@ -320,10 +327,6 @@ impl SessionCookieBuilder {
     }
 }
 
-fn refuse(why: &str) -> Error {
-    Error::new(ErrorKind::Config, "http", Operation::Open).with_detail(why)
-}
-
 fn starts_with_ignore_case(text: &str, prefix: &str) -> bool {
     text.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))
 }
@@ -345,7 +348,7 @@ fn is_domain(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use session_core::Timestamp;
+    use session_core::{ErrorKind, Timestamp};
 
     use super::*;
     use crate::KeyRing;

@@ -32,7 +32,9 @@ use data_encoding::BASE64URL_NOPAD;
 use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderName;
 use serde::{Deserialize, Serialize};
-use session_core::{Error, ErrorKind, Operation, Result, Session, Timestamp};
+use session_core::{
+    Error, ErrorKind, Operation, Result, Session, SessionData, SessionFacts, Timestamp,
+};
 use sha2::Sha256;
 
 use crate::Headers;
@@ -59,19 +61,24 @@ struct Secret {
 /// so that a compressed page does not give it away (BREACH); all of them are valid until the next
 /// log-in, or until the session ends.
 ///
-/// The first token of a session saves it at once.
+/// The first token of a session saves it at once; in exclusive mode, use [`token_in`].
 ///
 /// # Errors
 /// Those of [`Session::update`].
 pub async fn token(session: &Session) -> Result<String> {
-    let secret = match current(session).await? {
-        Some(secret) => secret,
-        None => begin(session).await?,
-    };
-    let mut nonce = [0; NONCE];
-    fill_random(&mut nonce)?;
-    let mac = secret.mac(&nonce)?.finalize().into_bytes();
-    Ok(BASE64URL_NOPAD.encode(&[nonce.as_slice(), &mac].concat()))
+    match current(session).await? {
+        Some(secret) => secret.token(),
+        None => begin(session).await?.token(),
+    }
+}
+
+/// [`token`] for a session that is held exclusively, or within an update. `facts` are those of
+/// [`Session::facts`].
+///
+/// # Errors
+/// [`Corrupt`](ErrorKind::Corrupt) when something else is kept in the entry `_csrf`.
+pub fn token_in(data: &mut SessionData, facts: Option<SessionFacts>) -> Result<String> {
+    Secret::generate(facts)?.settle(data)?.token()
 }
 
 /// Refuses a request without a valid token: compared in constant time, and stored nothing.
@@ -98,7 +105,7 @@ pub async fn check_header(session: &Session, headers: &(impl Headers + Sync)) ->
 /// The secret, unless it is one of before the log-in.
 async fn current(session: &Session) -> Result<Option<Secret>> {
     let secret: Option<Secret> = session.get(ENTRY).await?;
-    let since = since(session).await?;
+    let since = since(session.facts().await?);
     Ok(secret.filter(|secret| secret.since == since))
 }
 
@@ -107,26 +114,37 @@ async fn begin(session: &Session) -> Result<Secret> {
         // A new session of somebody who has just logged in.
         session.save().await?;
     }
-    let mut key = [0; 32];
-    fill_random(&mut key)?;
-    let fresh = Secret { key: BASE64URL_NOPAD.encode(&key), since: since(session).await? };
-    session
-        .update(|data| {
-            let known: Option<Secret> = data.get(ENTRY)?;
-            match known.filter(|known| known.since == fresh.since) {
-                Some(known) => Ok(known),
-                None => data.insert(ENTRY, &fresh).map(|()| fresh.clone()),
-            }
-        })
-        .await
+    let fresh = Secret::generate(session.facts().await?)?;
+    session.update(|data| fresh.settle(data)).await
 }
 
-async fn since(session: &Session) -> Result<Option<u64>> {
-    let facts = session.facts().await?;
-    Ok(facts.and_then(|facts| facts.authenticated_at).map(Timestamp::as_millis))
+fn since(facts: Option<SessionFacts>) -> Option<u64> {
+    facts.and_then(|facts| facts.authenticated_at).map(Timestamp::as_millis)
 }
 
 impl Secret {
+    fn generate(facts: Option<SessionFacts>) -> Result<Self> {
+        let mut key = [0; 32];
+        fill_random(&mut key)?;
+        Ok(Self { key: BASE64URL_NOPAD.encode(&key), since: since(facts) })
+    }
+
+    /// The secret in `data`; this one, if there is none of the same log-in.
+    fn settle(&self, data: &mut SessionData) -> Result<Self> {
+        let known: Option<Self> = data.get(ENTRY)?;
+        match known.filter(|known| known.since == self.since) {
+            Some(known) => Ok(known),
+            None => data.insert(ENTRY, self).map(|()| self.clone()),
+        }
+    }
+
+    fn token(&self) -> Result<String> {
+        let mut nonce = [0; NONCE];
+        fill_random(&mut nonce)?;
+        let mac = self.mac(&nonce)?.finalize().into_bytes();
+        Ok(BASE64URL_NOPAD.encode(&[nonce.as_slice(), &mac].concat()))
+    }
+
     fn mac(&self, nonce: &[u8]) -> Result<Hmac<Sha256>> {
         let mac = Hmac::<Sha256>::new_from_slice(self.key.as_bytes());
         let mac = mac.map_err(|_any_length_will_do| forbidden())?;

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use session_core::{Error, ErrorKind, LockedSession, Operation, Result, Session};
+use session_core::{Error, ErrorKind, LockedSession, Operation, Result, Session, SessionFacts};
 
 /// The session of one request: a [`Session`] that can also be opened [exclusively](Self::exclusive).
 ///
@@ -39,7 +39,7 @@ impl RequestSession {
             None => Box::new(self.session.lock(self.slot.wait).await?),
         };
         *self.slot.held() = Held::ByHandler;
-        Ok(ExclusiveSession { locked: Some(locked), slot: Arc::clone(&self.slot) })
+        Ok(ExclusiveSession { locked: Some(locked), request: self.clone() })
     }
 
     /// The handle itself.
@@ -122,7 +122,7 @@ impl fmt::Debug for Slot {
 pub struct ExclusiveSession {
     /// None once it was committed.
     locked: Option<Box<LockedSession>>,
-    slot: Arc<Slot>,
+    request: RequestSession,
 }
 
 impl ExclusiveSession {
@@ -149,10 +149,18 @@ impl ExclusiveSession {
         }
     }
 
+    /// When the session began, and how long it lives; `None` when it has not been saved yet.
+    ///
+    /// # Errors
+    /// Those of the transport.
+    pub async fn facts(&self) -> Result<Option<SessionFacts>> {
+        self.request.session.facts().await
+    }
+
     fn let_go(&mut self) -> Option<Box<LockedSession>> {
         let locked = self.locked.take();
         if locked.is_some() {
-            *self.slot.held() = Held::Nowhere;
+            *self.request.slot.held() = Held::Nowhere;
         }
         locked
     }
@@ -163,7 +171,7 @@ impl Drop for ExclusiveSession {
         if thread::panicking() {
             drop(self.let_go());
         } else if let Some(locked) = self.locked.take() {
-            *self.slot.held() = Held::Back(locked);
+            *self.request.slot.held() = Held::Back(locked);
         }
     }
 }

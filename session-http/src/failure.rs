@@ -5,7 +5,7 @@ use http::{
     HeaderValue, Response, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
 };
-use session_core::{Error, ErrorKind};
+use session_core::{Error, ErrorKind, Operation};
 
 /// The status that answers a session error.
 ///
@@ -47,10 +47,13 @@ pub(crate) fn page_of(error: &Error) -> Response<Bytes> {
     response
 }
 
+/// A setting that cannot work.
+pub(crate) fn wrong_setting(why: &str) -> Error {
+    Error::new(ErrorKind::Config, "http", Operation::Open).with_detail(why)
+}
+
 #[cfg(test)]
 mod tests {
-    use session_core::Operation;
-
     use super::*;
 
     #[test]

@@ -90,6 +90,16 @@ macro_rules! handler_types {
                 self.0.rollback().await
             }
 
+            /// When the session began, and how long it lives; `None` when it has not been saved yet.
+            ///
+            /// # Errors
+            /// Those of the transport.
+            pub async fn facts(
+                &self,
+            ) -> ::session_core::Result<Option<::session_core::SessionFacts>> {
+                self.0.facts().await
+            }
+
             #[doc = concat!("The session itself, for code that knows no ", $framework, ".")]
             #[must_use]
             pub fn into_inner(self) -> $crate::ExclusiveSession {

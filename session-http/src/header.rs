@@ -1,10 +1,11 @@
 //! The session id in a header, for clients that keep no cookies.
 
 use http::{HeaderName, HeaderValue, header::AUTHORIZATION};
-use session_core::{Error, ErrorKind, Operation, Result, SessionId, Timestamp};
+use session_core::{Result, SessionId, Timestamp};
 
 use crate::{
     Headers, Signing,
+    failure::wrong_setting,
     presented::{Refusal, choose},
     token::{Token, TokenForm},
 };
@@ -51,7 +52,7 @@ impl SessionHeader {
     /// The bare id in headers of these names, which may be the same: `X-Auth-Token`, for instance.
     ///
     /// # Errors
-    /// [`Config`](ErrorKind::Config) when one is no header's name, or that of a header with another
+    /// [`Config`](session_core::ErrorKind::Config) when one is no header's name, or that of a header with another
     /// meaning.
     pub fn named(request: &str, response: &str) -> Result<Self> {
         Ok(Self::new(named(request)?, false, named(response)?))
@@ -100,7 +101,7 @@ impl SessionHeader {
     pub(crate) fn value(&self, id: Option<&SessionId>) -> Result<HeaderValue> {
         let text = id.map(|id| self.form.write(&self.carrier, id)).unwrap_or_default();
         let mut value = HeaderValue::try_from(text)
-            .map_err(|source| refuse("the id makes no header").with_source(source))?;
+            .map_err(|source| wrong_setting("the id makes no header").with_source(source))?;
         value.set_sensitive(true);
         Ok(value)
     }
@@ -124,20 +125,17 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
 fn named(name: &str) -> Result<HeaderName> {
     const TAKEN: [&str; 4] = ["authorization", "cookie", "set-cookie", "vary"];
     let name = HeaderName::try_from(name)
-        .map_err(|source| refuse("not the name of a header").with_source(source))?;
+        .map_err(|source| wrong_setting("not the name of a header").with_source(source))?;
     if TAKEN.contains(&name.as_str()) {
-        return Err(refuse("this header has another meaning"));
+        return Err(wrong_setting("this header has another meaning"));
     }
     Ok(name)
-}
-
-fn refuse(why: &str) -> Error {
-    Error::new(ErrorKind::Config, "http", Operation::Open).with_detail(why)
 }
 
 #[cfg(test)]
 mod tests {
     use http::HeaderMap;
+    use session_core::ErrorKind;
 
     use super::*;
 

@@ -4,8 +4,10 @@ use std::{env, fmt, sync::Arc};
 
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
 use hmac::{Hmac, KeyInit, Mac};
-use session_core::{Error, ErrorKind, Operation, Result};
+use session_core::Result;
 use sha2::Sha256;
+
+use crate::failure::wrong_setting;
 
 /// Keys shorter than the MAC weaken it.
 const MIN_KEY: usize = 32;
@@ -83,17 +85,17 @@ impl KeyRing {
     /// A ring of these keys, the newest first.
     ///
     /// # Errors
-    /// [`Config`](ErrorKind::Config) when there is none, one is shorter than 32 bytes or nothing but
+    /// [`Config`](session_core::ErrorKind::Config) when there is none, one is shorter than 32 bytes or nothing but
     /// one byte repeated, or two are the same.
     pub fn new<K: AsRef<[u8]>>(keys: impl IntoIterator<Item = K>) -> Result<Self> {
         let keys: Vec<Key> =
             keys.into_iter().map(|key| checked(key.as_ref())).collect::<Result<_>>()?;
         let is_double = |(at, key): (usize, &Key)| keys.iter().skip(at + 1).any(|k| k.id == key.id);
         if keys.is_empty() {
-            return Err(refuse("a key ring needs a key"));
+            return Err(wrong_setting("a key ring needs a key"));
         }
         if keys.iter().enumerate().any(is_double) {
-            return Err(refuse("two keys of the ring are the same"));
+            return Err(wrong_setting("two keys of the ring are the same"));
         }
         Ok(Self(keys.into()))
     }
@@ -102,7 +104,7 @@ impl KeyRing {
     /// hexadecimal, separated by commas or white space, the newest first.
     ///
     /// # Errors
-    /// [`Config`](ErrorKind::Config) as [`new`](Self::new), and when a key is in neither form.
+    /// [`Config`](session_core::ErrorKind::Config) as [`new`](Self::new), and when a key is in neither form.
     pub fn parse(text: &str) -> Result<Self> {
         let words = text.split(|c: char| c == ',' || c.is_whitespace());
         let keys = words.filter(|word| !word.is_empty()).map(decode);
@@ -112,14 +114,15 @@ impl KeyRing {
     /// The ring that an environment variable holds, in the form of [`parse`](Self::parse).
     ///
     /// # Errors
-    /// [`Config`](ErrorKind::Config) as [`parse`](Self::parse), and when it is not set. The error
+    /// [`Config`](session_core::ErrorKind::Config) as [`parse`](Self::parse), and when it is not set. The error
     /// names the variable and shows nothing of its value.
     pub fn from_env(variable: &str) -> Result<Self> {
         let text = env::var(variable).map_err(|_absent_or_not_text| {
-            refuse(&format!("{variable} is not set, or not text"))
+            wrong_setting(&format!("{variable} is not set, or not text"))
         })?;
-        Self::parse(&text)
-            .map_err(|error| refuse(&format!("{variable} holds no key ring")).with_source(error))
+        Self::parse(&text).map_err(|error| {
+            wrong_setting(&format!("{variable} holds no key ring")).with_source(error)
+        })
     }
 
     /// The ids of the keys, the newest first.
@@ -160,12 +163,13 @@ impl fmt::Debug for KeyRing {
 
 fn checked(key: &[u8]) -> Result<Key> {
     if key.len() < MIN_KEY {
-        return Err(refuse("a signing key needs at least 32 bytes"));
+        return Err(wrong_setting("a signing key needs at least 32 bytes"));
     }
     if key.iter().all(|byte| Some(byte) == key.first()) {
-        return Err(refuse("a signing key of one byte repeated is no key"));
+        return Err(wrong_setting("a signing key of one byte repeated is no key"));
     }
-    let mac = Hmac::new_from_slice(key).map_err(|error| refuse("no key").with_source(error))?;
+    let mac =
+        Hmac::new_from_slice(key).map_err(|error| wrong_setting("no key").with_source(error))?;
     Ok(Key { id: KeyId::of(&mac), mac })
 }
 
@@ -175,11 +179,9 @@ fn decode(word: &str) -> Result<Vec<u8>> {
     let bare = || word.trim_end_matches('=').as_bytes();
     hex.or_else(|_| BASE64_NOPAD.decode(bare()))
         .or_else(|_| BASE64URL_NOPAD.decode(bare()))
-        .map_err(|_shows_characters| refuse("a signing key is neither base64 nor hexadecimal"))
-}
-
-fn refuse(why: &str) -> Error {
-    Error::new(ErrorKind::Config, "http", Operation::Open).with_detail(why)
+        .map_err(|_shows_characters| {
+            wrong_setting("a signing key is neither base64 nor hexadecimal")
+        })
 }
 
 #[cfg(test)]

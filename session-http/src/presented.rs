@@ -105,6 +105,7 @@ fn trim(mut bytes: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use http::{HeaderMap, HeaderValue};
+    use proptest::prelude::*;
     use session_core::SessionId;
 
     use super::*;
@@ -204,5 +205,28 @@ mod tests {
         assert_eq!(read_as(&picks, &["__Host-id=x; __Host-id=y"]), ambiguous, "none is");
         let many: Vec<String> = (0..8).map(|n| format!("__Host-id={n}")).collect();
         assert_eq!(read_as(&picks, &[own, many.join("; ")]), ambiguous, "too many to check");
+    }
+
+    proptest! {
+        #[test]
+        fn any_cookies_are_read_without_a_panic(lines: Vec<Vec<u8>>, name in "[a-z;= ]{0,3}") {
+            let mut headers = HeaderMap::new();
+            for line in &lines {
+                if let Ok(value) = HeaderValue::from_bytes(line) {
+                    headers.append(COOKIE, value);
+                }
+            }
+            if let Ok(values) = cookie_values(&headers, &name) {
+                drop(choose(&TokenForm::NATIVE, &name, values, Timestamp::default));
+            }
+        }
+
+        #[test]
+        fn the_id_is_found_wherever_it_stands(
+            before in "([a-z]{1,3}=[^;\r\n\u{0}-\u{1f}\u{7f}-\u{10ffff}]{0,9};[ \t]?){0,3}",
+            after in "(;[ \t]?[a-z]{0,3}=?[0-9]{0,3}){0,3}",
+        ) {
+            prop_assert_eq!(read(&[format!("{before}__Host-id={A}{after}")]), id(A));
+        }
     }
 }

@@ -10,7 +10,9 @@ use axum::{
 };
 use http_body_util::{BodyExt, Full};
 use session_core::{Error, ErrorKind, MemoryStore, Operation, SessionManager};
-use session_tower::{ReadOnlySession, Result, Session, SessionError, SessionLayer};
+use session_tower::{
+    CsrfGuard, ExclusiveSession, ReadOnlySession, Result, Session, SessionError, SessionLayer,
+};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 fn layer() -> SessionLayer {
@@ -34,8 +36,11 @@ async fn text(app: &Router, path: &str, cookie: Option<&str>) -> (StatusCode, St
 async fn without_the_layer_the_rejection_says_what_to_do() {
     async fn writes(_: Session) {}
     async fn reads(_: ReadOnlySession) {}
+    async fn locks(_: ExclusiveSession) {}
+    async fn checks(_: CsrfGuard) {}
     let app = Router::new().route("/writes", get(writes)).route("/reads", get(reads));
-    for path in ["/writes", "/reads"] {
+    let app = app.route("/locks", get(locks)).route("/checks", get(checks));
+    for path in ["/writes", "/reads", "/locks", "/checks"] {
         let (status, body, _) = text(&app, path, None).await;
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
         assert!(body.contains("add a `SessionLayer` to the router"), "{body}");

@@ -98,7 +98,7 @@ impl TestApp {
     /// | `release` | the same, commits, and answers after it was told to go on |
     /// | `undo` | the same, and rolls it back |
     /// | `keep` | the same, and keeps the session beyond the response |
-    /// | `flash/TEXT`, `flashes` | as without `exclusively` |
+    /// | `flash/TEXT`, `flashes`, `csrf` | as without `exclusively` |
     /// | `status/CODE/…`, `failing/…`, `wait/…` | as without `exclusively` |
     ///
     /// # Errors
@@ -122,6 +122,10 @@ impl TestApp {
         match *words.as_slice() {
             ["flash", text] => flash::push_to(&mut session, Flash::info(text))?,
             ["flashes"] => return Ok(answer(status, shown(&flash::take_from(&mut session)?))),
+            ["csrf"] => {
+                let facts = session.facts().await?;
+                return Ok(answer(status, csrf::token_in(&mut session, facts)?));
+            }
             _ => {}
         }
         let count = session.get::<u64>("count")?.unwrap_or_default() + 1;

@@ -103,6 +103,13 @@ impl Reply {
         self.0.headers().get(name).map(|value| value.to_str().expect("text"))
     }
 
+    /// All values of a header.
+    #[must_use]
+    pub fn headers(&self, name: &str) -> Vec<&str> {
+        let values = self.0.headers().get_all(name);
+        values.iter().map(|value| value.to_str().expect("text")).collect()
+    }
+
     /// Everything that the visitor gets to see.
     #[must_use]
     pub fn shown(&self) -> String {

@@ -88,6 +88,9 @@ pub async fn a_csrf_token_is_asked_for_checked_and_ended_by_a_log_in(adapter: &d
     let fresh = browser.get("/csrf").await;
     assert_eq!(check(fresh.text()).await, 200);
 
+    let exclusive = browser.get("/exclusively/csrf").await;
+    assert_eq!(check(exclusive.text()).await, 200, "asked for in exclusive mode");
+
     let pages = bench.browser(adapter).await;
     pages.get("/set/a/1").await;
     let (one, other) = join!(pages.get("/csrf"), pages.get("/csrf"));

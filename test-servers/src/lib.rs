@@ -8,16 +8,19 @@
 //! | --- | --- |
 //! | [`redis`] | Redis and Valkey: one server, a pair under Sentinel, a cluster |
 //! | [`sql`] | MariaDB, Oracle's MySQL, PostgreSQL; PgBouncer in front of it |
+//! | [`haproxy`] | HAProxy, a load balancer |
 //! | [`proxy`] | none; a proxy that stands between a client and any server and loses things |
 //!
-//! [`trial`] makes tests that are ignored, with the reason, where a server is not installed.
+//! [`Program`] is any other program, which can be killed as well. [`trial`] makes tests that are ignored, with the reason, where a server is not installed.
 
 mod certificates;
 mod directory;
 mod error;
+pub mod haproxy;
 mod ports;
 mod proc;
 mod process;
+mod program;
 mod programs;
 pub mod proxy;
 pub mod redis;
@@ -26,5 +29,6 @@ mod trial;
 mod wait;
 
 pub use error::{Error, Result};
+pub use program::Program;
 pub use trial::{TestResult, reason_to_ignore, trial};
 pub use wait::until;

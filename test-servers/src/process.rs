@@ -67,6 +67,16 @@ impl Process {
         Self::spawn_with(program, arguments, directory, "")
     }
 
+    /// As [`Process::spawn`], with these variables besides our own.
+    pub(crate) fn spawn_in(
+        environment: &[(String, String)],
+        program: &Path,
+        arguments: &[String],
+        directory: &TempDir,
+    ) -> Result<Self> {
+        Self::launch(program, arguments, directory, "", environment)
+    }
+
     /// As [`Process::spawn`]. When we are killed, `farewell` is run by a shell in the directory
     /// after the end of the program.
     pub(crate) fn spawn_with<A: AsRef<OsStr>>(
@@ -75,10 +85,21 @@ impl Process {
         directory: &TempDir,
         farewell: &str,
     ) -> Result<Self> {
+        Self::launch(program, arguments, directory, farewell, &[])
+    }
+
+    fn launch<A: AsRef<OsStr>>(
+        program: &Path,
+        arguments: &[A],
+        directory: &TempDir,
+        farewell: &str,
+        environment: &[(String, String)],
+    ) -> Result<Self> {
         let directory = directory.path();
         let log = directory.join("log");
         let output = OpenOptions::new().create(true).append(true).open(&log)?;
         let mut child = leashed(program, arguments, directory, farewell, output)
+            .envs(environment.iter().cloned())
             .spawn()
             .map_err(|error| Error::new(format!("cannot start {}: {error}", program.display())))?;
         let group =

@@ -19,6 +19,7 @@ const PROGRAMS: &[(&[&str], &[&str])] = &[
     (&["chromedriver"], &["chromium-driver"]),
     (&["curl"], &["curl"]),
     (&["faketime"], &["faketime"]),
+    (&["haproxy"], &["haproxy"]),
     (&["openssl"], &["openssl"]),
     (&["redis-server"], &["redis-server"]),
     (&["redis-cli"], &["redis-tools"]),
@@ -70,10 +71,12 @@ fn missing_packages() -> Vec<&'static str> {
         .collect()
 }
 
-/// Debian keeps the programs of PostgreSQL in a folder for each version.
+/// Debian keeps the programs of PostgreSQL in a folder for each version, and HAProxy in one that a
+/// user's path often lacks.
 fn is_there(program: &str) -> bool {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let mut folders = versions.map(|version| version.path().join("bin"));
+    let folders = versions.map(|version| version.path().join("bin"));
+    let mut folders = folders.chain(["/usr/sbin".into()]);
     process::find(program).is_some() || folders.any(|folder| folder.join(program).is_file())
 }
 

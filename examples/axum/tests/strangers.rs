@@ -12,7 +12,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use session_core::SessionId;
+use session::core::SessionId;
 
 /// A bound against hanging, not an expectation.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+pub use hyper::{Method, StatusCode};
 use hyper::{
-    Method, Request, StatusCode,
+    Request,
     client::conn::http1,
     header::{CONTENT_TYPE, COOKIE, HOST, HeaderMap, SET_COOKIE},
 };
@@ -17,50 +18,47 @@ use crate::{Result, ensure, program::PATIENCE};
 
 /// Sends requests, each over its own connection, with the session cookie if there is one.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Client {
+#[non_exhaustive]
+pub struct Client {
     /// `name=value`, as it is sent.
-    pub(crate) cookie: Option<String>,
+    pub cookie: Option<String>,
 }
 
 /// An answer.
 #[derive(Debug)]
-pub(crate) struct Reply {
+#[non_exhaustive]
+pub struct Reply {
     /// Its status.
-    pub(crate) status: StatusCode,
+    pub status: StatusCode,
     /// Its headers.
-    pub(crate) headers: HeaderMap,
+    pub headers: HeaderMap,
     /// Its whole body.
-    pub(crate) body: Bytes,
+    pub body: Bytes,
 }
 
 impl Client {
     /// A client with no cookie.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self::default()
     }
 
     /// A client that presents this cookie.
-    pub(crate) fn presenting(cookie: impl Into<String>) -> Self {
+    pub fn presenting(cookie: impl Into<String>) -> Self {
         Self { cookie: Some(cookie.into()) }
     }
 
     /// Gets a path.
-    pub(crate) async fn get(&self, to: SocketAddr, path: &str) -> Result<Reply> {
+    pub async fn get(&self, to: SocketAddr, path: &str) -> Result<Reply> {
         self.send(to, Method::GET, path, "").await?.successful(path)
     }
 
     /// Posts a form.
-    pub(crate) async fn post(&self, to: SocketAddr, path: &str, form: &str) -> Result<Reply> {
+    pub async fn post(&self, to: SocketAddr, path: &str, form: &str) -> Result<Reply> {
         self.send(to, Method::POST, path, form).await?.successful(path)
     }
 
     /// Posts a form and takes over the cookie that the answer sets or removes.
-    pub(crate) async fn post_and_keep(
-        &mut self,
-        to: SocketAddr,
-        path: &str,
-        form: &str,
-    ) -> Result<Reply> {
+    pub async fn post_and_keep(&mut self, to: SocketAddr, path: &str, form: &str) -> Result<Reply> {
         let reply = self.post(to, path, form).await?;
         if let Some(cookie) = reply.cookie() {
             self.cookie = Some(cookie).filter(|cookie| !cookie.ends_with('='));
@@ -69,12 +67,12 @@ impl Client {
     }
 
     /// What the example says of this session.
-    pub(crate) async fn me(&self, to: SocketAddr) -> Result<Value> {
+    pub async fn me(&self, to: SocketAddr) -> Result<Value> {
         self.get(to, "/me").await?.json()
     }
 
     /// Sends one request, whatever the answer.
-    pub(crate) async fn send(
+    pub async fn send(
         &self,
         to: SocketAddr,
         method: Method,
@@ -95,14 +93,27 @@ impl Client {
 
 impl Reply {
     /// Its body, as JSON.
-    pub(crate) fn json(&self) -> Result<Value> {
+    pub fn json(&self) -> Result<Value> {
         serde_json::from_slice(&self.body).map_err(|error| format!("{error} in {self:?}").into())
     }
 
+    /// The first header of this name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
     /// The cookie that it sets, as `name=value`.
-    pub(crate) fn cookie(&self) -> Option<String> {
-        let header = self.headers.get(SET_COOKIE)?.to_str().ok()?;
-        header.split(';').next().map(str::to_owned)
+    pub fn cookie(&self) -> Option<String> {
+        self.cookies().next().map(|(name, value)| format!("{name}={value}"))
+    }
+
+    /// All cookies that it sets, by their names. One that it removes has no value.
+    pub fn cookies(&self) -> impl Iterator<Item = (String, String)> {
+        let headers = self.headers.get_all(SET_COOKIE).iter();
+        headers.filter_map(|header| {
+            let (name, value) = header.to_str().ok()?.split(';').next()?.split_once('=')?;
+            Some((name.to_owned(), value.to_owned()))
+        })
     }
 
     fn successful(self, path: &str) -> Result<Self> {
@@ -113,7 +124,7 @@ impl Reply {
 }
 
 /// One request over one connection.
-pub(crate) async fn exchange(to: SocketAddr, request: Request<Full<Bytes>>) -> Result<Reply> {
+pub async fn exchange(to: SocketAddr, request: Request<Full<Bytes>>) -> Result<Reply> {
     timeout(PATIENCE, async {
         let stream = TcpStream::connect(to).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;

@@ -1,6 +1,6 @@
 //! Drives the example programs from outside.
 //!
-//! Every example answers the same plain HTTP and shows the same page, so one driver tests them
+//! Every shop answers the same plain HTTP and shows the same page, so one driver tests them
 //! all. It starts two instances on one store, as behind a load balancer that knows no stickiness,
 //! and plays its scenarios over plain HTTP and, on the page, in headless Chromium.
 //!
@@ -15,6 +15,7 @@
 //! | `POST /cart`, form `item` | puts the item under its own key (merge mode) |
 //! | `POST /count` | JSON `{count}`, one more than before (`update`) |
 //! | `POST /exclusive?ms=N` | JSON `{count}`, likewise, holding the lock for N ms |
+//! | `GET /test/index?name=X` | stores the name, if there is one; JSON `{name, session, instance}` |
 //! | `GET /healthz` | 200 |
 //!
 //! Its environment is `PORT` (0 for any free one), `SESSION_STORE` (a URL) and `INSTANCE`; it
@@ -28,25 +29,31 @@
 //! example_driver::Example::new("axum", program, target).test();
 //! ```
 
-mod client;
+#![expect(clippy::missing_errors_doc, reason = "whatever goes wrong, a test fails with it")]
+
+pub mod client;
 mod fleet;
 mod page;
 mod program;
 mod scenario;
+mod stores;
 mod transcript;
 mod trials;
-mod webdriver;
+pub mod webdriver;
 
 pub use trials::Example;
 
 /// Anything that went wrong, in words.
-type Error = Box<dyn std::error::Error + Send + Sync>;
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// A result in words.
-type Result<T = ()> = std::result::Result<T, Error>;
+pub type Result<T = ()> = std::result::Result<T, Error>;
 
 /// Fails with `otherwise` unless `holds`.
-fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Result {
+///
+/// # Errors
+/// That is its purpose.
+pub fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Result {
     if holds { Ok(()) } else { Err(otherwise().into()) }
 }
 

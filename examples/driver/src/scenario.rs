@@ -114,6 +114,23 @@ pub(crate) async fn it_says_that_it_is_well(fleet: Fleet) -> Result {
     Client::new().get(fleet.a.address(), "/healthz").await.map(drop)
 }
 
+/// What one instance stored is shown by the other, under the same name of the session.
+pub(crate) async fn the_name_is_known_to_every_instance(fleet: Fleet) -> Result {
+    let mut user = Client::new();
+    let path = "/test/index?name=foobar";
+    let reply = user.send(fleet.a.address(), Method::GET, path, "").await?;
+    user.cookie = reply.cookie();
+    let (stored, shown) =
+        (reply.json()?, user.get(fleet.b.address(), "/test/index").await?.json()?);
+    let same = |key| stored.get(key).filter(|value| value.is_string()) == shown.get(key);
+    let text = |value: &Value, key| value.get(key).and_then(Value::as_str).map(str::to_owned);
+    ensure(text(&shown, "name").as_deref() == Some("foobar") && same("session"), || {
+        format!("stored {stored}, shown {shown}")
+    })?;
+    let instances = [text(&stored, "instance"), text(&shown, "instance")];
+    ensure(instances == [Some("a".to_owned()), Some("b".to_owned())], || format!("{instances:?}"))
+}
+
 async fn login(fleet: &Fleet, user: &str) -> Result<Client> {
     let mut client = Client::new();
     client.post_and_keep(fleet.a.address(), "/login", &format!("user={user}")).await?;

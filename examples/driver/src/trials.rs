@@ -1,18 +1,20 @@
 //! The scenarios as tests that show in the usual format.
 
 use std::{
-    env,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use test_servers::reason_to_ignore;
 use tokio::runtime::Runtime;
 
 use crate::{
     Result,
     fleet::Fleet,
-    page, program, scenario, transcript,
+    page, program, scenario,
+    stores::Stores,
+    transcript,
     webdriver::{Browser, Missing},
 };
 
@@ -23,16 +25,8 @@ pub struct Example {
     program: PathBuf,
     target: PathBuf,
     document: Option<PathBuf>,
-    stores: Vec<Store>,
     /// The URL of the present one; without it sessions are in files.
     store: Option<String>,
-}
-
-/// A store that the scenarios are played on as well.
-#[derive(Debug, Clone)]
-struct Store {
-    name: &'static str,
-    url: std::result::Result<String, String>,
 }
 
 impl Example {
@@ -44,15 +38,7 @@ impl Example {
         target: impl Into<PathBuf>,
     ) -> Self {
         let (name, program, target) = (name.into(), program.into(), target.into());
-        Self { name, program, target, document: None, stores: Vec::new(), store: None }
-    }
-
-    /// Plays the scenarios on this store too: its URL, or the reason why it is not there. Without
-    /// it they are ignored, unless `SESSION_REQUIRE` has the name.
-    #[must_use]
-    pub fn store(mut self, name: &'static str, url: std::result::Result<String, String>) -> Self {
-        self.stores.push(Store { name, url });
-        self
+        Self { name, program, target, document: None, store: None }
     }
 
     /// Holds the transcripts in a Markdown document against what the example answers.
@@ -66,10 +52,15 @@ impl Example {
         self
     }
 
-    /// Plays every scenario, as the `main` of a test.
+    /// Plays every scenario, as the `main` of a test: all on files, and those without a page on
+    /// every other store too. Those of a store that is not installed are ignored, unless
+    /// `SESSION_REQUIRE` has its name.
     #[must_use]
     pub fn test(&self) -> ExitCode {
-        libtest_mimic::run(&Arguments::from_args(), self.trials()).exit_code()
+        let Ok(stores) = Stores::start() else { return ExitCode::FAILURE };
+        let mut trials = self.trials();
+        trials.extend(stores.urls().into_iter().flat_map(|(name, url)| self.on(name, url)));
+        libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -94,20 +85,18 @@ impl Example {
         let mut trials = self.plain_trials();
         trials.push(self.in_browser());
         trials.extend(self.document.as_deref().map(|document| self.by_the_book(document)));
-        trials.extend(self.stores.iter().flat_map(|store| self.on(store)));
         trials
     }
 
     /// The plain scenarios on another store.
-    fn on(&self, store: &Store) -> Vec<Trial> {
-        let mut example = self.clone();
-        example.name = format!("{}-{}", self.name, store.name);
-        match &store.url {
-            Ok(url) => example.store = Some(url.clone()),
-            Err(reason) => return vec![missing_store(store.name, reason.clone())],
-        }
-        let trials = example.plain_trials();
-        trials.into_iter().map(|trial| trial.with_kind(store.name)).collect()
+    fn on(&self, store: &'static str, url: std::result::Result<String, String>) -> Vec<Trial> {
+        let url = match url {
+            Ok(url) => url,
+            Err(reason) => return vec![missing_store(store, reason)],
+        };
+        let name = format!("{}-{store}", self.name);
+        let example = Self { name, store: Some(url), ..self.clone() };
+        example.plain_trials().into_iter().map(|trial| trial.with_kind(store)).collect()
     }
 
     fn plain_trials(&self) -> Vec<Trial> {
@@ -126,6 +115,7 @@ impl Example {
             looking_sets_no_cookie
             parallel_counts_are_exact
             parallel_edits_of_the_cart_are_all_kept
+            the_name_is_known_to_every_instance
         ]
     }
 
@@ -168,7 +158,7 @@ impl Example {
             let missing = missing().map(|program| {
                 format!("{program} is not installed; `cargo xtask setup` installs it")
             });
-            if let Some(reason) = reason_to_ignore(tool, missing)? {
+            if let Some(reason) = reason_to_ignore(&[tool], missing)? {
                 return Ok(Completion::ignored_with(reason));
             }
             play(async {
@@ -183,7 +173,7 @@ impl Example {
 /// Stands for the scenarios of a store that is not there.
 fn missing_store(name: &'static str, reason: String) -> Trial {
     let trial = Trial::ignorable_test("all_scenarios", move || {
-        let reason = reason_to_ignore(name, Some(reason))?;
+        let reason = reason_to_ignore(&[name], Some(reason))?;
         Ok(reason.map_or(Completion::Completed, Completion::ignored_with))
     });
     trial.with_kind(name)
@@ -191,26 +181,4 @@ fn missing_store(name: &'static str, reason: String) -> Trial {
 
 fn play(scenario: impl Future<Output = Result>) -> std::result::Result<(), Failed> {
     Ok(Runtime::new()?.block_on(scenario)?)
-}
-
-/// Why a trial is left out that needs a `tool` which is `missing` for a reason, or an error if it
-/// must not be.
-fn reason_to_ignore(
-    tool: &str,
-    missing: Option<String>,
-) -> std::result::Result<Option<String>, Failed> {
-    if lists("SESSION_SKIP", tool) {
-        return Ok(Some(format!("SESSION_SKIP names {tool}")));
-    }
-    let Some(reason) = missing else { return Ok(None) };
-    let required = |word: &str| lists("SESSION_REQUIRE", word);
-    if (required(tool) || required("all")) && !required(&format!("-{tool}")) {
-        return Err(format!("{reason}, and SESSION_REQUIRE asks for it").into());
-    }
-    Ok(Some(reason))
-}
-
-/// Whether the variable, a list with commas, has the word.
-fn lists(variable: &str, word: &str) -> bool {
-    env::var(variable).is_ok_and(|value| value.split(',').any(|item| item.trim() == word))
 }

@@ -49,28 +49,29 @@ const FLAGS: &[&str] = &[
 
 /// A program that is not installed.
 #[derive(Debug)]
-pub(crate) struct Missing {
+#[non_exhaustive]
+pub struct Missing {
     /// Its name.
-    pub(crate) program: &'static str,
+    pub program: &'static str,
 }
 
 /// A headless Chromium with one window.
 #[derive(Debug)]
-pub(crate) struct Browser {
+pub struct Browser {
     driver: Program,
     session: String,
 }
 
 impl Browser {
     /// Where the driver and the browser are.
-    pub(crate) fn find() -> std::result::Result<(PathBuf, PathBuf), Missing> {
+    pub fn find() -> std::result::Result<(PathBuf, PathBuf), Missing> {
         let driver = find("chromedriver").ok_or(Missing { program: "chromedriver" })?;
         let browser = BROWSERS.iter().find_map(|name| find(name));
         Ok((driver, browser.ok_or(Missing { program: "chromium" })?))
     }
 
     /// Starts a browser that remembers nothing; its profile and log go to `folder`.
-    pub(crate) async fn start(folder: &Path) -> Result<Self> {
+    pub async fn start(folder: &Path) -> Result<Self> {
         let (driver, browser) = Self::find().map_err(|missing| format!("{missing:?}"))?;
         let mut command = Command::new(driver);
         let log = folder.join("chromedriver.log");
@@ -86,36 +87,36 @@ impl Browser {
     }
 
     /// Opens a page and waits until it is loaded.
-    pub(crate) async fn open(&self, url: &str) -> Result {
+    pub async fn open(&self, url: &str) -> Result {
         self.post("/url", &json!({ "url": url })).await.map(drop)
     }
 
     /// Clicks, as a person would: the element must be there and in sight.
-    pub(crate) async fn click(&self, css: &str) -> Result {
+    pub async fn click(&self, css: &str) -> Result {
         let element = self.element(css).await?;
         self.post(&format!("/element/{element}/click"), &json!({})).await.map(drop)
     }
 
     /// Types into a field that is emptied before.
-    pub(crate) async fn fill(&self, css: &str, text: &str) -> Result {
+    pub async fn fill(&self, css: &str, text: &str) -> Result {
         let element = self.element(css).await?;
         self.post(&format!("/element/{element}/clear"), &json!({})).await?;
         self.post(&format!("/element/{element}/value"), &json!({ "text": text })).await.map(drop)
     }
 
     /// Runs a function body in the page and returns what it returns.
-    pub(crate) async fn run(&self, script: &str) -> Result<Value> {
+    pub async fn run(&self, script: &str) -> Result<Value> {
         self.post("/execute/sync", &json!({ "script": script, "args": [] })).await
     }
 
     /// All cookies for this page, also those that its scripts cannot see.
-    pub(crate) async fn cookies(&self) -> Result<Vec<Value>> {
+    pub async fn cookies(&self) -> Result<Vec<Value>> {
         let cookies = self.get("/cookie").await?;
         Ok(cookies.as_array().cloned().unwrap_or_default())
     }
 
     /// Waits until an expression holds in the page.
-    pub(crate) async fn wait_until(&self, expression: &str) -> Result {
+    pub async fn wait_until(&self, expression: &str) -> Result {
         let deadline = Instant::now() + PATIENCE / 2;
         let script = format!("return Boolean({expression})");
         while self.run(&script).await? != Value::Bool(true) {
@@ -129,14 +130,14 @@ impl Browser {
     }
 
     /// Writes what is to be seen into a PNG file.
-    pub(crate) async fn screenshot(&self, file: &Path) -> Result {
+    pub async fn screenshot(&self, file: &Path) -> Result {
         let image = self.get("/screenshot").await?;
         let image = image.as_str().ok_or("no image")?;
         Ok(fs::write(file, BASE64.decode(image.as_bytes())?)?)
     }
 
     /// Ends the browser. (Dropping ends only its driver.)
-    pub(crate) async fn quit(self) -> Result {
+    pub async fn quit(self) -> Result {
         self.call(Method::DELETE, "", &Value::Null).await.map(drop)
     }
 

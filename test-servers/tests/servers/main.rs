@@ -8,6 +8,7 @@
     reason = "in a test a panic is the report, and the owner talks over its output"
 )]
 
+mod balancer;
 mod orphans;
 mod proxy;
 mod sql;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     // A cluster is six processes.
     arguments.test_threads.get_or_insert(2);
     let mut trials = topologies::trials();
+    trials.extend(balancer::trials());
     trials.extend(proxy::trials());
     trials.extend(sql::trials());
     trials.extend(sql::pooler::trials());

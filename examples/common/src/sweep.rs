@@ -2,12 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use session_core::{SessionStore, SweepBudget};
+use session::{SessionStore, SweepBudget};
 use tokio::time::{Instant, interval_at};
 
 const PERIOD: Duration = Duration::from_secs(60);
 
-pub(crate) fn start(store: &Arc<dyn SessionStore>) {
+/// Starts to sweep, until the program ends.
+pub fn start(store: &Arc<dyn SessionStore>) {
     let store = Arc::clone(store);
     tokio::spawn(async move {
         let mut ticks = interval_at(Instant::now() + PERIOD, PERIOD);

@@ -1,0 +1,85 @@
+//! The real servers that an example is driven on.
+
+use tempfile::TempDir;
+use test_servers::{
+    redis::{Cluster, Options, Server},
+    sql,
+};
+use tokio::runtime::Runtime;
+
+use crate::Result;
+
+/// A server, or the reason why it is not there.
+type Started<T> = std::result::Result<T, String>;
+
+/// One of each kind that the facade knows, without the files that every example begins with.
+#[derive(Debug)]
+pub(crate) struct Stores {
+    redis: Started<Server>,
+    valkey: Started<Cluster>,
+    mariadb: Started<sql::Server>,
+    mysql: Started<sql::Server>,
+    postgres: Started<sql::Server>,
+    sqlite: TempDir,
+    _runtime: Runtime,
+}
+
+impl Stores {
+    /// Starts those that are installed.
+    pub(crate) fn start() -> Result<Self> {
+        let runtime = Runtime::new()?;
+        let (redis, valkey, mariadb, mysql, postgres) = runtime.block_on(async {
+            tokio::join!(
+                redis(),
+                cluster(),
+                database(sql::Options::mariadb()),
+                database(sql::Options::mysql()),
+                database(sql::Options::postgres()),
+            )
+        });
+        let sqlite = tempfile::tempdir()?;
+        Ok(Self { redis, valkey, mariadb, mysql, postgres, sqlite, _runtime: runtime })
+    }
+
+    /// Their names, and their URLs.
+    pub(crate) fn urls(&self) -> [(&'static str, Started<String>); 6] {
+        let url = |database: &Started<sql::Server>| {
+            database.as_ref().map(sql::Server::url).map_err(Clone::clone)
+        };
+        [
+            ("redis", self.redis.as_ref().map(Server::url).map_err(Clone::clone)),
+            ("valkey-cluster", self.valkey.as_ref().map(cluster_url).map_err(Clone::clone)),
+            ("mariadb", url(&self.mariadb)),
+            ("mysql", url(&self.mysql)),
+            ("postgres", url(&self.postgres)),
+            ("sqlite", Ok(format!("sqlite:{}", self.sqlite.path().join("sessions.db").display()))),
+        ]
+    }
+}
+
+async fn redis() -> Started<Server> {
+    let options = Options::redis();
+    match Server::missing(&options) {
+        Some(reason) => Err(reason),
+        None => Server::start(&options).await.map_err(|error| error.to_string()),
+    }
+}
+
+async fn cluster() -> Started<Cluster> {
+    let options = Options::valkey();
+    match Server::missing(&options) {
+        Some(reason) => Err(reason),
+        None => Cluster::start(&options).await.map_err(|error| error.to_string()),
+    }
+}
+
+async fn database(options: sql::Options) -> Started<sql::Server> {
+    match sql::Server::missing(&options) {
+        Some(reason) => Err(reason),
+        None => sql::Server::start(&options).await.map_err(|error| error.to_string()),
+    }
+}
+
+fn cluster_url(cluster: &Cluster) -> String {
+    format!("valkey+cluster://{}", cluster.addresses().join(","))
+}

@@ -1,0 +1,107 @@
+//! Starts a fleet, or tells its stories.
+//!
+//! ```text
+//! cargo run -p example-fleet             # a fleet on http://127.0.0.1:8080, until Ctrl-C
+//! cargo run -p example-fleet -- drive    # 200 users on fleets of three kinds, and what came of it
+//! ```
+
+mod arguments;
+
+use std::{
+    env,
+    io::{Write, stderr, stdout},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use arguments::{Arguments, Command, USAGE};
+use example_driver::Result;
+use example_fleet::{Fleet, Framework, PATH, Settings, Stories, serve, shared_store};
+use tokio::{net::TcpListener, signal};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let done = match Arguments::parse(env::args().skip(1)) {
+        Ok(Arguments { command: Command::Instance(framework), .. }) => {
+            return instance(framework).await;
+        }
+        Ok(Arguments { command: Command::Help, .. }) => {
+            write!(stdout(), "{USAGE}").map_err(Into::into)
+        }
+        Ok(arguments) if arguments.command == Command::Drive => drive(&arguments).await,
+        Ok(arguments) => run(&arguments).await,
+        Err(wrong) => Err(format!("{wrong}\n{USAGE}").into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            drop(writeln!(stderr(), "{error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// This process is an instance of a fleet.
+async fn instance(framework: Framework) -> ExitCode {
+    match framework {
+        Framework::Actix => example_common::run(example_actix::serve).await,
+        _ => example_common::run(example_axum::serve).await,
+    }
+}
+
+/// Keeps a fleet running until it is told to stop.
+async fn run(arguments: &Arguments) -> Result {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let (url, _server) = match arguments.unshared {
+        true => ("memory:".to_owned(), None),
+        false => shared_store(arguments.store.clone()).await?,
+    };
+    let mut settings = Settings::new(env::current_exe()?, &url)
+        .running(arguments.instances)
+        .aside(PATH, listener.local_addr()?);
+    if arguments.port != 0 {
+        settings = settings.port(arguments.port);
+    }
+    if arguments.sticky {
+        settings = settings.sticky();
+    }
+    let fleet = Arc::new(Fleet::start(&settings).await?);
+    let address = fleet.address();
+    let mut out = stdout();
+    writeln!(
+        out,
+        "{} instances behind HAProxy; the fleet: http://{address}{PATH}",
+        arguments.instances
+    )?;
+    writeln!(out, "the shop: http://{address}/")?;
+    writeln!(out, "a name: http://{address}/test/index?name=foobar")?;
+    writeln!(out, "Ctrl-C stops everything")?;
+    tokio::select! {
+        served = serve(listener, Arc::clone(&fleet), &url) => served,
+        () = stop_signal() => Ok(()),
+    }
+}
+
+async fn stop_signal() {
+    use signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = signal::ctrl_c() => {}
+    }
+}
+
+/// Tells every story, whatever comes of the others.
+async fn drive(arguments: &Arguments) -> Result {
+    let stories = Stories::new(env::current_exe()?)
+        .store(arguments.store.clone())
+        .seed(arguments.seed)
+        .users(arguments.users);
+    let mut out = stdout();
+    let mut failed = 0;
+    for report in [stories.shared().await, stories.unshared().await, stories.sticky().await] {
+        failed += u32::from(report.is_err());
+        writeln!(out, "{}", report.unwrap_or_else(|error| format!("FAILED: {error}\n")))?;
+    }
+    if failed > 0 { Err(format!("{failed} of 3 went wrong").into()) } else { Ok(()) }
+}

@@ -5,7 +5,5 @@ use std::{path::Path, process::ExitCode};
 fn main() -> ExitCode {
     let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let target = scratch.parent().unwrap_or(scratch);
-    example_driver::Example::new("actix", env!("CARGO_BIN_EXE_example-actix"), target)
-        .document(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md"))
-        .test()
+    example_driver::Example::new("actix", env!("CARGO_BIN_EXE_example-actix"), target).test()
 }

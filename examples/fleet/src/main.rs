@@ -67,15 +67,14 @@ async fn run(arguments: &Arguments) -> Result {
     }
     let fleet = Arc::new(Fleet::start(&settings).await?);
     let address = fleet.address();
-    let mut out = stdout();
     writeln!(
-        out,
-        "{} instances behind HAProxy; the fleet: http://{address}{PATH}",
+        stdout(),
+        "{} instances behind HAProxy, to be seen on http://{address}{PATH}\n\
+         the shop  http://{address}/\n\
+         a name    http://{address}/test/index?name=foobar\n\
+         Ctrl-C stops everything",
         arguments.instances
     )?;
-    writeln!(out, "the shop: http://{address}/")?;
-    writeln!(out, "a name: http://{address}/test/index?name=foobar")?;
-    writeln!(out, "Ctrl-C stops everything")?;
     tokio::select! {
         served = serve(listener, Arc::clone(&fleet), &url) => served,
         () = stop_signal() => Ok(()),

@@ -74,8 +74,7 @@ pub async fn serve(listener: TcpListener, fleet: Arc<Fleet>, store: &str) -> Res
         .route("/{index}/{action}", post(act))
         .route("/users", post(send_users))
         .with_state(page);
-    let both = Router::new().route(PATH, get(show)).nest(PATH, router);
-    Ok(axum::serve(listener, both).await?)
+    Ok(axum::serve(listener, Router::new().nest(PATH, router)).await?)
 }
 
 async fn show() -> impl IntoResponse {

@@ -37,7 +37,7 @@ async fn play(browser: &Browser, address: &str, folder: &Path) -> Result {
     browser.click("#ask").await?;
     browser.wait_until(&format!("{} && {}", answers(10), different(3))).await?;
     browser.screenshot(&folder.join("killed.png")).await?;
-    browser.click("#instances tr:nth-child(2) button").await?;
+    browser.click("#instances tr:nth-child(2) .start").await?;
     browser.wait_until(&rows("up", 4)).await?;
 
     browser.click("#send").await?;

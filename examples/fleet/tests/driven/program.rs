@@ -70,6 +70,7 @@ async fn leaves_nothing(signal: &str) -> TestResult {
     let family = family(fleet.child.id());
     // Itself; four instances, a balancer and a Redis; and who watches over each of those.
     assert_eq!(family.len(), 1 + 2 * (4 + 1 + 1), "{family:?}");
+    assert!(fleet.child.try_wait()?.is_none(), "it ended by itself");
     fleet.signal(signal)?;
     let gone = || async { Ok(family.iter().all(|id| is_gone(*id)).then_some(())) };
     until("end of all processes", LIMIT, gone).await?;

@@ -58,6 +58,6 @@ fn answers(number: usize) -> String {
 
 /// The answers are from so many instances, which all name the same session.
 fn different(instances: usize) -> String {
-    let lines = "[...document.querySelectorAll('#answers .soft')]";
+    let lines = "[...document.querySelectorAll('#answers li')]";
     format!("new Set({lines}.map((line) => line.innerText)).size === {instances}")
 }

@@ -45,10 +45,13 @@ fn main() -> ExitCode {
             Haproxy::missing(),
             async |stories| stories.sticky().await,
         ),
-        trial("a_killed_fleet_leaves_no_process_behind", WORDS, redis(), || {
-            program::a_killed_fleet_leaves_no_process_behind()
-        }),
-        trial("ctrl_c_ends_everything", WORDS, redis(), || program::ctrl_c_ends_everything()),
+        trial(
+            "a_killed_fleet_leaves_no_process_behind",
+            WORDS,
+            redis(),
+            program::a_killed_fleet_leaves_no_process_behind,
+        ),
+        trial("ctrl_c_ends_everything", WORDS, redis(), program::ctrl_c_ends_everything),
         trial(
             "a_person_plays_with_the_fleet",
             &["browser", "haproxy", "redis"],

@@ -42,6 +42,7 @@ async fn main() -> ExitCode {
 }
 
 /// This process is an instance of a fleet.
+#[expect(clippy::future_not_send, reason = "actix's server stays on one thread")]
 async fn instance(framework: Framework) -> ExitCode {
     match framework {
         Framework::Actix => example_common::run(example_actix::serve).await,

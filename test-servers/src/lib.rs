@@ -6,6 +6,7 @@
 //!
 //! | module | servers |
 //! | --- | --- |
+//! | [`memcached`] | Memcached |
 //! | [`redis`] | Redis and Valkey: one server, a pair under Sentinel, a cluster |
 //! | [`sql`] | MariaDB, Oracle's MySQL, PostgreSQL; PgBouncer in front of it |
 //! | [`haproxy`] | HAProxy, a load balancer |
@@ -17,6 +18,7 @@ mod certificates;
 mod directory;
 mod error;
 pub mod haproxy;
+pub mod memcached;
 mod ports;
 mod proc;
 mod process;

@@ -21,6 +21,7 @@ const PROGRAMS: &[(&[&str], &[&str])] = &[
     (&["faketime"], &["faketime"]),
     (&["haproxy"], &["haproxy"]),
     (&["openssl"], &["openssl"]),
+    (&["memcached"], &["memcached"]),
     (&["redis-server"], &["redis-server"]),
     (&["redis-cli"], &["redis-tools"]),
     (&["valkey-server"], &["valkey-server"]),

@@ -1,0 +1,25 @@
+//! The Memcached store keeps the contract, on real servers.
+
+mod lane;
+mod watch;
+
+use std::process::ExitCode;
+
+use session_conformance::Suite;
+
+use crate::lane::{Kind, Lane};
+
+fn main() -> ExitCode {
+    [
+        ("memcached", Kind::One),
+        ("memcached-classic", Kind::Classic),
+        ("memcached-ring", Kind::Ring),
+        ("memcached-tls", Kind::Tls),
+    ]
+    .into_iter()
+    .fold(Suite::new(), |suite, (name, kind)| match kind.missing() {
+        None => suite.backend(Lane::new(name, kind)),
+        Some(reason) => suite.missing(name, reason),
+    })
+    .run()
+}

@@ -15,6 +15,7 @@ struct Kind {
 
 const KINDS: &[Kind] = &[
     Kind { schemes: &["files"], feature: "files" },
+    Kind { schemes: &["memcached", "memcacheds"], feature: "memcached" },
     Kind { schemes: &["redis", "rediss", "valkey", "valkeys", "unix"], feature: "redis" },
     Kind { schemes: &["mysql", "mariadb"], feature: "mysql" },
     Kind { schemes: &["postgres", "postgresql"], feature: "postgres" },
@@ -27,6 +28,7 @@ const KINDS: &[Kind] = &[
 /// | --- | --- |
 /// | `memory:` | the memory of this process |
 /// | `files:///var/lib/sessions` | a directory |
+/// | `memcached://…`, `memcacheds://…` | Memcached |
 /// | `redis://…`, `rediss://…`, `redis+cluster://…`, `redis+sentinel://…`, `redis+unix://…`; `valkey` likewise; `unix://…` | Redis or Valkey |
 /// | `mysql://…`, `mariadb://…`, `postgres://…`, `postgresql://…`, `sqlite:…` | a database, whose tables are made if they are missing |
 ///
@@ -47,6 +49,8 @@ pub async fn connect(url: &str) -> Result<Arc<dyn SessionStore>> {
             let config = session_files::FilesConfig::from_url(url)?;
             Ok(Arc::new(session_files::FilesStoreBuilder::from(config).open().await?))
         }
+        #[cfg(feature = "memcached")]
+        Some("memcached") => Ok(Arc::new(session_memcached::MemcachedStore::open(url).await?)),
         #[cfg(feature = "redis")]
         Some("redis") => Ok(Arc::new(session_redis::RedisStore::open(url).await?)),
         #[cfg(feature = "mysql")]
@@ -86,7 +90,7 @@ fn wrong(detail: String) -> Error {
     Error::new(ErrorKind::Config, FACADE, Operation::Open).with_detail(detail)
 }
 
-#[cfg(all(test, feature = "files", feature = "redis", feature = "mysql"))]
+#[cfg(all(test, feature = "files", feature = "memcached", feature = "redis", feature = "mysql"))]
 mod tests {
     use super::*;
 
@@ -96,10 +100,12 @@ mod tests {
             schemes.iter().map(|scheme| feature_of(&format!("{scheme}:x"))).collect()
         };
         assert!(of(session_files::FilesConfig::URL_SCHEMES).iter().all(|f| *f == Some("files")));
+        let memcached = of(session_memcached::MemcachedConfig::URL_SCHEMES);
+        assert!(memcached.iter().all(|f| *f == Some("memcached")));
         assert!(of(session_redis::RedisConfig::URL_SCHEMES).iter().all(|f| *f == Some("redis")));
         let databases = [Some("mysql"), Some("postgres"), Some("sqlite")];
         assert!(of(session_sql::SqlConfig::URL_SCHEMES).iter().all(|f| databases.contains(f)));
         let known = KINDS.iter().map(|kind| kind.schemes.len()).sum::<usize>();
-        assert_eq!(known, 11, "a scheme that no store takes");
+        assert_eq!(known, 13, "a scheme that no store takes");
     }
 }

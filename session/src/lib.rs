@@ -3,6 +3,7 @@
         doc,
         not(all(
             feature = "files",
+            feature = "memcached",
             feature = "redis",
             feature = "mysql",
             feature = "axum",
@@ -37,6 +38,9 @@ pub use session_actix as actix;
 #[cfg(feature = "files")]
 #[doc(no_inline)]
 pub use session_files as files;
+#[cfg(feature = "memcached")]
+#[doc(no_inline)]
+pub use session_memcached as memcached;
 #[cfg(feature = "redis")]
 #[doc(no_inline)]
 pub use session_redis as redis;

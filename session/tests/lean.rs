@@ -7,6 +7,7 @@ use std::{env, process::Command};
 /// What tells each feature by what it brings.
 const SIGNS: &[(&str, &str)] = &[
     ("files", "session-files"),
+    ("memcached", "session-memcached"),
     ("redis", "redis"),
     ("mysql", "sqlx-mysql"),
     ("postgres", "sqlx-postgres"),

@@ -100,7 +100,7 @@ proptest! {
         flipped[at] ^= flip;
         prop_assert_eq!(decode(&flipped.into()), Err(Damage));
         let cut = cut % item.len();
-        let whole_entries = cut >= HEADER + 7 && (cut - HEADER - 7) % ENTRY == 0;
+        let whole_entries = cut >= HEADER + 7 && (cut - HEADER - 7).is_multiple_of(ENTRY);
         prop_assert_eq!(decode(&item.slice(..cut)).is_err(), !whole_entries);
     }
 

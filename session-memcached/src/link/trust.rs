@@ -27,7 +27,8 @@ pub(super) fn roots(pem: Option<&[u8]>) -> Result<RootCertStore, Fault> {
             }
         }
         None => {
-            drop(store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs))
+            let system = rustls_native_certs::load_native_certs();
+            store.add_parsable_certificates(system.certs);
         }
     }
     if store.is_empty() { Err(wrong("there is no authority to trust")) } else { Ok(store) }

@@ -35,7 +35,7 @@ pub const NOT_HERE: &[(&str, &str)] = &[
     ("Z18", "needs a file system that fails: a test of the files store"),
     ("Z19", PROXY),
     ("Z20", WEB),
-    ("Z22", WEB),
+    ("Z22", "shown by the tests of the layer that measures, `Observed` of `session-layers`"),
     ("Z24", "needs two versions of the library in one program: a test of each release"),
     ("Z25", "needs the other system: tests of the PHP layouts"),
 ];

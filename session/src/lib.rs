@@ -8,7 +8,9 @@
             feature = "mysql",
             feature = "axum",
             feature = "actix",
-            feature = "encryption"
+            feature = "encryption",
+            feature = "observe",
+            feature = "sweeper"
         ))
     ),
     expect(rustdoc::broken_intra_doc_links, reason = "the page names every module")

@@ -16,6 +16,7 @@ const SIGNS: &[(&str, &str)] = &[
     ("axum", "axum-core"),
     ("actix", "actix-web"),
     ("encryption", "chacha20poly1305"),
+    ("observe", "metrics"),
 ];
 /// What nobody asked for: a second implementation of TLS, and a web framework's server.
 const NEVER: &[&str] = &["aws-lc-rs", "native-tls", "openssl", "axum", "hyper", "tower-sessions"];

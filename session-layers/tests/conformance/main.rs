@@ -12,7 +12,7 @@ use std::{process::ExitCode, sync::Arc};
 
 use session_conformance::{Layered, MemoryBackend, Namespace, Suite};
 use session_core::SessionStore;
-use session_layers::{Encrypted, EncryptionKey, KeyRing};
+use session_layers::{Encrypted, EncryptionKey, KeyRing, Observed};
 
 use crate::{
     files::Files,
@@ -24,9 +24,14 @@ fn encrypted(store: Arc<dyn SessionStore>, namespace: &Namespace) -> Arc<dyn Ses
     Arc::new(Encrypted::new(store, keys).namespace(namespace.as_str()))
 }
 
+fn observed(store: Arc<dyn SessionStore>, _: &Namespace) -> Arc<dyn SessionStore> {
+    Arc::new(Observed::new(store))
+}
+
 fn main() -> ExitCode {
     let Ok(files) = Files::new() else { return ExitCode::FAILURE };
     let suite = Suite::new()
+        .backend(Layered::new("observed-memory", MemoryBackend::new(), observed))
         .backend(Layered::new("encrypted-memory", MemoryBackend::new(), encrypted))
         .backend(Layered::new("encrypted-files", files, encrypted));
     match Kind::Redis.missing() {

@@ -29,12 +29,15 @@ pub async fn serve(config: Config) -> Result<(), Box<dyn Error>> {
 
     // This program speaks plain HTTP, so that `curl` and every browser can try it at once. Behind
     // TLS, delete these two lines: the default cookie is `__Host-id`, `Secure`.
-    let cookie = SessionCookie::builder().name("id").without_secure().build()?;
+    let mut cookie = SessionCookie::builder().name("id").without_secure();
+    if let Some(keys) = config.keys.clone() {
+        cookie = cookie.signed(keys);
+    }
     let manager = SessionManager::new(Arc::clone(&store))?;
-    let sessions = WebSessions::builder(manager).cookie(cookie).build();
+    let sessions = WebSessions::builder(manager).cookie(cookie.build()?).build();
 
-    let sessions = SessionMiddleware::new(sessions);
-    let shop = web::Data::new(Shop { store, instance: config.instance.clone() });
+    let shop = Shop { store, sessions: sessions.clone(), config: config.clone() };
+    let (shop, sessions) = (web::Data::new(shop), SessionMiddleware::new(sessions));
     let server = HttpServer::new(move || {
         let app = App::new().app_data(shop.clone());
         let app = PAGE.into_iter().fold(app, |app, file| app.route(file.path, page(file)));

@@ -7,16 +7,18 @@ use actix_web::{
     web::{Data, Form, Json, Query, ServiceConfig, get, post},
 };
 use example_common::{
-    Cart, Count, Facts, Hold, Item, LogIn, MAX_WAIT, Me, Name, Named, User, items,
+    Cart, Config, Count, Facts, Hold, Item, Keys, LogIn, MAX_WAIT, Me, Name, Named, User, items,
 };
 use session::{
     SessionStore,
     actix::{ReadOnlySession, Result, Session},
+    http::WebSessions,
 };
 
 pub(crate) struct Shop {
     pub(crate) store: Arc<dyn SessionStore>,
-    pub(crate) instance: String,
+    pub(crate) sessions: WebSessions,
+    pub(crate) config: Config,
 }
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
@@ -29,7 +31,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .route("/count", post().to(count))
         .route("/exclusive", post().to(count_exclusively))
         .route("/test/index", get().to(name))
-        .route("/healthz", get().to(health));
+        .route("/healthz", get().to(health))
+        .route("/keys", get().to(keys));
 }
 
 /// A log-in: the session gets a new id, and whoever saw the old one holds nothing.
@@ -54,7 +57,7 @@ async fn me(shop: Data<Shop>, session: ReadOnlySession) -> Result<Json<Me>> {
         user: session.get("user").await?,
         count: session.get("count").await?.unwrap_or_default(),
         cart: items(&session.names().await?),
-        instance: shop.instance.clone(),
+        instance: shop.config.instance.clone(),
         store: shop.store.capabilities().backend,
     }))
 }
@@ -104,8 +107,14 @@ async fn name(shop: Data<Shop>, session: Session, given: Query<Name>) -> Result<
     Ok(Json(Named {
         name: session.get("name").await?,
         session: session.facts().await?.map(|facts| facts.log_id.to_string()),
-        instance: shop.instance.clone(),
+        instance: shop.config.instance.clone(),
     }))
+}
+
+/// Whether the instances share their keys. Only ids of keys are shown.
+async fn keys(shop: Data<Shop>) -> Json<Keys> {
+    let seen = shop.sessions.diagnostics();
+    Json(Keys::of(&shop.config.instance, shop.config.keys.as_ref(), seen))
 }
 
 async fn health(shop: Data<Shop>) -> HttpResponse {

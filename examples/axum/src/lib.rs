@@ -15,6 +15,7 @@ use session::{
     axum::SessionLayer,
     http::{SessionCookie, WebSessions},
 };
+use shop::Shop;
 use tokio::{net::TcpListener, signal};
 
 /// Serves the shop until the program is asked to stop.
@@ -27,12 +28,15 @@ pub async fn serve(config: Config) -> Result<(), Box<dyn Error>> {
 
     // This program speaks plain HTTP, so that `curl` and every browser can try it at once. Behind
     // TLS, delete these two lines: the default cookie is `__Host-id`, `Secure`.
-    let cookie = SessionCookie::builder().name("id").without_secure().build()?;
+    let mut cookie = SessionCookie::builder().name("id").without_secure();
+    if let Some(keys) = config.keys.clone() {
+        cookie = cookie.signed(keys);
+    }
     let manager = SessionManager::new(Arc::clone(&store))?;
-    let sessions = WebSessions::builder(manager).cookie(cookie).build();
+    let sessions = WebSessions::builder(manager).cookie(cookie.build()?).build();
 
-    let app = shop::router(store, &config.instance);
-    let app = app.layer(SessionLayer::new(sessions)).merge(page());
+    let shop = Shop { store, sessions: sessions.clone(), config: Arc::new(config.clone()) };
+    let app = shop::router(shop).layer(SessionLayer::new(sessions)).merge(page());
 
     let listener = TcpListener::bind((config.host.as_str(), config.port)).await?;
     config.announce(listener.local_addr()?)?;

@@ -10,20 +10,22 @@ use axum::{
     routing::{get, post},
 };
 use example_common::{
-    Cart, Count, Facts, Hold, Item, LogIn, MAX_WAIT, Me, Name, Named, User, items,
+    Cart, Config, Count, Facts, Hold, Item, Keys, LogIn, MAX_WAIT, Me, Name, Named, User, items,
 };
 use session::{
     SessionStore,
     axum::{ReadOnlySession, Result, Session},
+    http::WebSessions,
 };
 
 #[derive(Clone)]
-struct Shop {
-    store: Arc<dyn SessionStore>,
-    instance: Arc<str>,
+pub(crate) struct Shop {
+    pub(crate) store: Arc<dyn SessionStore>,
+    pub(crate) sessions: WebSessions,
+    pub(crate) config: Arc<Config>,
 }
 
-pub(crate) fn router(store: Arc<dyn SessionStore>, instance: &str) -> Router {
+pub(crate) fn router(shop: Shop) -> Router {
     Router::new()
         .route("/login", post(log_in))
         .route("/logout", post(log_out))
@@ -34,7 +36,8 @@ pub(crate) fn router(store: Arc<dyn SessionStore>, instance: &str) -> Router {
         .route("/exclusive", post(count_exclusively))
         .route("/test/index", get(name))
         .route("/healthz", get(health))
-        .with_state(Shop { store, instance: instance.into() })
+        .route("/keys", get(keys))
+        .with_state(shop)
 }
 
 /// A log-in: the session gets a new id, and whoever saw the old one holds nothing.
@@ -59,7 +62,7 @@ async fn me(State(shop): State<Shop>, session: ReadOnlySession) -> Result<Json<M
         user: session.get("user").await?,
         count: session.get("count").await?.unwrap_or_default(),
         cart: items(&session.names().await?),
-        instance: shop.instance.to_string(),
+        instance: shop.config.instance.clone(),
         store: shop.store.capabilities().backend,
     }))
 }
@@ -113,8 +116,14 @@ async fn name(
     Ok(Json(Named {
         name: session.get("name").await?,
         session: session.facts().await?.map(|facts| facts.log_id.to_string()),
-        instance: shop.instance.to_string(),
+        instance: shop.config.instance.clone(),
     }))
+}
+
+/// Whether the instances share their keys. Only ids of keys are shown.
+async fn keys(State(shop): State<Shop>) -> Json<Keys> {
+    let seen = shop.sessions.diagnostics();
+    Json(Keys::of(&shop.config.instance, shop.config.keys.as_ref(), seen))
 }
 
 async fn health(State(shop): State<Shop>) -> (StatusCode, &'static str) {

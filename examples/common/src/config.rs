@@ -9,9 +9,12 @@ use std::{
 };
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use session::http::KeyRing;
 
 /// Where sessions are kept when `SESSION_STORE` is not set, in the working directory.
 const DEFAULT_DIRECTORY: &str = ".sessions";
+
+const KEYS: &str = "SESSION_KEYS";
 
 /// What stands in a URL's path as it is.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
@@ -28,6 +31,8 @@ pub struct Config {
     pub instance: String,
     /// `SESSION_STORE`, a URL for [`session::connect`], or one of a directory.
     pub store: String,
+    /// `SESSION_KEYS`, the keys that ids are signed with, where they are to be signed.
+    pub keys: Option<KeyRing>,
 }
 
 impl Config {
@@ -39,6 +44,7 @@ impl Config {
             port: port.parse().map_err(|error| format!("PORT={port}: {error}"))?,
             instance: or("INSTANCE", "one"),
             store: env::var("SESSION_STORE").or_else(|_| default_store())?,
+            keys: env::var_os(KEYS).map(|_| KeyRing::from_env(KEYS)).transpose()?,
         })
     }
 

@@ -18,7 +18,7 @@ use tracing_subscriber::EnvFilter;
 pub use config::Config;
 pub use page::{PAGE, PAGE_POLICY, PageFile};
 pub use shop::{
-    Cart, Count, Facts, Hold, ITEM, Item, LogIn, MAX_WAIT, Me, Name, Named, User, items,
+    Cart, Count, Facts, Hold, ITEM, Item, Keys, LogIn, MAX_WAIT, Me, Name, Named, User, items,
 };
 
 /// Runs a shop with the settings of the environment until it ends, and says why when it cannot.

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use session::core::SessionFacts;
+use session::{
+    core::SessionFacts,
+    http::{Diagnostics, KeyRing},
+};
 
 /// Each item of the cart is an entry of its own, so that parallel requests do not meet.
 pub const ITEM: &str = "cart:";
@@ -132,6 +135,28 @@ pub struct Named {
     pub session: Option<String>,
     /// Which instance answers.
     pub instance: String,
+}
+
+/// The ids of the keys of an instance, and how often it met another key.
+#[derive(Debug, Serialize)]
+pub struct Keys {
+    instance: String,
+    keys: Vec<String>,
+    refused: u64,
+    unknown_key: Option<String>,
+}
+
+impl Keys {
+    /// Of the instance with this name and ring, which has seen this.
+    #[must_use]
+    pub fn of(instance: &str, ring: Option<&KeyRing>, seen: Diagnostics) -> Self {
+        Self {
+            instance: instance.to_owned(),
+            keys: ring.into_iter().flat_map(KeyRing::ids).map(|id| id.to_string()).collect(),
+            refused: seen.unknown_key,
+            unknown_key: seen.last_unknown_key.map(|id| id.to_string()),
+        }
+    }
 }
 
 /// What a visitor may know of his session; times in milliseconds.

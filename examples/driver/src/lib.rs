@@ -16,9 +16,10 @@
 //! | `POST /count` | JSON `{count}`, one more than before (`update`) |
 //! | `POST /exclusive?ms=N` | JSON `{count}`, likewise, holding the lock for N ms |
 //! | `GET /test/index?name=X` | stores the name, if there is one; JSON `{name, session, instance}` |
+//! | `GET /keys` | JSON `{instance, keys, refused, unknown_key}`, ids of keys only |
 //! | `GET /healthz` | 200 |
 //!
-//! Its environment is `PORT` (0 for any free one), `SESSION_STORE` (a URL) and `INSTANCE`; it
+//! Its environment is `PORT` (0 for any free one), `SESSION_STORE` (a URL), `INSTANCE` and `SESSION_KEYS`; it
 //! prints `listening on http://HOST:PORT`.
 //!
 //! An example has the driver as the `main` of a test without a harness:

@@ -8,13 +8,14 @@ pub(crate) const USAGE: &str = "\
 usage: example-fleet [drive] [OPTIONS]
 
   (nothing)         start instances behind HAProxy, until Ctrl-C
-  drive             have 200 users click on fleets of three kinds, and count what they notice
+  drive             have 200 users click on fleets of four kinds, and count what they notice
 
   --store URL       where sessions are; without it, in a Redis that is started
   --port N          where the balancer listens (8080); 0 for any that is free
   --instances N     how many instances are started at first, of six (4)
   --unshared        each instance keeps its sessions to itself
   --sticky          the balancer binds each visitor to an instance
+  --wrong-key       the third instance signs with another key
   --seed N          other chances for `drive`
   --users N         fewer or more users for `drive`
 ";
@@ -36,6 +37,7 @@ pub(crate) struct Arguments {
     pub(crate) instances: usize,
     pub(crate) unshared: bool,
     pub(crate) sticky: bool,
+    pub(crate) wrong_key: bool,
     pub(crate) seed: Option<u64>,
     pub(crate) users: Option<usize>,
 }
@@ -50,6 +52,7 @@ impl Arguments {
             instances: 4,
             unshared: false,
             sticky: false,
+            wrong_key: false,
             seed: None,
             users: None,
         };
@@ -62,6 +65,7 @@ impl Arguments {
                 "--instances" => arguments.instances = value(&word, words.next())?,
                 "--unshared" => arguments.unshared = true,
                 "--sticky" => arguments.sticky = true,
+                "--wrong-key" => arguments.wrong_key = true,
                 "--seed" => arguments.seed = Some(value(&word, words.next())?),
                 "--users" => arguments.users = Some(value(&word, words.next())?),
                 "--help" | "-h" => arguments.command = Command::Help,
@@ -101,9 +105,10 @@ mod tests {
         assert_eq!(arguments.command, Command::Drive);
         assert_eq!((arguments.users, arguments.seed), (Some(3), Some(7)));
         assert_eq!(arguments.store.as_deref(), Some("redis://h"));
-        let arguments = parse("--port 1 --unshared --sticky --instances 2").unwrap();
+        let arguments = parse("--port 1 --unshared --sticky --wrong-key --instances 2").unwrap();
         assert_eq!((arguments.port, arguments.instances), (1, 2));
-        assert!(arguments.unshared && arguments.sticky && arguments.command == Command::Run);
+        assert!(arguments.unshared && arguments.sticky && arguments.wrong_key);
+        assert_eq!(arguments.command, Command::Run);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use example_driver::{Result, client::Client};
+use example_driver::{Error, Result, client::Client};
 use futures_util::future::try_join_all;
 use serde::Serialize;
 use test_servers::{
@@ -15,6 +15,11 @@ use test_servers::{
     haproxy::{Behind, Haproxy, Options},
     until,
 };
+
+use crate::diagnosis::{Told, diagnose};
+
+/// The instance that gets another key where one does.
+pub(crate) const WRONG: usize = 2;
 
 /// The names of the instances; there are no more.
 pub const NAMES: [&str; 6] = ["one", "two", "three", "four", "five", "six"];
@@ -31,15 +36,26 @@ pub struct Settings {
     sticky: bool,
     port: Option<u16>,
     aside: Option<(&'static str, SocketAddr)>,
+    keys: [String; 2],
+    wrong_key: bool,
 }
 
 impl Settings {
     /// Four instances on one store, by its URL; `program` is this one, which each of them is as
     /// well.
+    /// Ids are signed with a key that is made now.
     #[must_use]
     pub fn new(program: impl Into<PathBuf>, store: impl Into<String>) -> Self {
-        let (program, store) = (program.into(), store.into());
-        Self { program, running: 4, store, sticky: false, port: None, aside: None }
+        Self {
+            program: program.into(),
+            running: 4,
+            store: store.into(),
+            sticky: false,
+            port: None,
+            aside: None,
+            keys: [key(), key()],
+            wrong_key: false,
+        }
     }
 
     /// Each instance keeps its sessions to itself.
@@ -62,6 +78,13 @@ impl Settings {
         self
     }
 
+    /// The third instance signs with another key.
+    #[must_use]
+    pub fn wrong_key(mut self) -> Self {
+        self.wrong_key = true;
+        self
+    }
+
     /// The balancer listens here.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
@@ -74,6 +97,11 @@ impl Settings {
     pub fn aside(mut self, path: &'static str, to: SocketAddr) -> Self {
         self.aside = Some((path, to));
         self
+    }
+
+    fn key_of(&self, index: usize) -> &str {
+        let [right, wrong] = &self.keys;
+        if self.wrong_key && index == WRONG { wrong } else { right }
     }
 
     fn options(&self) -> Options {
@@ -89,6 +117,11 @@ impl Settings {
         }
         options
     }
+}
+
+/// Good for a demonstration. A real one is from `openssl rand -base64 32`.
+fn key() -> String {
+    (0..4).map(|_| format!("{:016x}", fastrand::u64(..))).collect()
 }
 
 /// What an instance is made with.
@@ -189,7 +222,7 @@ impl Fleet {
     pub async fn launch(&self, index: usize) -> Result {
         let (instance, number) = (self.instance(index)?, u16::try_from(index)?);
         instance.program.start()?;
-        let address = SocketAddr::from(([127, 0, 0, 1], self.balancer.port_behind(number)));
+        let address = self.address_behind(number);
         let answers = until("answer", PATIENCE, || async move {
             let well = Client::new().get(address, "/healthz").await;
             let ended = instance.program.process_id().is_none();
@@ -253,6 +286,23 @@ impl Fleet {
         Ok(views.collect())
     }
 
+    /// Names the instances that do not share their keys with the others. Each is asked directly.
+    ///
+    /// # Errors
+    /// When one that should be up does not answer.
+    pub async fn diagnosis(&self) -> Result<Vec<String>> {
+        let up = self.instances.iter().zip(0..).filter(|(it, _)| it.state() == State::Up);
+        let told = up.map(|(_, index)| async move {
+            let reply = Client::new().get(self.address_behind(index), "/keys").await?;
+            Ok::<_, Error>(serde_json::from_slice::<Told>(&reply.body)?)
+        });
+        Ok(diagnose(&try_join_all(told).await?))
+    }
+
+    fn address_behind(&self, index: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.balancer.port_behind(index)))
+    }
+
     /// What the balancer has counted, for each instance.
     ///
     /// # Errors
@@ -297,7 +347,8 @@ impl Instance {
             .argument(framework.name())
             .variable("PORT", balancer.port_behind(u16::try_from(index)?).to_string())
             .variable("INSTANCE", NAMES.get(index).copied().unwrap_or_default())
-            .variable("SESSION_STORE", &settings.store);
+            .variable("SESSION_STORE", &settings.store)
+            .variable("SESSION_KEYS", settings.key_of(index));
         Ok(Self { program, framework, state: Mutex::new(State::Off) })
     }
 

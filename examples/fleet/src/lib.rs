@@ -7,6 +7,7 @@
 //! anything; on stores of their own users are logged out, which proves that they would notice.
 //! [`serve`] is the page to look at it all.
 
+mod diagnosis;
 mod drive;
 mod fleet;
 mod pace;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run -p example-fleet             # a fleet on http://127.0.0.1:8080, until Ctrl-C
-//! cargo run -p example-fleet -- drive    # 200 users on fleets of three kinds, and what came of it
+//! cargo run -p example-fleet -- drive    # 200 users on fleets of four kinds, and what came of it
 //! ```
 
 mod arguments;
@@ -66,6 +66,9 @@ async fn run(arguments: &Arguments) -> Result {
     if arguments.sticky {
         settings = settings.sticky();
     }
+    if arguments.wrong_key {
+        settings = settings.wrong_key();
+    }
     let fleet = Arc::new(Fleet::start(&settings).await?);
     let address = fleet.address();
     writeln!(
@@ -99,9 +102,15 @@ async fn drive(arguments: &Arguments) -> Result {
         .users(arguments.users);
     let mut out = stdout();
     let mut failed = 0;
-    for report in [stories.shared().await, stories.unshared().await, stories.sticky().await] {
+    let reports = [
+        stories.shared().await,
+        stories.wrong_key().await,
+        stories.unshared().await,
+        stories.sticky().await,
+    ];
+    for report in reports {
         failed += u32::from(report.is_err());
         writeln!(out, "{}", report.unwrap_or_else(|error| format!("FAILED: {error}\n")))?;
     }
-    if failed > 0 { Err(format!("{failed} of 3 went wrong").into()) } else { Ok(()) }
+    if failed > 0 { Err(format!("{failed} of 4 went wrong").into()) } else { Ok(()) }
 }

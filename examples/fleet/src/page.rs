@@ -51,6 +51,7 @@ struct Run {
 struct Report {
     store: String,
     instances: Vec<View>,
+    diagnosis: Vec<String>,
     users: Option<Users>,
 }
 
@@ -88,9 +89,12 @@ async fn report(Shared(page): Shared<Page>) -> Response {
         story: run.drive.story(),
         tally: run.drive.tally(),
     });
+    // An instance that was killed just now has nothing to say.
+    let diagnosis = page.fleet.diagnosis().await.unwrap_or_default();
     match page.fleet.views().await {
         Ok(instances) => {
-            Json(Report { store: page.store.to_string(), instances, users }).into_response()
+            let store = page.store.to_string();
+            Json(Report { store, instances, diagnosis, users }).into_response()
         }
         Err(error) => failure(&error.to_string()),
     }

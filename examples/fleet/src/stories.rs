@@ -7,7 +7,7 @@ use test_servers::redis::{Options, Server};
 
 use crate::{
     drive::Drive,
-    fleet::{Fleet, Settings},
+    fleet::{Fleet, NAMES, Settings, WRONG},
     plan::Plan,
     tally::Tally,
 };
@@ -59,8 +59,8 @@ impl Stories {
         let scheme = url.split(':').next().unwrap_or_default();
         let title = format!("sessions in {scheme}, no stickiness, instances come and go");
         let settings = Settings::new(&self.program, &url);
-        self.play(&title, &settings, Plan::turbulent(), |tally| {
-            tally.is_clean() && tally.kills > 0 && tally.restarts > 0
+        self.play(&title, &settings, Plan::turbulent(), |tally, diagnosis| {
+            tally.is_clean() && tally.kills > 0 && tally.restarts > 0 && diagnosis.is_empty()
         })
         .await
     }
@@ -72,8 +72,26 @@ impl Stories {
     pub async fn unshared(&self) -> Result<String> {
         let title = "each instance has sessions of its own, no stickiness, nothing happens";
         let settings = Settings::unshared(&self.program);
-        self.play(title, &settings, Plan::calm(), |tally| tally.logged_out > 0 && tally.lost > 0)
+        self.play(title, &settings, Plan::calm(), |tally, _| tally.logged_out > 0 && tally.lost > 0)
             .await
+    }
+
+    /// One store for all instances, one of which signs with another key: users are logged out, and
+    /// the diagnosis says by whom.
+    ///
+    /// # Errors
+    /// When they are not, or another instance is named.
+    pub async fn wrong_key(&self) -> Result<String> {
+        let (url, _server) = shared_store(self.store.clone()).await?;
+        let scheme = url.split(':').next().unwrap_or_default();
+        let title = format!("sessions in {scheme}, no stickiness, one instance has another key");
+        let settings = Settings::new(&self.program, &url).wrong_key();
+        self.play(&title, &settings, Plan::calm(), |tally, diagnosis| {
+            let name = NAMES.get(WRONG).copied().unwrap_or_default();
+            let names = |line: &String| line.contains(&format!(": {name} signs with"));
+            tally.logged_out > 0 && diagnosis.len() == 1 && diagnosis.iter().all(names)
+        })
+        .await
     }
 
     /// The same behind a sticky balancer: users are logged out when their instance dies.
@@ -83,7 +101,7 @@ impl Stories {
     pub async fn sticky(&self) -> Result<String> {
         let title = "each instance has sessions of its own, sticky cookies, one instance dies";
         let settings = Settings::unshared(&self.program).sticky();
-        self.play(title, &settings, Plan::one_dies(), |tally| {
+        self.play(title, &settings, Plan::one_dies(), |tally, _| {
             tally.logged_out > 0 && tally.logged_out_early == 0 && tally.lost > 0
         })
         .await
@@ -94,7 +112,7 @@ impl Stories {
         title: &str,
         settings: &Settings,
         mut plan: Plan,
-        expected: fn(&Tally) -> bool,
+        expected: fn(&Tally, &[String]) -> bool,
     ) -> Result<String> {
         plan = self.seed.into_iter().fold(plan, Plan::seed);
         plan = self.users.into_iter().fold(plan, Plan::users);
@@ -106,7 +124,9 @@ impl Stories {
         if tally.logged_out > tally.logged_out_early && tally.logged_out_early == 0 {
             report += "  nobody was logged out before the first kill\n";
         }
-        ensure(expected(&tally), || {
+        let diagnosis = fleet.diagnosis().await?;
+        diagnosis.iter().for_each(|line| report += &format!("  {line}\n"));
+        ensure(expected(&tally, &diagnosis), || {
             let failure = drive.failure().map(|it| format!("\nfirst error: {it}"));
             format!("not as it must be:\n{report}{}", failure.unwrap_or_default())
         })?;

@@ -36,6 +36,11 @@ fn main() -> ExitCode {
             async |stories| stories.shared().await,
         ),
         story(
+            "an_instance_with_another_key_logs_users_out_and_is_named",
+            redis(),
+            async |stories| stories.wrong_key().await,
+        ),
+        story(
             "stores_that_are_not_shared_log_users_out_at_once",
             Haproxy::missing(),
             async |stories| stories.unshared().await,

@@ -189,16 +189,14 @@ impl Link {
         }
     }
 
-    /// Asks every server for its version, by a read that finds nothing.
+    /// Asks on every connection, by a read that finds nothing.
     pub(crate) async fn ping(&self) -> Result<(), Fault> {
         let deadline = self.deadline();
-        for lanes in &self.0.servers {
-            for lane in lanes.iter().take(1) {
-                let connection = lane.connection(deadline).await?;
-                match connection.ask(b"session", &[Command::Get], deadline).await {
-                    Ok(_) => {}
-                    Err(Failure::Unsent(fault) | Failure::Unanswered(fault)) => return Err(fault),
-                }
+        for lane in self.0.servers.iter().flatten() {
+            let connection = lane.connection(deadline).await?;
+            match connection.ask(b"session", &[Command::Get], deadline).await {
+                Ok(_) => {}
+                Err(Failure::Unsent(fault) | Failure::Unanswered(fault)) => return Err(fault),
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 //! to them.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -96,16 +96,29 @@ impl Started {
         }
     }
 
+    /// The keys of a namespace. A server that is asked while items come and go may leave one out, so
+    /// they are asked until they say the same twice.
     async fn keys(&self, namespace: &Namespace) -> test_servers::Result<Vec<(&Server, String)>> {
         let mut all = Vec::new();
         for (server, _) in &self.servers {
-            let keys = server.client().await?.keys().await?;
-            let keys = keys.into_iter().map(|key| key.replace("%3A", ":"));
-            let ours = keys.filter(|key| key.starts_with(namespace.as_str()));
-            all.extend(ours.map(|key| (server, key)));
+            let mut last = keys_of(server, namespace).await?;
+            loop {
+                let again = keys_of(server, namespace).await?;
+                if again == last {
+                    break;
+                }
+                last = again;
+            }
+            all.extend(last.into_iter().map(|key| (server, key)));
         }
         Ok(all)
     }
+}
+
+async fn keys_of(server: &Server, namespace: &Namespace) -> test_servers::Result<BTreeSet<String>> {
+    let keys = server.client().await?.keys().await?;
+    let keys = keys.into_iter().map(|key| key.replace("%3A", ":"));
+    Ok(keys.filter(|key| key.starts_with(namespace.as_str())).collect())
 }
 
 /// A store under test.

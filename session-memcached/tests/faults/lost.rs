@@ -1,0 +1,180 @@
+//! A network between the store and its server that loses, delays and cuts.
+
+use std::time::{Duration, Instant};
+
+use data_encoding::BASE64URL_NOPAD;
+use session_core::{ErrorKind, Expected, Key, Lease, SessionStore, Then, Under};
+use session_memcached::MemcachedStore;
+use test_load::{
+    HOUR, Load, Plan, create, eventually, fails_in_time, load, lock, new_key, op, seed, tell, write,
+};
+use test_servers::{
+    TestResult,
+    memcached::{Options, Server},
+    proxy::{Direction, Proxy},
+};
+
+use crate::support::{TIMEOUT, open, open_patiently};
+
+/// A server, one store on it through a proxy, and one past it.
+struct World {
+    _server: Server,
+    proxy: Proxy,
+    store: MemcachedStore,
+    other: MemcachedStore,
+}
+
+impl World {
+    async fn start(timeout: Duration) -> test_servers::Result<Self> {
+        let server = Server::start(&Options::new()).await?;
+        let proxy = Proxy::start(&server.address()).await?;
+        let store = open_patiently(&format!("memcached://{}", proxy.address()), timeout).await;
+        let other = open_patiently(&server.url(), timeout).await;
+        Ok(Self { _server: server, proxy, store, other })
+    }
+
+    /// Loses the reply to the next request for a key, and checks afterwards that it was lost.
+    async fn loses<T>(
+        &self,
+        key: &Key,
+        operation: impl Future<Output = session_core::Result<T>>,
+    ) -> T {
+        let lost = self.proxy.lost();
+        self.proxy.lose_reply_to(BASE64URL_NOPAD.encode(key.digest().as_bytes()).as_bytes());
+        let done = operation.await.expect("the store asks again");
+        assert_eq!(self.proxy.lost(), lost + 1, "no reply was lost");
+        done
+    }
+
+    async fn locked(&self, key: &Key) -> Lease {
+        self.store.lock(key, lock(HOUR, Duration::ZERO)).await.unwrap().lease.unwrap()
+    }
+
+    /// Nobody holds it: somebody else can take it, and gives it back.
+    async fn is_free(&self, key: &Key) {
+        let taken = self.other.lock(key, lock(HOUR, Duration::ZERO)).await.expect("it is free");
+        self.other.release(key, &taken.lease.unwrap()).await.unwrap();
+    }
+
+    async fn is_held(&self, key: &Key) {
+        let refused = self.other.lock(key, lock(HOUR, Duration::ZERO)).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::LockTimeout);
+    }
+}
+
+/// Case Z05.
+pub(crate) async fn each_write_whose_reply_is_lost_happens_once() -> TestResult {
+    let world = World::start(TIMEOUT).await?;
+    let (store, key) = (&world.store, new_key());
+    let first = world.loses(&key, store.create(&key, write(b"1"), op(), None)).await;
+    assert_eq!(load(store, &key).await?.unwrap().revision, first);
+
+    let save = store.save(&key, write(b"12"), Expected::Revision(first), op());
+    let second = world.loses(&key, save).await;
+    let record = load(store, &key).await?.unwrap();
+    assert_eq!((&*record.payload, record.revision), (&b"12"[..], second));
+
+    let locked = world.loses(&key, store.lock(&key, lock(HOUR, Duration::ZERO))).await;
+    let (lease, record) = (locked.lease.unwrap(), locked.record.unwrap());
+    assert_eq!(record.revision, second);
+    world.is_held(&key).await;
+    world.loses(&key, store.renew(&key, &lease, HOUR)).await;
+    let expected = Expected::Lease { lease: &lease, revision: second, then: Then::Keep };
+    let third = world.loses(&key, store.save(&key, write(b"123"), expected, op())).await;
+    world.is_held(&key).await;
+    let expected = Expected::Lease { lease: &lease, revision: third, then: Then::Release };
+    let fourth = world.loses(&key, store.save(&key, write(b"1234"), expected, op())).await;
+    world.is_free(&key).await;
+
+    let lease = world.locked(&key).await;
+    world.loses(&key, store.release(&key, &lease)).await;
+    world.is_free(&key).await;
+
+    let incarnation = fourth.incarnation();
+    world.loses(&key, store.touch(&key, (HOUR * 2).into(), incarnation, op())).await;
+    let record = world.loses(&key, load(store, &key)).await.unwrap();
+    assert!(record.remaining > HOUR.into());
+    assert_eq!((&*record.payload, record.revision), (&b"1234"[..], fourth));
+
+    world.loses(&key, store.delete(&key, Expected::Revision(fourth), op())).await;
+    assert_eq!(load(store, &key).await?, None);
+    let lease = world.locked(&key).await;
+    let under = Some(Under::new(&lease, Then::Release));
+    let fifth = world.loses(&key, store.create(&key, write(b"5"), op(), under)).await;
+    assert_eq!(load(store, &key).await?.unwrap().revision, fifth);
+    world.is_free(&key).await;
+    tell("lost replies", format!("{} lost, each done once", world.proxy.lost()));
+    Ok(())
+}
+
+/// Case Z04.
+pub(crate) async fn a_black_hole_ends_by_the_deadline() -> TestResult {
+    let timeout = Duration::from_secs(2);
+    let world = World::start(timeout).await?;
+    let key = new_key();
+    let first = create(&world.store, &key, b"1").await;
+    for direction in [Direction::Requests, Direction::Replies] {
+        load(&world.store, &key).await?;
+        world.proxy.swallow(direction);
+        let token = op();
+        let save = || world.store.save(&key, write(b"12"), Expected::Any, token);
+        let error = fails_in_time(timeout, save()).await;
+        assert!(error.maybe_applied(), "{error}");
+        fails_in_time(timeout, load(&world.store, &key)).await;
+        world.proxy.pass().await;
+        eventually("an answer", async || world.store.ping().await.is_ok()).await;
+        let second = save().await?;
+        assert_ne!(second, first);
+        assert_eq!(load(&world.other, &key).await?.unwrap().revision, second);
+    }
+    Ok(())
+}
+
+/// Case Z01.
+pub(crate) async fn a_refused_connection_is_told_fast() -> TestResult {
+    let world = World::start(TIMEOUT).await?;
+    let key = new_key();
+    create(&world.store, &key, b"1").await;
+    world.proxy.refuse().await;
+    world.proxy.cut();
+    let began = Instant::now();
+    let error = fails_in_time(TIMEOUT, load(&world.store, &key)).await;
+    let took = began.elapsed();
+    // Nothing is listening: nothing was sent, so nothing was done.
+    let unsent = world.store.save(&key, write(b"2"), Expected::Any, op());
+    assert!(!fails_in_time(TIMEOUT, unsent).await.maybe_applied());
+    let url = format!("memcached://{}", world.proxy.address());
+    fails_in_time(TIMEOUT, MemcachedStore::open(&url)).await;
+    world.proxy.pass().await;
+    let back = async || load(&world.store, &key).await.is_ok();
+    eventually("a connection", back).await;
+    assert_eq!(&*load(&world.store, &key).await?.unwrap().payload, b"1");
+    tell("refused", format!("{:?} after {took:?}", error.kind()));
+    Ok(())
+}
+
+pub(crate) async fn connections_cut_at_random_lose_and_double_nothing() -> TestResult {
+    const ROUNDS: u64 = 8;
+    // Where one connection after the other breaks, the store takes its time to make the next.
+    const PATIENT: Duration = Duration::from_secs(30);
+    let world = World::start(PATIENT).await?;
+    let stores = [world.store.clone(), world.other.clone()];
+    let load = Load::start(&stores, Plan::rough(PATIENT)).await;
+    let mut rng = fastrand::Rng::with_seed(seed());
+    for round in 0..ROUNDS {
+        load.more(rng.u64(1..12)).await;
+        world.proxy.cut();
+        for lost in [1, 2] {
+            load.more(rng.u64(1..12)).await;
+            world.proxy.lose_reply_to(b"session:");
+            let is_lost = async || world.proxy.lost() == 2 * round + lost;
+            eventually("a lost reply", is_lost).await;
+        }
+    }
+    load.everywhere(2).await;
+    let tally = load.stop(&world.other).await.check(None);
+    tell("cuts", format!("{ROUNDS} cuts, {} replies lost: {tally}", world.proxy.lost()));
+    // What is cut under it is asked again, and not told.
+    open(&format!("memcached://{}", world.proxy.address()), TIMEOUT).await.ping().await?;
+    Ok(())
+}

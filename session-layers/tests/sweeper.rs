@@ -52,6 +52,8 @@ struct Server {
     cursors: Arc<Mutex<Vec<Option<Cursor>>>>,
     /// Sweeps that fail, counted down.
     failures: Arc<AtomicUsize>,
+    /// As layouts do that lock by the id, which the sweeper's key has not.
+    refuses_locks: bool,
     capabilities: Capabilities,
 }
 
@@ -63,6 +65,7 @@ impl Server {
             sweeps: Arc::default(),
             cursors: Arc::default(),
             failures: Arc::default(),
+            refuses_locks: false,
             capabilities,
         }
     }
@@ -78,7 +81,7 @@ impl SessionStore for Server {
         principal_index enumeration);
 
     async fn lock(&self, key: &Key, request: LockRequest) -> Result<Locked> {
-        if !self.capabilities.locking.is_yes() {
+        if self.refuses_locks {
             return Err(Error::new(ErrorKind::Unsupported, "test", Operation::Lock));
         }
         if self.capabilities.lock_absent == LockAbsent::NotHeld {
@@ -205,7 +208,8 @@ impl SessionStore for Hanging {
 async fn a_shutdown_does_not_wait_for_a_store_that_hangs_and_leaves_no_lease() {
     for locks_hang in [false, true] {
         let inner = memory();
-        let stuck = Sweeper::builder(Hanging { inner: inner.clone(), locks_hang }).start();
+        let hanging = Hanging { inner: inner.clone(), locks_hang };
+        let stuck = Sweeper::builder(hanging).interval(MINUTE).lease(24 * HOUR).start();
         sleep(10 * MINUTE).await;
         let begun = Instant::now();
         stuck.shutdown().await;
@@ -258,9 +262,10 @@ async fn errors_are_survived_and_the_walk_goes_on_where_it_was() {
 #[tokio::test(start_paused = true)]
 async fn where_nobody_can_be_elected_everybody_sweeps() {
     let store = memory();
-    let mut servers = [Server::of(store.clone()), Server::of(store)];
+    let mut servers = [0; 3].map(|_| Server::of(store.clone()));
     servers[0].capabilities.locking = Support::No;
     servers[1].capabilities.lock_absent = LockAbsent::NotHeld;
+    servers[2].refuses_locks = true;
     let sweepers = servers.each_ref().map(|server| sweeper(server).start());
     sleep(10 * MINUTE).await;
     for (server, sweeper) in servers.iter().zip(&sweepers) {

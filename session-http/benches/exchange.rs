@@ -5,26 +5,40 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, StatusCode, header::COOKIE};
 use session_core::{MemoryStore, Session, SessionManager};
-use session_http::WebSessions;
+use session_http::{KeyRing, SessionCookie, WebSessions};
 
 fn exchange(c: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let sessions = WebSessions::from(SessionManager::new(MemoryStore::new()).unwrap());
     let known = runtime.block_on(log_in(&sessions));
+    let signing = signing();
+    let signed = runtime.block_on(log_in(&signing));
+    let none = HeaderMap::new();
     let mut group = c.benchmark_group("request");
-    for (name, headers) in [("no cookie", HeaderMap::new()), ("session", known)] {
+    for (name, sessions, headers) in [
+        ("no cookie", &sessions, &none),
+        ("session", &sessions, &known),
+        ("signed session", &signing, &signed),
+    ] {
         group.bench_function(format!("{name}, untouched"), |b| {
-            b.to_async(&runtime).iter(|| request(&sessions, &headers, async |_| {}));
+            b.to_async(&runtime).iter(|| request(sessions, headers, async |_| {}));
         });
         group.bench_function(format!("{name}, read"), |b| {
             b.to_async(&runtime).iter(|| {
-                request(&sessions, &headers, async |session| {
+                request(sessions, headers, async |session| {
                     session.get::<u64>("count").await.unwrap();
                 })
             });
         });
     }
     group.finish();
+}
+
+fn signing() -> WebSessions {
+    let ring = KeyRing::new([b"a key of 32 bytes, or more of it"]).unwrap();
+    let cookie = SessionCookie::builder().signed(ring).build().unwrap();
+    let manager = SessionManager::new(MemoryStore::new()).unwrap();
+    WebSessions::builder(manager).cookie(cookie).build()
 }
 
 async fn log_in(sessions: &WebSessions) -> HeaderMap {

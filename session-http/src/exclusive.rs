@@ -117,8 +117,9 @@ impl fmt::Debug for Slot {
 /// A response that is streamed must not take the lock along: call [`commit`](Self::commit) before.
 /// One that does is an error, and nothing is saved.
 ///
-/// While it lives, every change of the session has to go through it: the handles of the same
-/// request wait for the lock like everybody's.
+/// Until it was committed, every change of the session has to go through it: an update, a log-in or
+/// a rotation by the other handles of the same request waits for the lock like everybody's, and
+/// fails. Middleware that comes after the handler takes it again by [`RequestSession::exclusive`].
 pub struct ExclusiveSession {
     /// None once it was committed.
     locked: Option<Box<LockedSession>>,

@@ -250,6 +250,9 @@ mod tests {
         let error = KeyRing::parse("planted-secret!").expect_err("no key");
         assert!(error.to_string().contains("neither base64 nor hexadecimal"));
         assert!(!format!("{error:?}").contains("planted"), "{error:?}");
+        let folder = KeyRing::from_env("CARGO_MANIFEST_DIR").expect_err("a path is no key");
+        assert!(folder.to_string().ends_with("CARGO_MANIFEST_DIR holds no key ring"));
+        assert!(!format!("{folder:?}").contains(env!("CARGO_MANIFEST_DIR")));
         let unset = KeyRing::from_env("SESSION_HTTP_NO_SUCH_VARIABLE").expect_err("unset");
         assert!(unset.to_string().contains("SESSION_HTTP_NO_SUCH_VARIABLE is not set"));
     }

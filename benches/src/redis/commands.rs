@@ -54,6 +54,8 @@ where
     use Operation::{Locked, Read, Touch, Write};
     Ok(vec![
         Contender::new("GET", Role::Bare, Read, make(Kind::Get)),
+        // What lies between these two is noise.
+        Contender::new("GET again", Role::Bare, Read, make(Kind::Get)),
         Contender::new("SET EX", Role::Bare, Write, make(Kind::Set)),
         Contender::new("EVALSHA (GET, PEXPIRE)", Role::Bare, Touch, make(Kind::Script)),
         Contender::new("two such EVALSHA", Role::Bare, Locked, make(Kind::TwoScripts)),

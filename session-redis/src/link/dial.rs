@@ -1,6 +1,7 @@
 //! Makes connections: one place for what each of them is set to.
 
 use std::{
+    io,
     path::PathBuf,
     sync::{
         Arc,
@@ -9,13 +10,17 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::select_ok;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion, PushInfo,
-    RedisConnectionInfo, RedisError, TlsCertificates,
-    aio::MultiplexedConnection,
-    io::tcp::{TcpSettings, socket2::TcpKeepalive},
+    AsyncConnectionConfig, ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError,
+    io::tcp::socket2::{SockRef, TcpKeepalive},
 };
-use rustls::crypto::CryptoProvider;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, UnixStream, lookup_host},
+};
+
+use super::{tls::Tls, wire::Wire};
 
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -24,14 +29,10 @@ pub(super) enum Address {
     Unix(PathBuf),
 }
 
-/// How to speak TLS.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Tls {
-    /// Certificates of authorities in PEM; those of the system without.
-    pub(super) root: Option<Vec<u8>>,
-    /// Trusts any certificate.
-    pub(super) insecure: bool,
-}
+/// How many requests wait to be written at most, before callers wait for a place.
+const LINE: usize = 1024;
+/// How many bytes wait to be written at most, before they are.
+const WRITE_BYTES: usize = 64 * 1024;
 
 /// Who connects, and how.
 #[derive(Clone)]
@@ -63,10 +64,10 @@ impl Dialer {
         address: &Address,
         on_push: OnPush,
         read_only: bool,
-    ) -> Result<MultiplexedConnection, RedisError> {
+    ) -> Result<Wire, RedisError> {
         let dialing = self.dial_untimed(address, on_push, read_only);
         let dialed = tokio::time::timeout(self.timeout, dialing).await;
-        dialed.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
+        dialed.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
     }
 
     async fn dial_untimed(
@@ -74,13 +75,13 @@ impl Dialer {
         address: &Address,
         on_push: OnPush,
         read_only: bool,
-    ) -> Result<MultiplexedConnection, RedisError> {
-        let mut connection = match self.connect(address, on_push.clone()).await {
+    ) -> Result<Wire, RedisError> {
+        let wire = match self.connect(address, on_push.clone()).await {
             Err(error) if self.has_messages() && knows_only_the_old_protocol(&error) => {
                 self.old_protocol.store(true, Ordering::Relaxed);
                 self.connect(address, on_push).await?
             }
-            connection => connection?,
+            wire => wire?,
         };
         let mut after = redis::pipe();
         if let Some(name) = &self.name {
@@ -91,54 +92,60 @@ impl Dialer {
         }
         if !after.is_empty() {
             // A server that refuses one of them serves nonetheless.
-            connection.send_packed_commands(&after, 0, after.len()).await?;
+            wire.send_all(&after).await?;
         }
-        Ok(connection)
+        Ok(wire)
     }
 
-    async fn connect(
-        &self,
-        address: &Address,
-        on_push: OnPush,
-    ) -> Result<MultiplexedConnection, RedisError> {
+    async fn connect(&self, address: &Address, on_push: OnPush) -> Result<Wire, RedisError> {
+        match (address, &self.tls) {
+            (Address::Unix(path), _) => self.greet(UnixStream::connect(path).await?, on_push).await,
+            (Address::Tcp(host, port), None) => {
+                self.greet(self.reach(host, *port).await?, on_push).await
+            }
+            (Address::Tcp(host, port), Some(tls)) => {
+                let stream = self.reach(host, *port).await?;
+                self.greet(tls.over(stream, host).await?, on_push).await
+            }
+        }
+    }
+
+    /// Connects to the first address of a host that answers.
+    async fn reach(&self, host: &str, port: u16) -> io::Result<TcpStream> {
+        let addresses = lookup_host((host, port)).await?;
+        let tries: Vec<_> = addresses.map(|to| Box::pin(TcpStream::connect(to))).collect();
+        if tries.is_empty() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let (stream, _others) = select_ok(tries).await?;
+        stream.set_nodelay(true)?;
+        let keepalive = TcpKeepalive::new()
+            .with_time(Duration::from_secs(15))
+            .with_interval(Duration::from_secs(5))
+            .with_retries(3);
+        let socket = SockRef::from(&stream);
+        socket.set_tcp_keepalive(&keepalive)?;
+        #[cfg(target_os = "linux")]
+        socket.set_tcp_user_timeout(Some(self.silence))?;
+        Ok(stream)
+    }
+
+    async fn greet<S>(&self, stream: S, on_push: OnPush) -> Result<Wire, RedisError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let mut config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
             .set_response_timeout(None)
-            .set_pipeline_buffer_size(1024);
+            .set_pipeline_buffer_size(LINE)
+            .set_write_backpressure_boundary(WRITE_BYTES);
         if self.has_messages() {
             config = config.set_push_sender(move |info| {
                 on_push(info);
                 Ok::<(), ()>(())
             });
         }
-        self.client(address)?.get_multiplexed_async_connection_with_config(&config).await
-    }
-
-    fn client(&self, address: &Address) -> Result<Client, RedisError> {
-        let insecure = self.tls.as_ref().is_some_and(|tls| tls.insecure);
-        if self.tls.is_some() && CryptoProvider::get_default().is_none() {
-            // If somebody else is quicker, his choice stands.
-            drop(rustls::crypto::ring::default_provider().install_default());
-        }
-        let addr = match (address.clone(), &self.tls) {
-            (Address::Unix(path), _) => ConnectionAddr::Unix(path),
-            (Address::Tcp(host, port), None) => ConnectionAddr::Tcp(host, port),
-            (Address::Tcp(host, port), Some(_)) => {
-                ConnectionAddr::TcpTls { host, port, insecure, tls_params: None }
-            }
-        };
-        let info = addr
-            .into_connection_info()?
-            .set_redis_settings(self.greeting())
-            .set_tcp_settings(self.tcp());
-        match (address, &self.tls) {
-            (Address::Tcp(..), Some(Tls { root: Some(root), .. })) => {
-                let certificates =
-                    TlsCertificates { client_tls: None, root_cert: Some(root.clone()) };
-                Client::build_with_tls(info, certificates)
-            }
-            _ => Client::open(info),
-        }
+        Wire::over(stream, &self.greeting(), config).await
     }
 
     fn greeting(&self) -> RedisConnectionInfo {
@@ -153,17 +160,6 @@ impl Dialer {
             greeting = greeting.set_password(password);
         }
         greeting
-    }
-
-    fn tcp(&self) -> TcpSettings {
-        let keepalive = TcpKeepalive::new()
-            .with_time(Duration::from_secs(15))
-            .with_interval(Duration::from_secs(5))
-            .with_retries(3);
-        let settings = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
-        #[cfg(target_os = "linux")]
-        let settings = settings.set_user_timeout(self.silence);
-        settings
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout_at},
 };
 
-use super::{Boxed, batch::Connection, fault::Fault};
+use super::{Boxed, connection::Connection, fault::Fault};
 
 /// The pauses between tries to connect begin with one of up to this and double.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);

@@ -7,11 +7,13 @@
 //!
 //! From the outside in: [`retry`] asks until there is an answer; [`topology`] knows which server to
 //! ask; a [`server`] has a few connections, each in a [`lane`] that makes it anew when it is no
-//! longer fit; a connection sends what is asked at the same time as one [`batch`].
+//! longer fit; a [`connection`] sends over a [`wire`], on which what is asked at the same time goes in
+//! one write, or, where writes wait for replicas, in one [`batch`].
 
 mod batch;
 mod cluster;
 mod command;
+mod connection;
 mod dial;
 mod fault;
 mod info;
@@ -24,7 +26,9 @@ mod script;
 mod sentinel;
 mod server;
 mod slot;
+mod tls;
 mod topology;
+mod wire;
 
 use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 

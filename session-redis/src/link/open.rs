@@ -9,13 +9,14 @@ use super::{
     Inner, OnMessage,
     batch::Replicas,
     cluster::Cluster,
-    dial::{Address, Dialer, Tls},
+    dial::{Address, Dialer},
     fault::Fault,
     info::Info,
     pushes::Channels,
     retry,
     sentinel::Sentinels,
     server::{Common, Origin, Server},
+    tls::Tls,
     topology::Topology,
 };
 use crate::{Endpoint, Protocol, RedisConfig, Servers, Tls as TlsSetting};
@@ -55,19 +56,7 @@ pub(super) async fn open(config: &RedisConfig, on_message: OnMessage) -> Result<
 }
 
 fn dialer(config: &RedisConfig) -> Result<Dialer, Fault> {
-    let tls = match &config.tls {
-        TlsSetting::Off => None,
-        TlsSetting::On => Some(Tls { root: None, insecure: false }),
-        TlsSetting::Insecure => {
-            tracing::warn!("any certificate is taken for the server's: use this for tests only");
-            Some(Tls { root: None, insecure: true })
-        }
-        TlsSetting::Ca(path) => {
-            let unreadable =
-                |_| Fault::new(ErrorKind::Config, "the file of the authority cannot be read");
-            Some(Tls { root: Some(std::fs::read(path).map_err(unreadable)?), insecure: false })
-        }
-    };
+    let tls = tls(&config.tls)?;
     Ok(Dialer {
         tls,
         user: config.user.clone(),
@@ -78,6 +67,25 @@ fn dialer(config: &RedisConfig) -> Result<Dialer, Fault> {
         silence: config.timeout,
         old_protocol: Arc::new(AtomicBool::new(config.protocol == Protocol::Resp2)),
     })
+}
+
+fn tls(setting: &TlsSetting) -> Result<Option<Tls>, Fault> {
+    let wrong = |detail| Fault::new(ErrorKind::Config, detail);
+    let tls = match setting {
+        TlsSetting::Off => return Ok(None),
+        TlsSetting::On => Tls::of_the_system().ok(),
+        TlsSetting::Insecure => {
+            tracing::warn!("any certificate is taken for the server's: use this for tests only");
+            Tls::insecure().ok()
+        }
+        TlsSetting::Ca(path) => {
+            let unreadable = |_| wrong("the file of the authority cannot be read");
+            let authorities = std::fs::read(path).map_err(unreadable)?;
+            let none = || wrong("the file of the authority has no certificates");
+            Some(Tls::of(&authorities).ok_or_else(none)?)
+        }
+    };
+    tls.map(Some).ok_or_else(|| wrong("the program's cryptography has no TLS"))
 }
 
 fn topology(config: &RedisConfig, dialer: &Dialer, common: &Arc<Common>) -> Topology {

@@ -19,7 +19,7 @@ use tokio::{
 
 use super::{
     Command, OnMessage,
-    batch::{Connection, Failure, Why},
+    connection::{Connection, Failure, Why},
     fault::Fault,
     server::Server,
     topology::Topology,

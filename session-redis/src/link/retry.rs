@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     Answer, Boxed, Command, Request,
-    batch::{Failure, Why},
+    connection::{Failure, Why},
     fault::{Fault, Verdict},
     server::{Server, Use},
     topology::Topology,

@@ -2,12 +2,13 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use redis::{RedisError, Value, aio::MultiplexedConnection};
+use redis::{RedisError, Value};
 use session_core::ErrorKind;
 
 use super::{
     dial::{Address, Dialer, OnPush},
     fault::Fault,
+    wire::Wire,
 };
 
 /// The Sentinels that watch one primary.
@@ -28,7 +29,7 @@ impl Sentinels {
         &self,
         dialer: &Dialer,
         on_push: &OnPush,
-    ) -> Result<MultiplexedConnection, Fault> {
+    ) -> Result<Wire, Fault> {
         let addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut last = Fault::new(ErrorKind::Unavailable, "no Sentinel names a primary");
         for sentinel in addresses {
@@ -61,7 +62,7 @@ impl Sentinels {
         &self,
         dialer: &Dialer,
         on_push: &OnPush,
-    ) -> Result<MultiplexedConnection, Fault> {
+    ) -> Result<Wire, Fault> {
         let addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for sentinel in addresses {
             let Ok(Value::Array(replicas)) = self.ask(&sentinel, "REPLICAS").await else {
@@ -76,10 +77,10 @@ impl Sentinels {
     }
 
     async fn ask(&self, sentinel: &Address, what: &str) -> Result<Value, RedisError> {
-        let mut wire = self.dialer.dial(sentinel, std::sync::Arc::new(drop), false).await?;
+        let wire = self.dialer.dial(sentinel, std::sync::Arc::new(drop), false).await?;
         let mut ask = redis::cmd("SENTINEL");
         ask.arg(what).arg(&self.service);
-        within(&self.dialer, wire.send_packed_command(&ask)).await?.extract_error()
+        within(&self.dialer, wire.send(&ask)).await?.extract_error()
     }
 
     async fn primary(&self, sentinel: &Address) -> Result<Option<Address>, RedisError> {
@@ -139,10 +140,10 @@ async fn dial_a_primary(
     dialer: &Dialer,
     address: &Address,
     on_push: &OnPush,
-) -> Result<MultiplexedConnection, Fault> {
-    let mut wire = dialer.dial(address, OnPush::clone(on_push), false).await?;
+) -> Result<Wire, Fault> {
+    let wire = dialer.dial(address, OnPush::clone(on_push), false).await?;
     let role = redis::cmd("ROLE");
-    let reply = within(dialer, wire.send_packed_command(&role)).await?;
+    let reply = within(dialer, wire.send(&role)).await?;
     match reply {
         Value::Array(parts) if parts.first() != Some(&Value::BulkString(b"master".to_vec())) => {
             Err(Fault::new(ErrorKind::Unavailable, "the server that Sentinel names is a replica"))

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    batch::{Connection, Health, Replicas},
+    batch::Replicas,
+    connection::{Connection, Health},
     dial::{Address, Dialer, OnPush},
     fault::Fault,
     lane::{Lane, Patience},

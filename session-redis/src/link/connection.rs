@@ -209,3 +209,32 @@ pub(super) fn refusal(replies: &mut [Value]) -> Option<ServerError> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tries_that_overlap_are_one_silence() {
+        let health = Health::default();
+        let began = Instant::now();
+        for _ in 0..SILENCES * 2 {
+            assert!(health.judge(None, 1, began).is_err());
+        }
+        assert!(health.is_fit());
+        for _ in 1..SILENCES {
+            assert!(health.judge(None, 1, Instant::now()).is_err());
+        }
+        assert!(!health.is_fit());
+    }
+
+    #[test]
+    fn an_answer_ends_a_row_of_silences() {
+        let health = Health::default();
+        for _ in 0..SILENCES {
+            assert!(health.judge(None, 1, Instant::now()).is_err());
+            assert!(health.judge(Some(Ok(vec![Value::Nil])), 1, Instant::now()).is_ok());
+        }
+        assert!(health.is_fit());
+    }
+}

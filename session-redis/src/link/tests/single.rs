@@ -30,8 +30,30 @@ async fn a_request_is_answered_alone_and_in_a_crowd() {
     }
 }
 
+/// One worker, so that who is ready to run is in one queue.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_is_asked_at_the_same_time_goes_in_few_writes() {
+    const CROWD: u64 = 64;
+    let server = start().await;
+    let link = open(&one(server.port())).await;
+    link.ask(set("key", "value")).await.unwrap();
+    let before = server.traffic().await.unwrap();
+    let asked = tokio::spawn(async move {
+        let mut crowd = tokio::task::JoinSet::new();
+        for _ in 0..CROWD {
+            let link = link.clone();
+            crowd.spawn(async move { link.ask(get("key")).await.map(drop) });
+        }
+        crowd.join_all().await.into_iter().collect::<Result<(), _>>()
+    });
+    asked.await.unwrap().unwrap();
+    let traffic = server.traffic().await.unwrap().since(&before);
+    assert_eq!(traffic.calls("get"), CROWD);
+    assert!(traffic.reads() <= CROWD / 8, "{} reads", traffic.reads());
+}
+
 #[tokio::test]
-async fn forgotten_scripts_are_sent_again_also_in_a_batch() {
+async fn forgotten_scripts_are_sent_again_also_in_a_crowd() {
     let server = start().await;
     let link = open(&one(server.port())).await;
     for round in 1..=3 {

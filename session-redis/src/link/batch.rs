@@ -68,7 +68,7 @@ impl Line {
         let lost = || Failure { commands: Vec::new(), why: Why::Unanswered(Fault::timeout()) };
         let answer = async {
             if let Err(unsent) = self.jobs.send(Job { commands, reply }).await {
-                // Its tasks have ended with their runtime.
+                // Its task has ended with its runtime.
                 self.health.close();
                 let why = Why::Unsent(Fault::new(ErrorKind::Unavailable, ""));
                 return Err(Failure { commands: unsent.0.commands, why });

@@ -8,11 +8,15 @@ mod memory;
 mod replies;
 mod rights;
 mod support;
+mod trust;
 mod waiting;
 
 use std::process::ExitCode;
 
-use test_servers::{redis::Flavor, trial};
+use test_servers::{
+    redis::{Flavor, Options, Server},
+    trial,
+};
 
 /// Tests that need redis-server.
 macro_rules! trials {
@@ -27,7 +31,7 @@ macro_rules! trials {
 }
 
 fn main() -> ExitCode {
-    let trials = trials! {
+    let mut trials = trials! {
         counts: a_read_is_one_round_trip
                 an_unlocked_change_is_two
                 a_locked_cycle_is_two
@@ -55,5 +59,11 @@ fn main() -> ExitCode {
                  waiters_that_go_together_leave_no_channel_behind
                  nobody_waits_nobody_is_told;
     };
+    trials.push(trial(
+        "trust::only_a_trusted_certificate_is_taken",
+        &["redis"],
+        Server::missing(&Options::redis().tls()),
+        trust::only_a_trusted_certificate_is_taken,
+    ));
     libtest_mimic::run(&libtest_mimic::Arguments::from_args(), trials).exit_code()
 }

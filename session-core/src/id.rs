@@ -35,6 +35,16 @@ impl SessionId {
         Ok(Self(BASE64URL_NOPAD.encode(&bytes).into()))
     }
 
+    /// Makes a new id of 128 random bits, in the form that tower-sessions knows.
+    ///
+    /// # Errors
+    /// [`Unavailable`](ErrorKind::Unavailable) when the operating system gives no random bytes.
+    pub fn generate_short() -> Result<Self> {
+        let mut bytes = [0_u8; 16];
+        fill_random(&mut bytes)?;
+        Ok(Self(BASE64URL_NOPAD.encode(&bytes).into()))
+    }
+
     /// Checks an id that came from outside.
     ///
     /// # Errors
@@ -63,6 +73,27 @@ impl SessionId {
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+/// The form of the ids that new sessions get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum IdForm {
+    /// 256 random bits, in 43 characters: [`SessionId::generate`].
+    #[default]
+    Native,
+    /// 128 random bits, in 22 characters: [`SessionId::generate_short`]. For applications that
+    /// share their cookie with tower-sessions.
+    Short,
+}
+
+impl IdForm {
+    pub(crate) fn generate(self) -> Result<SessionId> {
+        match self {
+            Self::Native => SessionId::generate(),
+            Self::Short => SessionId::generate_short(),
+        }
     }
 }
 

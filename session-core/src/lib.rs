@@ -43,14 +43,14 @@ pub use format::{
 };
 #[doc(hidden)]
 pub use forward::StoreFuture;
-pub use id::{Key, KeyDigest, KeyHasher, LogId, PrincipalDigest, SessionId};
+pub use id::{IdForm, Key, KeyDigest, KeyHasher, LogId, PrincipalDigest, SessionId};
 pub use memory::{MemoryStore, MemoryStoreBuilder};
 pub use merge::{MergeRule, merge_entry};
 pub use queue::{LockQueue, QueueError, Turn};
 pub use record::{Incarnation, Lease, Lineage, Meta, OpToken, Record, Revision, Write};
 pub use session::{
     CookieChange, EpochCheck, Lifetime, LockedSession, Login, ReadOnlySession, Session,
-    SessionData, SessionFacts, SessionManager, SessionManagerBuilder,
+    SessionData, SessionFacts, SessionManager, SessionManagerBuilder, SessionSnapshot,
 };
 pub use slot::{Holder, LockOutcome, REMEMBERED_OPS, Slot, StoredRecord};
 pub use store::{

@@ -66,6 +66,11 @@ impl Revision {
         Self { incarnation: Incarnation::NONE, version: digest }
     }
 
+    /// The revision of which these were the parts.
+    pub(crate) const fn from_parts(incarnation: Incarnation, version: u128) -> Self {
+        Self { incarnation, version }
+    }
+
     /// The incarnation, which [`touch`](crate::SessionStore::touch) compares.
     #[must_use]
     pub const fn incarnation(&self) -> Incarnation {

@@ -238,7 +238,7 @@ impl Session {
     }
 
     pub(super) fn idle(&self, state: &State) -> Ttl {
-        let own = state.own_idle.or(state.header.idle);
+        let own = state.life.or(state.own_idle).or(state.header.idle);
         own.unwrap_or_else(|| self.manager().settings().lifetime.idle.into())
     }
 
@@ -303,7 +303,7 @@ impl SessionManager {
     ) -> Result<(SessionId, Revision)> {
         let mut collisions = 0;
         loop {
-            let id = SessionId::generate()?;
+            let id = self.settings().id_form.generate()?;
             match self.create_at(&self.key(&id), write.clone(), under).await {
                 Err(error)
                     if error.kind() == ErrorKind::AlreadyExists

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use crate::{
-    Clock, Error, ErrorKind, Format, KeyHasher, LockQueue, MergeRule, NativeFormat, Operation,
+    Clock, Error, ErrorKind, Format, IdForm, KeyHasher, LockQueue, MergeRule, NativeFormat, Operation,
     Result, SessionManager, SessionStore, SystemClock,
 };
 
@@ -88,6 +88,7 @@ pub(super) struct Settings {
     pub(super) read_staleness: Duration,
     pub(super) epoch_check: EpochCheck,
     pub(super) rules: MergeRules,
+    pub(super) id_form: IdForm,
 }
 
 /// Sets up a [`SessionManager`]; made by [`SessionManager::builder`].
@@ -118,6 +119,7 @@ impl SessionManagerBuilder {
                 read_staleness: Duration::ZERO,
                 epoch_check: EpochCheck::Off,
                 rules: MergeRules::default(),
+                id_form: IdForm::default(),
             },
         }
     }
@@ -208,6 +210,12 @@ impl SessionManagerBuilder {
     /// entry.
     pub fn default_merge_rule(mut self, rule: MergeRule) -> Self {
         self.settings.rules.default = rule;
+        self
+    }
+
+    /// The form of the ids that new sessions get. Default: [`IdForm::Native`].
+    pub fn id_form(mut self, form: IdForm) -> Self {
+        self.settings.id_form = form;
         self
     }
 

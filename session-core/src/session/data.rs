@@ -180,6 +180,14 @@ impl SessionData {
         self.with(Arc::clone(&self.base), Changes::default())
     }
 
+    /// The same entries, all of them changes: nothing of it is stored.
+    pub(super) fn unsaved(&self) -> Self {
+        let entries = self.current();
+        let entries = entries.iter().map(|(name, value)| (name.into(), Some(value.clone())));
+        let changes = Changes { entries: entries.collect(), ..Changes::default() };
+        self.with(Arc::default(), changes)
+    }
+
     fn with(&self, base: Arc<Entries>, changes: Changes) -> Self {
         Self { format: Arc::clone(&self.format), codec: self.codec, base, changes }
     }

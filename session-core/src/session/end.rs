@@ -1,11 +1,14 @@
 //! Ending a session.
 
 use super::{
-    Session, events,
+    Session,
+    commit::MAX_CONFLICTS,
+    events,
     load::Found,
     manager::SessionManager,
     resend::Resend,
-    state::{CookieChange, Phase, State},
+    snapshot::SessionSnapshot,
+    state::{CookieChange, Phase, Snapshot, State},
 };
 use crate::{
     Error, ErrorKind, Expected, Incarnation, Key, OpToken, Operation, ReadOptions, Result,
@@ -43,6 +46,21 @@ impl Session {
     /// As [`delete`](Self::delete).
     pub async fn flush(&self) -> Result<()> {
         self.delete().await
+    }
+
+    /// Ends the session like [`delete`](Self::delete), and returns it as it was in the moment when
+    /// it ended, with all that others had saved by then. `None` when there was none.
+    ///
+    /// # Errors
+    /// As [`delete`](Self::delete).
+    pub async fn take(&self) -> Result<Option<SessionSnapshot>> {
+        let mut state = self.state().await;
+        let taken = match self.to_end(&state) {
+            Some((key, _)) => self.manager().take(key).await?,
+            None => None,
+        };
+        state.start_over(self.manager());
+        Ok(taken.map(|snapshot| self.manager().snapshot(snapshot)))
     }
 
     /// What there may be to end: the session that was read or made, and failing that, what the
@@ -83,8 +101,41 @@ impl SessionManager {
                 Err(error) => return Err(error),
             }
         }
-        Err(Error::new(ErrorKind::Conflict, "session", Operation::Delete)
-            .with_detail("the session's id was rotated too often"))
+        Err(rotated_too_often())
+    }
+
+    /// Deletes the session that a key leads to in the state that it returns. Who commits in between
+    /// is waited for, a few times; who holds the lock is not.
+    async fn take(&self, mut key: Key) -> Result<Option<Snapshot>> {
+        let mut patience = MAX_CONFLICTS;
+        for _ in 0..MAX_ROTATIONS {
+            let snapshot = match self.find(&key, ReadOptions::latest()).await? {
+                Found::Absent => return Ok(None),
+                Found::Retired(alias) => {
+                    key = Key::from_digest(alias.successor);
+                    continue;
+                }
+                Found::Live(snapshot) => snapshot,
+            };
+            key = snapshot.place.key.clone();
+            let revision = snapshot.place.revision;
+            let expected = match patience {
+                0 => Expected::Incarnation(revision.incarnation()),
+                _ => Expected::Revision(revision),
+            };
+            match self.delete(&key, expected).await {
+                Ok(()) => {
+                    events::destroyed(&key);
+                    return Ok(Some(*snapshot));
+                }
+                Err(error) if error.kind() == ErrorKind::LockHeld => patience = 0,
+                Err(error) if error.kind() == ErrorKind::Conflict => {
+                    patience = patience.saturating_sub(1);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(rotated_too_often())
     }
 
     /// One deletion; sent again if its reply was lost.
@@ -98,4 +149,9 @@ impl SessionManager {
             }
         }
     }
+}
+
+fn rotated_too_often() -> Error {
+    Error::new(ErrorKind::Conflict, "session", Operation::Delete)
+        .with_detail("the session's id was rotated too often")
 }

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use super::config::{SessionManagerBuilder, Settings};
 use crate::{
-    Clock, Format, Key, KeyHasher, LockQueue, Session, SessionId, SessionStore, Timestamp,
+    Clock, Format, IdForm, Key, KeyHasher, LockQueue, Session, SessionId, SessionStore, Timestamp,
 };
 
 /// Opens the sessions of an application: a store, and how sessions live in it.
@@ -60,6 +60,12 @@ impl SessionManager {
     #[must_use]
     pub fn key_hasher(&self) -> &KeyHasher {
         &self.0.hasher
+    }
+
+    /// The form of the ids that new sessions get.
+    #[must_use]
+    pub fn id_form(&self) -> IdForm {
+        self.settings().id_form
     }
 
     /// The store itself. Calls through the `Arc` would box every future a second time.

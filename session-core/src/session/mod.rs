@@ -11,6 +11,7 @@ mod manager;
 mod read_only;
 mod resend;
 mod rotate;
+mod snapshot;
 mod state;
 
 use std::{
@@ -31,6 +32,7 @@ pub use lock::LockedSession;
 pub use manager::SessionManager;
 pub use read_only::ReadOnlySession;
 pub use rotate::Login;
+pub use snapshot::SessionSnapshot;
 pub use state::CookieChange;
 use state::{Phase, Place, State};
 
@@ -58,7 +60,12 @@ struct Outside {
 
 impl Session {
     fn open(manager: SessionManager, presented: Option<SessionId>) -> Self {
-        let (state, turns) = (Mutex::new(State::unread(&manager)), Semaphore::new(1));
+        let state = State::unread(&manager);
+        Self::with_state(manager, presented, state)
+    }
+
+    fn with_state(manager: SessionManager, presented: Option<SessionId>, state: State) -> Self {
+        let (state, turns) = (Mutex::new(state), Semaphore::new(1));
         let outside = SyncMutex::default();
         Self(Arc::new(Inner { manager, presented, state, turns, outside }))
     }

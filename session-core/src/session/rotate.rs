@@ -334,7 +334,7 @@ impl Session {
         entries: Entries,
         change: Change,
     ) -> Result<(Copy, Hold)> {
-        let id = SessionId::generate()?;
+        let id = self.manager().settings().id_form.generate()?;
         let (hold, _) = self.manager().lock(&self.manager().key(&id), Instant::now()).await?;
         if let Some(hold) = hold {
             let under = Some((id, Under::new(hold.lease(), Then::Keep)));

@@ -20,6 +20,8 @@ pub(super) struct State {
     attempt: Option<Attempt>,
     /// An idle lifetime of the session's own, to be saved with it.
     pub(super) own_idle: Option<Ttl>,
+    /// How long the session lives from the next save on, where a framework says so with each.
+    pub(super) life: Option<Ttl>,
     /// Whether the session was used by more than a read-only handle: only then is it touched.
     pub(super) engaged: bool,
 }
@@ -75,6 +77,7 @@ impl Place {
 }
 
 /// A live session as it was read.
+#[derive(Clone)]
 pub(super) struct Snapshot {
     pub(super) place: Place,
     pub(super) header: Header,
@@ -85,14 +88,22 @@ pub(super) struct Snapshot {
 impl State {
     pub(super) fn unread(manager: &SessionManager) -> Self {
         let (header, meta, data) = blank(manager);
-        let (phase, attempt, own_idle) = (Phase::Unread, None, None);
-        Self { phase, header, meta, data, attempt, own_idle, engaged: false }
+        let (phase, attempt, own_idle, life) = (Phase::Unread, None, None, None);
+        Self { phase, header, meta, data, attempt, own_idle, life, engaged: false }
+    }
+
+    /// A session that another handle read.
+    pub(super) fn resumed(manager: &SessionManager, snapshot: Snapshot) -> Self {
+        let Snapshot { place, header, meta, entries } = snapshot;
+        let data = SessionData::new(Arc::clone(manager.format()), header.codec, entries);
+        let phase = Phase::Stored(place);
+        Self { phase, header, meta, data, engaged: true, ..Self::unread(manager) }
     }
 
     /// Forgets the session that ended: what is inserted from now on belongs to a new one.
     pub(super) fn start_over(&mut self, manager: &SessionManager) {
         (self.header, self.meta, self.data) = blank(manager);
-        self.own_idle = None;
+        (self.own_idle, self.life) = (None, None);
         self.phase = Phase::New;
     }
 
@@ -139,12 +150,14 @@ impl State {
     /// Whether there is something to save: changes, or a new session that became somebody's.
     pub(super) fn is_to_be_saved(&self) -> bool {
         let is_new = matches!(self.phase, Phase::New);
-        self.data.is_changed() || (is_new && self.meta.principal.is_some())
+        let is_wanted = self.meta.principal.is_some() || self.life.is_some();
+        self.data.is_changed() || (is_new && is_wanted)
     }
 
-    /// A session without entries that belongs to nobody is not worth a record.
+    /// A session without entries that belongs to nobody is not worth a record, unless it is to be
+    /// kept.
     pub(super) fn is_worth_storing(&self, entries: &Entries) -> bool {
-        !entries.is_empty() || self.meta.principal.is_some()
+        !entries.is_empty() || self.meta.principal.is_some() || self.life.is_some()
     }
 }
 

@@ -59,11 +59,12 @@ pub trait Server {
     async fn call(&self, request: Request<Bytes>) -> Response<Bytes>;
 }
 
-/// One test for each scenario: `scenario_tests!(#[tokio::test], MyAdapter)`.
+/// The names of all scenarios, handed to a macro: `scenario_list!([my_macro] some tokens)` becomes
+/// `my_macro! { some tokens => first_scenario second_scenario … }`.
 #[macro_export]
-macro_rules! scenario_tests {
-    (#[$test:meta], $adapter:expr) => {
-        $crate::scenario_tests! { @each #[$test] $adapter =>
+macro_rules! scenario_list {
+    ([$($then:tt)+] $($given:tt)*) => {
+        $($then)+! { $($given)* =>
             a_handler_that_does_not_touch_its_session_costs_nothing
             reading_costs_one_load_and_writing_one_save
             the_session_is_saved_before_the_response_is_sent
@@ -113,6 +114,14 @@ macro_rules! scenario_tests {
             z02_a_store_that_is_down_refuses_and_loses_nothing
             z03_no_cookie_is_issued_when_the_store_is_down
         }
+    };
+}
+
+/// One test for each scenario: `scenario_tests!(#[tokio::test], MyAdapter)`.
+#[macro_export]
+macro_rules! scenario_tests {
+    (#[$test:meta], $adapter:expr) => {
+        $crate::scenario_list! { [$crate::scenario_tests] @each #[$test] $adapter }
     };
     (@each #[$test:meta] $adapter:expr => $($name:ident)*) => {
         $(

@@ -1,0 +1,86 @@
+//! The scenarios of `session-http` that a foreign framework can play, and why the others are not for
+//! it.
+
+use libtest_mimic::{Completion, Trial};
+use session_http::scenarios::{Adapter, cases};
+use test_servers::trial;
+
+use crate::framework::{Foreign, Framework};
+
+const NO_UPDATE: &str = "the framework has no read-modify-write; see fifty_parallel_requests_…";
+const NO_POLICY: &str = "the framework decides what is saved with which status";
+const NO_ERRORS: &str = "the framework answers a failed session with a bare 500; see a_store_…";
+const OWN_COOKIE: &str = "the framework writes and reads the cookie";
+const OWN_IDS: &str = "asks with ids of our own form; see with_an_unknown_id_…";
+const NO_CACHING: &str = "the framework sets no cache headers";
+const NO_GRACE: &str = "the framework deletes the old session before it stores the new one";
+const IN_FLIGHT: &str = "asks for 409; see a_log_out_wins_…";
+const EAGER: &str = "actix-session reads every session before the handler runs";
+const UNSAVED: &str = "tower-sessions deletes the id of a session that was never stored";
+
+/// Why a scenario is not for a framework.
+fn reason(framework: Framework, scenario: &str) -> Option<&'static str> {
+    let reason = match scenario {
+        "counting_in_parallel_counts_each_request" => NO_UPDATE,
+        "a_server_error_gives_up_the_changes" | "a_server_error_does_not_lose_a_rotation" => {
+            NO_POLICY
+        }
+        "errors_tell_visitors_nothing"
+        | "the_error_page_is_yours"
+        | "z02_a_store_that_is_down_refuses_and_loses_nothing"
+        | "z03_no_cookie_is_issued_when_the_store_is_down" => NO_ERRORS,
+        "sec_30_the_cookie_goes_out_with_every_protection"
+        | "sec_35_a_persistent_cookie_is_renewed_with_the_session"
+        | "sec_37_a_log_out_clears_the_cookie_and_the_site_data"
+        | "sec_38_several_session_cookies_are_none"
+        | "sec_39_a_secure_cookie_keeps_off_plain_http" => OWN_COOKIE,
+        "sec_06_a_key_presented_as_an_id_finds_nothing"
+        | "sec_24_unknown_ids_and_empty_log_outs_write_nothing" => OWN_IDS,
+        "sec_36_what_depends_on_the_session_is_not_cached" => NO_CACHING,
+        "sec_14_requests_with_a_rotated_id_go_on_for_a_grace" => NO_GRACE,
+        "sec_19_a_request_in_flight_does_not_bring_a_session_back" => IN_FLIGHT,
+        "a_handler_that_does_not_touch_its_session_costs_nothing" if !framework.is_tower() => EAGER,
+        "sec_25_without_data_nothing_is_stored_and_no_cookie_is_set" if framework.is_tower() => {
+            UNSAVED
+        }
+        _ => return None,
+    };
+    Some(reason)
+}
+
+fn settings(framework: Framework, scenario: &str) -> Foreign {
+    let foreign = Foreign::new(framework);
+    // By default reading is no activity to either framework.
+    if scenario == "sec_15_a_session_ends_by_the_stores_clock" {
+        foreign.extending()
+    } else {
+        foreign
+    }
+}
+
+pub(crate) fn trials() -> Vec<Trial> {
+    macro_rules! trials {
+        ($framework:ident => $($name:ident)*) => {
+            vec![$(one($framework, stringify!($name), async |adapter| {
+                cases::$name(adapter).await;
+            })),*]
+        };
+    }
+    let all = Framework::ALL.into_iter();
+    all.flat_map(|framework| session_http::scenario_list!([trials] framework)).collect()
+}
+
+fn one(
+    framework: Framework,
+    name: &'static str,
+    play: impl AsyncFnOnce(&dyn Adapter) + Send + 'static,
+) -> Trial {
+    let called = format!("{framework}::scenarios::{name}");
+    if let Some(reason) = reason(framework, name) {
+        return Trial::ignorable_test(called, move || Ok(Completion::ignored_with(reason)));
+    }
+    trial(called, &[], None, move || async move {
+        play(&settings(framework, name)).await;
+        Ok(())
+    })
+}

@@ -84,7 +84,8 @@ fn life(until: OffsetDateTime) -> Duration {
 }
 
 fn date(remaining: Ttl) -> OffsetDateTime {
-    let millis = remaining.duration().map(|left| SystemClock::default().now().after(left).as_millis());
+    let millis =
+        remaining.duration().map(|left| SystemClock::default().now().after(left).as_millis());
     millis
         .and_then(|millis| {
             OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).ok()

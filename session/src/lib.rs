@@ -10,7 +10,12 @@
             feature = "actix",
             feature = "encryption",
             feature = "observe",
-            feature = "sweeper"
+            feature = "sweeper",
+            any(
+                feature = "tower-sessions-014",
+                feature = "tower-sessions-015",
+                feature = "actix-session-011"
+            )
         ))
     ),
     expect(rustdoc::broken_intra_doc_links, reason = "the page names every module")
@@ -37,6 +42,13 @@ pub use session_layers as layers;
 #[cfg(feature = "actix")]
 #[doc(no_inline)]
 pub use session_actix as actix;
+#[cfg(any(
+    feature = "tower-sessions-014",
+    feature = "tower-sessions-015",
+    feature = "actix-session-011"
+))]
+#[doc(no_inline)]
+pub use session_compat as compat;
 #[cfg(feature = "files")]
 #[doc(no_inline)]
 pub use session_files as files;

@@ -49,9 +49,7 @@ impl<K: Eq + Hash, V> Inner<K, V> {
     /// Makes room for one more.
     fn forget(&mut self, now: Instant) {
         let is_over = |at: Instant| now.duration_since(at) > AGE;
-        while self.order.front().is_some_and(|(at, _)| is_over(*at))
-            || self.order.len() >= LIMIT
-        {
+        while self.order.front().is_some_and(|(at, _)| is_over(*at)) || self.order.len() >= LIMIT {
             let Some((at, key)) = self.order.pop_front() else { break };
             // It may have been put anew since.
             if self.values.get(&key).is_some_and(|(put, _)| *put == at) {

@@ -10,7 +10,7 @@ use actix_session::{
 use actix_web::{
     App as Actix, HttpRequest, HttpResponse,
     body::to_bytes,
-    cookie::{Key, time::Duration},
+    cookie::{Cookie, CookieJar, Key, time::Duration},
     dev::ServiceResponse,
     http::{Method, StatusCode},
     test, web,
@@ -60,8 +60,22 @@ impl Handle for Session {
 }
 
 /// All servers of a fleet have the same.
-pub(crate) fn key() -> Key {
+fn key() -> Key {
     Key::from(&[7; 64])
+}
+
+/// A cookie that the middleware accepts, for this session key.
+pub(crate) fn cookie_of(id: &str) -> String {
+    let mut jar = CookieJar::new();
+    jar.private_mut(&key()).add(Cookie::new("__Host-id", id.to_owned()));
+    jar.delta().next().unwrap().encoded().to_string()
+}
+
+/// The session key in such a cookie.
+pub(crate) fn id_in(cookie: &str) -> String {
+    let mut jar = CookieJar::new();
+    jar.add_original(Cookie::parse_encoded(cookie.to_owned()).unwrap());
+    jar.private(&key()).get("__Host-id").unwrap().value().to_owned()
 }
 
 async fn handle(app: web::Data<App>, session: Session, request: HttpRequest) -> HttpResponse {

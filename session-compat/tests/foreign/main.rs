@@ -9,8 +9,13 @@
 
 mod actix;
 mod app;
+mod behaviours;
+mod details;
 mod framework;
+mod peers;
 mod scenarios;
+mod sharing;
+mod stores;
 mod tower;
 
 use std::process::ExitCode;
@@ -18,6 +23,13 @@ use std::process::ExitCode;
 use libtest_mimic::Arguments;
 
 fn main() -> ExitCode {
-    let trials = scenarios::trials();
+    let parts = [
+        scenarios::trials(),
+        behaviours::trials(),
+        details::trials(),
+        sharing::trials(),
+        peers::trials(),
+    ];
+    let trials = parts.into_iter().flatten().collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

@@ -1,6 +1,8 @@
 //! The scenarios of `session-http` that a foreign framework can play, and why the others are not for
 //! it.
 
+use std::collections::BTreeMap;
+
 use libtest_mimic::{Completion, Trial};
 use session_http::scenarios::{Adapter, cases};
 use test_servers::trial;
@@ -60,11 +62,13 @@ fn settings(framework: Framework, scenario: &str) -> Foreign {
 
 pub(crate) fn trials() -> Vec<Trial> {
     macro_rules! trials {
-        ($framework:ident => $($name:ident)*) => {
-            vec![$(one($framework, stringify!($name), async |adapter| {
+        ($framework:ident => $($name:ident)*) => {{
+            let mut trials = left_out($framework, &[$(stringify!($name)),*]);
+            $(trials.extend(one($framework, stringify!($name), async |adapter| {
                 cases::$name(adapter).await;
-            })),*]
-        };
+            }));)*
+            trials
+        }};
     }
     let all = Framework::ALL.into_iter();
     all.flat_map(|framework| session_http::scenario_list!([trials] framework)).collect()
@@ -74,13 +78,33 @@ fn one(
     framework: Framework,
     name: &'static str,
     play: impl AsyncFnOnce(&dyn Adapter) + Send + 'static,
-) -> Trial {
-    let called = format!("{framework}::scenarios::{name}");
-    if let Some(reason) = reason(framework, name) {
-        return Trial::ignorable_test(called, move || Ok(Completion::ignored_with(reason)));
+) -> Option<Trial> {
+    if reason(framework, name).is_some() {
+        return None;
     }
-    trial(called, &[], None, move || async move {
+    let called = format!("{framework}::scenarios::{name}");
+    Some(trial(called, &[], None, move || async move {
         play(&settings(framework, name)).await;
         Ok(())
-    })
+    }))
+}
+
+/// Names what is left out, once for each reason.
+fn left_out(framework: Framework, names: &[&str]) -> Vec<Trial> {
+    if framework == Framework::Tower014 {
+        // As 0.15.
+        return Vec::new();
+    }
+    let mut by_reason = BTreeMap::<_, Vec<&str>>::new();
+    for name in names {
+        if let Some(reason) = reason(framework, name) {
+            by_reason.entry(reason).or_default().push(name);
+        }
+    }
+    let trial = |(reason, names): (&str, Vec<&str>)| {
+        let reason = format!("{reason}: {}", names.join(", "));
+        let called = format!("{framework}::scenarios::not_for_it");
+        Trial::ignorable_test(called, move || Ok(Completion::ignored_with(reason)))
+    };
+    by_reason.into_iter().map(trial).collect()
 }

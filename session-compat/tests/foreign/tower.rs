@@ -7,8 +7,7 @@ macro_rules! tower_app {
             use serde_json::Value;
             use session_http::scenarios::Server;
             use $tower_sessions::{
-                Expiry, Session, SessionManagerLayer, SessionStore,
-                cookie::time::Duration,
+                Expiry, Session, SessionManagerLayer, SessionStore, cookie::time::Duration,
             };
 
             use crate::{
@@ -43,7 +42,11 @@ macro_rules! tower_app {
                 }
             }
 
-            async fn handle(State(app): State<App>, session: Session, uri: Uri) -> impl IntoResponse {
+            async fn handle(
+                State(app): State<App>,
+                session: Session,
+                uri: Uri,
+            ) -> impl IntoResponse {
                 app.answer(&session, uri.path()).await
             }
 

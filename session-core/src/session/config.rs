@@ -3,8 +3,8 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use crate::{
-    Clock, Error, ErrorKind, Format, IdForm, KeyHasher, LockQueue, MergeRule, NativeFormat, Operation,
-    Result, SessionManager, SessionStore, SystemClock,
+    Clock, Error, ErrorKind, Format, IdForm, KeyHasher, LockQueue, MergeRule, NativeFormat,
+    Operation, Result, SessionManager, SessionStore, SystemClock,
 };
 
 /// How long a session lives.

@@ -33,11 +33,11 @@ struct Running(Box<Call>);
 
 impl Handle for Session {
     async fn get(&self, name: &str) -> Result<Option<Value>> {
-        Session::get(self, name).map_err(|_told| Failed)
+        Self::get(self, name).map_err(|_told| Failed)
     }
 
     async fn insert(&self, name: &str, value: Value) -> Result<()> {
-        Session::insert(self, name, value).map_err(|_told| Failed)
+        Self::insert(self, name, value).map_err(|_told| Failed)
     }
 
     async fn remove(&self, name: &str) -> Result<Option<Value>> {
@@ -45,7 +45,7 @@ impl Handle for Session {
     }
 
     async fn clear(&self) {
-        Session::clear(self);
+        Self::clear(self);
     }
 
     async fn cycle(&self) -> Result<()> {

@@ -9,8 +9,8 @@ use actix_session::storage::{
 };
 use actix_web::cookie::time::Duration as Lifetime;
 use session_core::{
-    KeyDigest, Result, SessionId, SessionManager, SessionManagerBuilder, SessionSnapshot,
-    SessionStore,
+    ErrorKind, KeyDigest, Result, SessionId, SessionManager, SessionManagerBuilder,
+    SessionSnapshot, SessionStore,
 };
 
 use self::state::{State, from_state, to_state};
@@ -41,7 +41,7 @@ impl ActixStore {
     /// Keeps the sessions in `store`.
     ///
     /// # Errors
-    /// [`Unavailable`](session_core::ErrorKind::Unavailable) when the operating system gives no
+    /// [`Unavailable`](ErrorKind::Unavailable) when the operating system gives no
     /// random bytes.
     pub fn new(store: impl SessionStore) -> Result<Self> {
         Self::from_manager(Self::manager(store).build()?)
@@ -58,7 +58,7 @@ impl ActixStore {
     /// Keeps the sessions as `manager` does.
     ///
     /// # Errors
-    /// [`Unavailable`](session_core::ErrorKind::Unavailable) when the operating system gives no
+    /// [`Unavailable`](ErrorKind::Unavailable) when the operating system gives no
     /// random bytes.
     pub fn from_manager(manager: SessionManager) -> Result<Self> {
         Ok(Self { bridge: Bridge::new(manager)?, seen: Arc::new(Recent::new()) })
@@ -73,7 +73,8 @@ impl ActixStore {
     }
 
     async fn create(&self, state: State, life: &Lifetime) -> Result<SessionId> {
-        Ok(self.bridge.create(&from_state(state)?, positive(life)).await?.id)
+        let (id, _) = self.bridge.create(&from_state(state)?, positive(life)).await?;
+        Ok(id)
     }
 
     async fn replace(&self, key: &SessionKey, state: State, life: &Lifetime) -> Result<()> {
@@ -88,9 +89,13 @@ impl ActixStore {
             Some(seen) => Some(seen),
             None => self.bridge.manager().open(Some(id)).snapshot().await?,
         };
-        match seen {
-            Some(seen) => self.bridge.extend(seen, positive(life)).await,
-            None => Ok(()),
+        let Some(seen) = seen else { return Ok(()) };
+        let session = self.bridge.manager().resume(seen);
+        session.keep_for(positive(life)).await?;
+        match session.save().await {
+            // It was ended meanwhile: there is nothing to extend, and nothing is lost.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            outcome => outcome,
         }
     }
 

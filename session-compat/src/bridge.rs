@@ -68,12 +68,6 @@ pub(crate) struct Loaded {
     pub(crate) snapshot: SessionSnapshot,
 }
 
-/// A session that was stored under an id of its own.
-pub(crate) struct Created {
-    pub(crate) id: SessionId,
-    pub(crate) snapshot: Option<SessionSnapshot>,
-}
-
 /// The settings of a manager whose sessions live as long as the framework says.
 pub(crate) fn manager(store: impl SessionStore) -> SessionManagerBuilder {
     SessionManager::builder(store).lifetime(Lifetime::new(Lifetime::aal2().idle, None))
@@ -124,8 +118,12 @@ impl Bridge {
         Ok(())
     }
 
-    /// Stores a new session, or one that goes on under a new id.
-    pub(crate) async fn create(&self, values: &Values, life: Duration) -> Result<Created> {
+    /// Stores a new session, or one that goes on under a new id. Returns its id and its handle.
+    pub(crate) async fn create(
+        &self,
+        values: &Values,
+        life: Duration,
+    ) -> Result<(SessionId, Session)> {
         let session = match self.base(values)? {
             Some(base) => self.go_on(&base, values).await?,
             None => {
@@ -137,7 +135,7 @@ impl Bridge {
         session.keep_for(life).await?;
         session.save().await?;
         match session.cookie_change() {
-            CookieChange::Set { id, .. } => Ok(Created { id, snapshot: session.snapshot().await? }),
+            CookieChange::Set { id, .. } => Ok((id, session)),
             _ => Err(gone()),
         }
     }
@@ -149,17 +147,6 @@ impl Bridge {
         let key = taken.as_ref().map_or(key, |snapshot| snapshot.key().clone());
         self.0.ended.note(key, taken);
         Ok(())
-    }
-
-    /// Extends the life of a session that was `seen` a moment ago.
-    pub(crate) async fn extend(&self, seen: SessionSnapshot, life: Duration) -> Result<()> {
-        let session = self.manager().resume(seen);
-        session.keep_for(life).await?;
-        match session.save().await {
-            // It was ended meanwhile: there is nothing to extend, and nothing is lost.
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            outcome => outcome,
-        }
     }
 
     /// All entries were removed, and those in `values` added.

@@ -106,11 +106,11 @@ macro_rules! store {
             impl $core::SessionStore for TowerStore {
                 async fn create(&self, record: &mut Record) -> StoreResult<()> {
                     let created = self.bridge.create(&record.data, life(record.expiry_date)).await;
-                    let created = created.map_err(refused)?;
-                    record.id = created.id.expose().parse().map_err(|_unlikely| {
+                    let (id, session) = created.map_err(refused)?;
+                    record.id = id.expose().parse().map_err(|_unlikely| {
                         StoreError::Backend("the id is not of the short form".to_owned())
                     })?;
-                    if let Some(snapshot) = created.snapshot {
+                    if let Some(snapshot) = session.snapshot().await.map_err(refused)? {
                         let carried = self.bridge.carried(&snapshot).map_err(refused)?;
                         record.data.insert(CARRIED.to_owned(), carried);
                     }

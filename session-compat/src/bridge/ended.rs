@@ -55,3 +55,73 @@ impl Ended {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use session_core::{CookieChange, MemoryStore, SessionManager};
+
+    use super::*;
+
+    async fn taken() -> SessionSnapshot {
+        let manager = SessionManager::new(MemoryStore::new()).unwrap();
+        let session = manager.open(None);
+        session.insert("a", 1).await.unwrap();
+        session.save().await.unwrap();
+        let CookieChange::Set { id, .. } = session.cookie_change() else { unreachable!() };
+        manager.open(Some(id)).take().await.unwrap().unwrap()
+    }
+
+    /// Does it in a task of its own.
+    async fn elsewhere<R: Send + 'static>(
+        ended: &Arc<Ended>,
+        act: impl FnOnce(&Ended) -> R + Send + 'static,
+    ) -> R {
+        let ended = Arc::clone(ended);
+        tokio::spawn(async move { act(&ended) }).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_deletion_is_claimed_once() {
+        let (ended, taken) = (Ended::default(), taken().await);
+        let key = taken.key().clone();
+        assert!(ended.claim(&key).is_none());
+        ended.note(key.clone(), Some(taken));
+        assert!(ended.claim(&key).is_some());
+        assert!(ended.claim(&key).is_none());
+    }
+
+    #[tokio::test]
+    async fn who_found_nothing_to_delete_claims_nothing() {
+        let (ended, taken) = (Arc::new(Ended::default()), taken().await);
+        let (key, late) = (taken.key().clone(), taken.key().clone());
+        ended.note(key.clone(), Some(taken));
+        let claimed = elsewhere(&ended, move |ended| {
+            ended.note(late.clone(), None);
+            ended.claim(&late).is_some()
+        });
+        assert!(!claimed.await, "another task ended it");
+        assert!(ended.claim(&key).is_some(), "this one");
+    }
+
+    #[tokio::test]
+    async fn a_task_that_deleted_nothing_claims_for_another() {
+        let (ended, taken) = (Arc::new(Ended::default()), taken().await);
+        let key = taken.key().clone();
+        ended.note(key.clone(), Some(taken));
+        assert!(elsewhere(&ended, move |ended| ended.claim(&key).is_some()).await);
+    }
+
+    #[tokio::test]
+    async fn the_oldest_make_room() {
+        let (ended, taken) = (Ended::default(), taken().await);
+        let key = taken.key().clone();
+        ended.note(key.clone(), Some(taken.clone()));
+        let hasher = session_core::KeyHasher::plain();
+        for _ in 0..LIMIT {
+            ended.note(hasher.key(&session_core::SessionId::generate().unwrap()), None);
+        }
+        assert!(ended.claim(&key).is_none());
+    }
+}

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use session_core::{
-    Error, ErrorKind, KeyDigest, LockQueue, OpToken, Operation, Result, Slot, Timestamp,
+    Error, ErrorKind, Jitter, KeyDigest, LockQueue, OpToken, Operation, Result, Slot, Timestamp,
     instant_after,
 };
 use tokio::time::{Instant, sleep, timeout_at};
@@ -97,7 +97,7 @@ impl Engine {
             if Instant::now() >= deadline {
                 return Err(timed_out());
             }
-            sleep(pause.next()).await;
+            sleep(pause.pause()).await;
         }
     }
 
@@ -124,39 +124,6 @@ impl Engine {
             Ok(None) => None,
             Ok(Some(_lock)) => Some(work(&Section::new(&self.vault, digest))),
             Err(fault) => Some(Err(fault)),
-        }
-    }
-}
-
-/// Pauses of random length below a limit that doubles: those who wait for one thing do not come
-/// back all at once.
-#[derive(Debug)]
-pub(crate) struct Jitter {
-    limit: Duration,
-    most: Duration,
-}
-
-impl Jitter {
-    pub(crate) const fn new(limit: Duration, most: Duration) -> Self {
-        Self { limit, most }
-    }
-
-    pub(crate) fn next(&mut self) -> Duration {
-        let limit = u64::try_from(self.limit.as_micros()).unwrap_or(u64::MAX);
-        self.limit = (self.limit * 2).min(self.most);
-        Duration::from_micros(fastrand::u64(..=limit))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_stay_below_a_limit_that_doubles_up_to_the_most() {
-        let mut pauses = Jitter::new(Duration::from_millis(5), Duration::from_millis(100));
-        for limit in [5, 10, 20, 40, 80, 100, 100] {
-            assert!(pauses.next() <= Duration::from_millis(limit));
         }
     }
 }

@@ -8,16 +8,16 @@ use std::{
 
 use async_trait::async_trait;
 use session_core::{
-    Capabilities, Cursor, Enumeration, Error, ErrorKind, Expected, Incarnation, Key, KeyPage,
-    Lease, LockOutcome, LockRequest, Locked, OpToken, Operation, PrincipalIndex, QueueError,
-    ReadOptions, Record, Result, Revision, SessionStore, Slot, SweepBudget, SweepReport, Then, Ttl,
-    Under, Write, instant_after,
+    Capabilities, Cursor, Enumeration, Error, ErrorKind, Expected, Incarnation, Jitter, Key,
+    KeyPage, Lease, LockOutcome, LockRequest, Locked, OpToken, Operation, PrincipalIndex,
+    QueueError, ReadOptions, Record, Result, Revision, SessionStore, Slot, SweepBudget,
+    SweepReport, Then, Ttl, Under, Write, instant_after,
 };
 use tokio::{runtime::Handle, time::Instant};
 
 use crate::{
     BACKEND, FilesConfig, FilesStoreBuilder,
-    engine::{Engine, Jitter},
+    engine::Engine,
     section::{Needs, Section},
     sweep::{self, Bounds},
 };
@@ -195,7 +195,7 @@ impl SessionStore for FilesStore {
             if left.is_zero() {
                 return Err(refuse(ErrorKind::LockTimeout).with_retry_after(Some(held)));
             }
-            turn.wait(pause.next().min(held).min(left)).await;
+            turn.wait(pause.pause().min(held).min(left)).await;
         }
     }
 

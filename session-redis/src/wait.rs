@@ -13,8 +13,8 @@ use std::{
 };
 
 use session_core::{
-    Error, ErrorKind, Key, KeyDigest, LockRequest, Locked, Operation, QueueError, Result, Turn,
-    instant_after,
+    Error, ErrorKind, Jitter, Key, KeyDigest, LockRequest, Locked, Operation, QueueError, Result,
+    Turn, instant_after,
 };
 use tokio::time::{Instant, timeout};
 
@@ -55,7 +55,7 @@ pub(crate) async fn lock(store: &RedisStore, key: &Key, request: LockRequest) ->
         Err(QueueError::Full) => return Err(refuse(ErrorKind::TooManyWaiters)),
         Err(_) => return Err(refuse(ErrorKind::LockTimeout)),
     };
-    let mut pauses = Pauses { limit: POLLS.0 };
+    let mut pauses = Jitter::new(POLLS.0, POLLS.1);
     loop {
         let told = place.is_watched();
         let wants = if told { MARK } else { Duration::ZERO };
@@ -70,7 +70,7 @@ pub(crate) async fn lock(store: &RedisStore, key: &Key, request: LockRequest) ->
         if !told && place.watch(left).await {
             continue;
         }
-        let pause = if told { WAKE_STEP } else { pauses.next() };
+        let pause = if told { WAKE_STEP } else { pauses.pause() };
         // To the millisecond after the lease, at which the server lets it go.
         let lapse = held.saturating_add(Duration::from_millis(1));
         place.wait(pause.min(lapse).min(left)).await;
@@ -136,18 +136,5 @@ impl Drop for Place<'_> {
             drop(watched);
             drop(subscription);
         }
-    }
-}
-
-/// Random pauses up to a limit that doubles.
-struct Pauses {
-    limit: Duration,
-}
-
-impl Pauses {
-    fn next(&mut self) -> Duration {
-        let pause = self.limit.mul_f64(fastrand::f64());
-        self.limit = (self.limit * 2).min(POLLS.1);
-        pause
     }
 }

@@ -12,7 +12,8 @@ CREATE TABLE IF NOT EXISTS sessions (
     principal         bytea,
     epoch             bigint NOT NULL,
     checksum          bigint NOT NULL,
-    payload           bytea  NOT NULL
+    payload           bytea  NOT NULL,
+    wanted_until      bigint NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS sessions_deadline ON sessions (deadline);
 CREATE INDEX IF NOT EXISTS sessions_principal ON sessions (principal, digest) WHERE principal IS NOT NULL;

@@ -57,7 +57,19 @@ struct Expected {
     suffix: &'static str,
     key: &'static str,
     columns: &'static [(&'static str, Content, Null)],
+    /// Those that PostgreSQL has besides.
+    on_postgres: &'static [(&'static str, Content, Null)],
     indexes: &'static [(&'static [&'static str], &'static str)],
+}
+
+impl Expected {
+    fn columns_of(
+        &self,
+        engine: Engine,
+    ) -> impl Iterator<Item = &'static (&'static str, Content, Null)> {
+        let more = if engine == Engine::Postgres { self.on_postgres } else { &[] };
+        self.columns.iter().chain(more)
+    }
 }
 
 /// Whether a column takes null.
@@ -85,6 +97,7 @@ const TABLES: [Expected; 2] = [
             ("checksum", Content::Int, Null::No),
             ("payload", Content::Payload, Null::No),
         ],
+        on_postgres: &[("wanted_until", Content::Int, Null::No)],
         indexes: &[
             (&["deadline"], ""),
             // The engines that can leave out sessions of nobody.
@@ -95,6 +108,7 @@ const TABLES: [Expected; 2] = [
         suffix: "_epochs",
         key: "principal",
         columns: &[("principal", Content::Bytes(32), Null::No), ("epoch", Content::Int, Null::No)],
+        on_postgres: &[],
         indexes: &[],
     },
 ];
@@ -120,11 +134,11 @@ fn compare(engine: Engine, table: &str, expected: &Expected, found: &Found) -> V
     if matches!(engine, Engine::MySql | Engine::MariaDb) && first.storage != "InnoDB" {
         problems.push(format!("table `{table}` is kept by {}; expected InnoDB", first.storage));
     }
-    for (name, content, null) in expected.columns {
+    for (name, content, null) in expected.columns_of(engine) {
         let found = found.columns.iter().find(|column| column.name == *name);
         problems.extend(column(table, name, content.kind(engine), *null, found));
     }
-    problems.extend(strangers(table, expected, &found.columns));
+    problems.extend(strangers(engine, table, expected, &found.columns));
     problems.extend(key(table, expected.key, &found.indexes));
     problems.extend(unique(table, &found.indexes));
     let wrong = problems.into_iter().map(Problem::wrong);
@@ -178,8 +192,8 @@ fn column(
 }
 
 /// Columns that nobody fills.
-fn strangers(table: &str, expected: &Expected, columns: &[Column]) -> Vec<String> {
-    let known = |name: &str| expected.columns.iter().any(|(known, ..)| *known == name);
+fn strangers(engine: Engine, table: &str, expected: &Expected, columns: &[Column]) -> Vec<String> {
+    let known = |name: &str| expected.columns_of(engine).any(|(known, ..)| *known == name);
     let strange = columns.iter().filter(|column| !column.optional && !known(&column.name));
     let problem = |Column { name, .. }: &Column| {
         format!("column `{name}` of `{table}` is not the store's; expected null or a default")

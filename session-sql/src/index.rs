@@ -3,12 +3,12 @@
 use async_trait::async_trait;
 use session_core::{
     Cursor, Enumeration, ErrorKind, Key, KeyDigest, KeyPage, Operation, PrincipalDigest,
-    PrincipalIndex, Result, instant_after,
+    PrincipalIndex, Result,
 };
-use tokio::time::Instant;
 
 use crate::{
     SqlStore,
+    call::{Call, Freed},
     statement::{Given, Statement, Value},
 };
 
@@ -31,7 +31,7 @@ impl SqlStore {
             limit: i64::try_from(limit).unwrap_or(i64::MAX),
             ..given
         };
-        let rows = self.run(operation, statement, given).await?.rows;
+        let rows = self.call(operation).run(statement, given).await?.rows;
         let keys: Option<Vec<_>> = rows.into_iter().map(key).collect();
         let keys = keys.ok_or_else(|| self.nonsense(operation))?;
         let last = keys.last().filter(|_| keys.len() == limit);
@@ -39,14 +39,22 @@ impl SqlStore {
         Ok((keys, next))
     }
 
+    async fn epoch_of(&self, call: Call<'_>, principal: &PrincipalDigest) -> Result<u64> {
+        let answer = call.run(&self.0.statements.epoch, of(principal)).await?;
+        match answer.rows.first().map(Vec::as_slice) {
+            None => Ok(0),
+            Some([Value::Int(epoch)]) => Ok(epoch.cast_unsigned()),
+            Some(_) => Err(self.nonsense(Operation::Index)),
+        }
+    }
+
     /// Raises an epoch from what it was; whether it was that still.
-    async fn raise(&self, principal: &PrincipalDigest, from: u64) -> Result<bool> {
+    async fn raise(&self, call: Call<'_>, principal: &PrincipalDigest, from: u64) -> Result<bool> {
         let epoch = i64::try_from(from.saturating_add(1)).unwrap_or(i64::MAX);
         let given = Given { epoch, ..of(principal) };
         let statements = &self.0.statements;
         let raise = if from == 0 { &statements.first_epoch } else { &statements.next_epoch };
-        let answer = self.run(Operation::Index, raise, given).await?;
-        Ok(answer.affected > 0)
+        Ok(call.run(raise, given).await?.affected > 0)
     }
 }
 
@@ -76,23 +84,17 @@ impl PrincipalIndex for SqlStore {
     }
 
     async fn epoch(&self, principal: &PrincipalDigest) -> Result<u64> {
-        let epoch = &self.0.statements.epoch;
-        let answer = self.run(Operation::Index, epoch, of(principal)).await?;
-        match answer.rows.first().map(Vec::as_slice) {
-            None => Ok(0),
-            Some([Value::Int(epoch)]) => Ok(epoch.cast_unsigned()),
-            Some(_) => Err(self.nonsense(Operation::Index)),
-        }
+        self.epoch_of(self.call(Operation::Index), principal).await
     }
 
     async fn bump_epoch(&self, principal: &PrincipalDigest) -> Result<u64> {
-        let deadline = instant_after(self.0.config.timeout);
+        let call = self.call(Operation::Index);
         loop {
-            let epoch = self.epoch(principal).await?;
-            if self.raise(principal, epoch).await? {
+            let epoch = self.epoch_of(call, principal).await?;
+            if self.raise(call, principal, epoch).await? {
                 return Ok(epoch + 1);
             }
-            if Instant::now() >= deadline {
+            if call.is_over() {
                 return Err(self.error(ErrorKind::Timeout, Operation::Index));
             }
         }
@@ -116,9 +118,10 @@ impl PrincipalIndex for SqlStore {
                 let digest = key.digest().as_bytes();
                 let given = Given { digest, incarnation: &incarnation, ..Given::default() };
                 let delete = &self.0.statements.delete_incarnation;
-                if self.run(operation, delete, given).await?.affected > 0 {
+                let answer = self.call(operation).run(delete, given).await?;
+                if answer.affected > 0 {
                     revoked += 1;
-                    self.freed(key);
+                    self.freed(key, Freed::by(&answer));
                 }
             }
             if next.is_none() {

@@ -5,11 +5,13 @@
 )]
 
 mod builder;
+mod call;
 mod check;
 mod config;
 mod engine;
 mod index;
 mod link;
+mod listen;
 mod lock;
 mod record;
 mod schema;

@@ -84,8 +84,8 @@ values! {
     payload: Bytes(&'a [u8]),
     lease: Bytes(&'a [u8]),
     duration: Int(i64),
-    /// 1 when the lock is kept, else 0.
-    keep: Int(i64),
+    /// For how long whoever does not get the lock is to be told that it is free.
+    mark: Int(i64),
     /// Bounds of the deadlines that a sweep removes.
     low: Int(i64),
     high: Int(i64),

@@ -2,6 +2,12 @@
 
 use crate::{Engine, statement::Statement};
 
+macro_rules! file {
+    ($name:literal) => {
+        include_str!(concat!("statements/", $name, ".sql"))
+    };
+}
+
 /// The statements of a store. What they do stands in their files.
 #[derive(Debug)]
 pub(crate) struct Statements {
@@ -10,17 +16,18 @@ pub(crate) struct Statements {
     pub(crate) create: Statement,
     /// Whether `create` leaves what has expired to `replace`.
     pub(crate) create_only_inserts: bool,
-    /// On the condition that the lock is free, or mine.
-    pub(crate) replace: [Statement; 2],
-    /// On the condition that the lock is free, or mine, or on none.
-    pub(crate) save: [Statement; 3],
+    /// For each of the first three conditions on the lock.
+    pub(crate) replace: [Statement; 3],
+    /// For each condition on the lock.
+    pub(crate) save: [Statement; 4],
     pub(crate) touch: Statement,
     pub(crate) delete_any: Statement,
     pub(crate) delete_incarnation: Statement,
-    /// On the condition that the lock is free, or mine.
-    pub(crate) delete_revision: [Statement; 2],
-    pub(crate) empty: Statement,
+    /// For each of the first three conditions on the lock.
+    pub(crate) delete_revision: [Statement; 3],
     pub(crate) lock: Statement,
+    /// The same; who does not get it is told when it is free. Where there are messages.
+    pub(crate) lock_or_mark: Option<Statement>,
     pub(crate) placeholder: Statement,
     pub(crate) held: Statement,
     pub(crate) renew: Statement,
@@ -33,16 +40,43 @@ pub(crate) struct Statements {
     pub(crate) first_epoch: Statement,
     pub(crate) next_epoch: Statement,
     pub(crate) ping: Statement,
+    /// Where it is said that locks are free.
+    pub(crate) channel: String,
 }
 
-/// The lock is free; an index into the conditions.
+/// The lock is free; an index into the conditions on the lock.
 pub(crate) const FREE: usize = 0;
-/// The lock is the caller's.
-pub(crate) const MINE: usize = 1;
-/// Whoever has the lock.
-pub(crate) const ANY: usize = 2;
+/// It is the caller's, who keeps it.
+pub(crate) const KEEP: usize = 1;
+/// It is the caller's, who gives it back.
+pub(crate) const RELEASE: usize = 2;
+/// Whoever has the lock loses it.
+pub(crate) const ANY: usize = 3;
 
-const LOCKS: [&str; 3] = ["lease_until <= {now}", "holder = :lease", "1 = 1"];
+/// A condition on the lock, and what becomes of the lock.
+struct Lock {
+    condition: &'static str,
+    assignments: &'static str,
+    tell: &'static str,
+}
+
+const UNLOCK: &str = "holder = NULL, lease_until = 0,";
+
+const LOCKS: [Lock; 4] = [
+    // One that lapses is asked for by those who wait for it.
+    Lock { condition: "lease_until <= {now}", assignments: UNLOCK, tell: "" },
+    Lock { condition: "holder = :lease", assignments: "", tell: "" },
+    Lock { condition: "holder = :lease", assignments: UNLOCK, tell: "{tell}" },
+    Lock { condition: "1 = 1", assignments: UNLOCK, tell: "{tell}" },
+];
+
+impl Lock {
+    fn fill(&self, source: &str) -> String {
+        let source = source.replace("{set}", &without_comments(file!("set")));
+        let source = source.replace("{lock}", self.condition).replace("{unlock}", self.assignments);
+        format!("{source}\n{}", self.tell)
+    }
+}
 
 /// How an engine says things.
 struct Dialect {
@@ -59,13 +93,10 @@ struct Dialect {
     ops: &'static str,
     create: &'static str,
     lock: &'static str,
+    lock_or_mark: Option<&'static str>,
+    /// At the end of a statement that frees a lock which may be waited for.
+    tell: &'static str,
     sweep: &'static str,
-}
-
-macro_rules! file {
-    ($name:literal) => {
-        include_str!(concat!("statements/", $name, ".sql"))
-    };
 }
 
 /// Where an insertion finds a row that is no record and has no lock, it takes its place.
@@ -97,6 +128,8 @@ const MYSQL: Dialect = Dialect {
     ops: "CONCAT(:op, SUBSTR(ops, 1, 48))",
     create: file!("create"),
     lock: file!("lock.mysql"),
+    lock_or_mark: None,
+    tell: "",
     sweep: file!("sweep.mysql"),
 };
 
@@ -110,7 +143,9 @@ const POSTGRES: Dialect = Dialect {
     greatest: "GREATEST",
     ops: ":op || substr(ops, 1, 48)",
     create: UPSERT,
-    lock: file!("lock"),
+    lock: file!("lock.postgres"),
+    lock_or_mark: Some(file!("lock_or_mark.postgres")),
+    tell: file!("tell.postgres"),
     sweep: file!("sweep.postgres"),
 };
 
@@ -121,6 +156,9 @@ const SQLITE: Dialect = Dialect {
     least: "min",
     greatest: "max",
     ops: "CAST(:op || substr(ops, 1, 48) AS BLOB)",
+    lock: file!("lock.sqlite"),
+    lock_or_mark: None,
+    tell: "",
     sweep: file!("sweep.sqlite"),
     ..POSTGRES
 };
@@ -134,25 +172,27 @@ impl Statements {
             Engine::Sqlite => SQLITE,
         };
         let render = |source: &str| Statement::new(engine, &dialect.fill(source, table));
-        let locked = |source: &str, lock: usize| {
-            render(&source.replace("{lock}", LOCKS.get(lock).copied().unwrap_or_default()))
-        };
+        let under = |source: &str, lock: &Lock| render(&lock.fill(source));
+        let [free, keep, release, any] = &LOCKS;
         let replace = file!("replace");
-        let save = file!("save");
         let delete = file!("delete_revision");
         Self {
             load: render(file!("load")),
             slot: render(file!("slot")),
             create: render(dialect.create),
             create_only_inserts: matches!(engine, Engine::MySql | Engine::MariaDb),
-            replace: [locked(replace, FREE), locked(replace, MINE)],
-            save: [locked(save, FREE), locked(save, MINE), locked(save, ANY)],
+            replace: [free, keep, release].map(|lock| under(replace, lock)),
+            save: [free, keep, release, any].map(|lock| under(file!("save"), lock)),
             touch: render(file!("touch")),
             delete_any: render(file!("delete_any")),
             delete_incarnation: render(file!("delete_incarnation")),
-            delete_revision: [locked(delete, FREE), locked(delete, MINE)],
-            empty: locked(file!("empty"), MINE),
+            delete_revision: [
+                under(delete, free),
+                under(file!("empty"), keep),
+                under(delete, release),
+            ],
             lock: render(dialect.lock),
+            lock_or_mark: dialect.lock_or_mark.map(render),
             placeholder: render(file!("placeholder")),
             held: render(file!("held")),
             renew: render(file!("renew")),
@@ -165,6 +205,7 @@ impl Statements {
             first_epoch: render(file!("first_epoch")),
             next_epoch: render(file!("next_epoch")),
             ping: render("SELECT 1"),
+            channel: channel(table),
         }
     }
 }
@@ -175,9 +216,10 @@ impl Dialect {
         // What a column of it is called by, where another one is near.
         let name = table.rsplit('.').next().unwrap_or(table);
         source
-            .replace("{set}", without_comments(file!("set")).as_str())
             .replace("{expired}", without_comments(file!("expired")).as_str())
             .replace("{placeholder}", without_comments(file!("placeholder")).as_str())
+            .replace("{tell}", without_comments(self.tell).as_str())
+            .replace("{channel}", &channel(table))
             .replace("{head}", self.head)
             .replace("{ops}", self.ops)
             .replace("{least}", self.least)
@@ -188,6 +230,12 @@ impl Dialect {
             .replace("{name}", name)
             .replace("{epochs}", &format!("{table}_epochs"))
     }
+}
+
+/// The channel of a table. A name has 63 characters at most, which that of a table with its schema may
+/// exceed.
+fn channel(table: &str) -> String {
+    format!("session_sql_{:08x}", crc32fast::hash(table.as_bytes()))
 }
 
 fn without_comments(source: &str) -> String {
@@ -203,7 +251,7 @@ mod tests {
     fn nothing_is_left_to_be_filled_in() {
         for engine in [Engine::MySql, Engine::MariaDb, Engine::Postgres, Engine::Sqlite] {
             let statements = Statements::new(engine, "app.sessions");
-            let save = &statements.save[MINE];
+            let save = &statements.save[RELEASE];
             assert!(save.text.starts_with("UPDATE app.sessions SET ops = "), "{}", save.text);
             let all = format!("{statements:?}");
             for text in all.split("text: \"").skip(1).filter_map(|rest| rest.split('"').next()) {

@@ -7,17 +7,18 @@ use session_core::{
     Capabilities, Cursor, Enumeration, Error, ErrorKind, Expected, Idempotency, Incarnation, Key,
     Lease, Lineage, LockQueue, LockRequest, Locked, OpToken, Operation, PrincipalIndex,
     REMEMBERED_OPS, ReadOptions, Record, Result, Revision, SessionStore, Slot, SweepBudget,
-    SweepReport, Then, Timestamp, Ttl, Under, Write, instant_after,
+    SweepReport, Then, Ttl, Under, Write,
 };
-use tokio::time::{Instant, sleep};
 
 use crate::{
     BACKEND, Engine, SqlConfig, SqlStoreBuilder,
-    link::{Answer, Link},
+    call::{Freed, Verdict},
+    link::Link,
+    listen::Listener,
     lock,
-    record::{self, Damage, NEVER, NOBODY, Row},
-    statement::{Given, Statement, Value},
-    statements::{ANY, FREE, MINE, Statements},
+    record::{self, Damage, Row},
+    statement::{Given, Value},
+    statements::{ANY, FREE, KEEP, RELEASE, Statements},
     sweep,
 };
 
@@ -33,30 +34,8 @@ pub(crate) struct Inner {
     pub(crate) config: SqlConfig,
     pub(crate) statements: Statements,
     pub(crate) queue: LockQueue,
+    pub(crate) listener: Listener,
     capabilities: Capabilities,
-}
-
-/// What the contract says of a write that the database refused, by what is stored now.
-enum Verdict {
-    /// It happened before.
-    Done(Revision),
-    /// There is no live record.
-    Absent,
-    /// It may be tried again, on this revision.
-    Free(Revision),
-}
-
-/// Why a write is refused.
-struct Refusal {
-    error: Error,
-    /// Whether no earlier try of it was made, nor ever will be, although its reply was lost.
-    certain: bool,
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        Self { error, certain: false }
-    }
 }
 
 impl SqlStore {
@@ -84,7 +63,8 @@ impl SqlStore {
         let capabilities = capabilities(&config, &link);
         let statements = Statements::new(link.server().engine, &config.table);
         let queue = LockQueue::new(config.max_waiters);
-        Ok(Self(Arc::new(Inner { link, config, statements, queue, capabilities })))
+        let listener = Listener::new(link.news(&statements.channel), queue.clone());
+        Ok(Self(Arc::new(Inner { link, config, statements, queue, listener, capabilities })))
     }
 
     /// The engine of the database.
@@ -101,7 +81,7 @@ impl SqlStore {
         self.error(ErrorKind::Backend, operation).with_detail("the reply makes no sense")
     }
 
-    fn corrupt(&self, operation: Operation) -> Error {
+    pub(crate) fn corrupt(&self, operation: Operation) -> Error {
         let detail = "what is stored is damaged or not a session";
         self.error(ErrorKind::Corrupt, operation).with_detail(detail)
     }
@@ -113,18 +93,6 @@ impl SqlStore {
         Ok(())
     }
 
-    /// Runs a statement.
-    pub(crate) async fn run(
-        &self,
-        operation: Operation,
-        statement: &Statement,
-        given: Given<'_>,
-    ) -> Result<Answer> {
-        let given = Given { none: &NOBODY, never: NEVER, ..given };
-        let answer = self.0.link.run(statement, &statement.values(&given)).await;
-        answer.map_err(|fault| fault.into_error(self.engine().name(), operation, !statement.reads))
-    }
-
     pub(crate) fn row(&self, operation: Operation, row: Vec<Value>) -> Result<Row> {
         Row::parse(row).map_err(|Damage| self.corrupt(operation))
     }
@@ -133,96 +101,12 @@ impl SqlStore {
         row.record().map_err(|Damage| self.corrupt(operation))
     }
 
-    /// Reads everything under a key.
-    pub(crate) async fn slot(&self, operation: Operation, key: &Key) -> Result<Option<Row>> {
-        let given = Given { digest: key.digest().as_bytes(), ..Given::default() };
-        let answer = self.run(operation, &self.0.statements.slot, given).await?;
-        answer.rows.into_iter().next().map(|row| self.row(operation, row)).transpose()
-    }
-
-    /// Finds out what the contract says of a write that was refused, or that cannot be made without
-    /// knowing the revision. It expects the record to be at `from`, if that is known.
-    async fn judge(
-        &self,
-        operation: Operation,
-        key: &Key,
-        op: OpToken,
-        from: Option<Revision>,
-        rule: impl FnOnce(&mut Slot, Timestamp) -> Result<()>,
-    ) -> Result<Verdict, Refusal> {
-        let row = self.slot(operation, key).await?;
-        let (mut slot, now) = match &row {
-            Some(row) => (row.slot().map_err(|Damage| self.corrupt(operation))?, row.now),
-            None => (Slot::default(), Timestamp::default()),
-        };
-        if let Some(revision) = row.as_ref().and_then(|row| row.commit(op)) {
-            return Ok(Verdict::Done(revision));
+    /// The lock may be free: the next in line of this process is told, unless a message from the
+    /// database does so.
+    pub(crate) fn freed(&self, key: &Key, answer: Freed) {
+        if answer == Freed::Quietly || !self.0.listener.hears() {
+            self.0.queue.wake(key.digest());
         }
-        if let Err(error) = rule(&mut slot, now) {
-            let known = row.as_ref().zip(from);
-            return Err(Refusal {
-                error,
-                certain: known.is_some_and(|(row, from)| row.is_known_since(from)),
-            });
-        }
-        Ok(row.as_ref().and_then(Row::revision).map_or(Verdict::Absent, Verdict::Free))
-    }
-
-    /// Goes on until a write was made or refused for a reason. What others do in between can make
-    /// it start anew, but not for ever.
-    fn tries(&self, operation: Operation) -> Tries<'_> {
-        Tries {
-            store: self,
-            operation,
-            deadline: instant_after(self.0.config.timeout),
-            resent: false,
-            rounds: 0,
-        }
-    }
-
-    /// In this process, the lock may be free.
-    pub(crate) fn freed(&self, key: &Key) {
-        self.0.queue.wake(key.digest());
-    }
-}
-
-/// The tries of a write.
-struct Tries<'a> {
-    store: &'a SqlStore,
-    operation: Operation,
-    deadline: Instant,
-    resent: bool,
-    /// The limit of the next pause, in milliseconds: there is none before the second try.
-    rounds: u64,
-}
-
-/// The longest limit of a pause between two tries, in milliseconds.
-const LONGEST_PAUSE: u64 = 100;
-
-impl Tries<'_> {
-    /// Runs a statement, and says whether it found what it needs.
-    async fn run(&mut self, statement: &Statement, given: Given<'_>) -> Result<bool> {
-        let answer = self.store.run(self.operation, statement, given).await;
-        let answer = answer.map_err(|error| self.refused(error))?;
-        self.resent |= answer.resent;
-        Ok(answer.affected > 0)
-    }
-
-    /// An error for the caller.
-    fn refused(&self, refusal: impl Into<Refusal>) -> Error {
-        let Refusal { error, certain } = refusal.into();
-        if self.resent && !certain { error.with_maybe_applied() } else { error }
-    }
-
-    /// Lets others go first, for longer each time.
-    async fn again(&mut self) -> Result<()> {
-        if Instant::now() >= self.deadline {
-            return Err(self.refused(self.store.error(ErrorKind::Timeout, self.operation)));
-        }
-        let pause = Duration::from_millis(self.rounds).mul_f64(fastrand::f64());
-        self.rounds = (2 * self.rounds + 1).min(LONGEST_PAUSE);
-        sleep(pause).await;
-        Ok(())
     }
 }
 
@@ -236,7 +120,8 @@ fn capabilities(config: &SqlConfig, link: &Link) -> Capabilities {
     capabilities.max_payload = config.max_payload.min(room);
     capabilities.max_waiters = config.max_waiters;
     capabilities.idempotency = Idempotency::Window(REMEMBERED_OPS);
-    capabilities.wake_step = lock::WAKE_STEP;
+    capabilities.wake_step =
+        if server.engine == Engine::Postgres { lock::TOLD_STEP } else { lock::WAKE_STEP };
     capabilities.takeover_time = lock::AFTER_LAPSE;
     capabilities.survives_restart = !link.is_in_memory();
     capabilities.survives_failover = false;
@@ -250,8 +135,15 @@ const REST: usize = 4_096;
 fn condition<'a>(expected: &Expected<'a>) -> (usize, Option<&'a Lease>) {
     match expected {
         Expected::Revision(_) => (FREE, None),
-        Expected::Lease { lease, .. } => (MINE, Some(lease)),
+        Expected::Lease { lease, then, .. } => (under(*then), Some(lease)),
         _ => (ANY, None),
+    }
+}
+
+const fn under(then: Then) -> usize {
+    match then {
+        Then::Release => RELEASE,
+        _ => KEEP,
     }
 }
 
@@ -280,16 +172,16 @@ impl SessionStore for SqlStore {
         let given = Given {
             digest: key.digest().as_bytes(),
             lease: lease.as_ref().map_or(&[], |token| token.as_bytes()),
-            keep: i64::from(under.is_some_and(|under| under.then == Then::Keep)),
             ..record::given(&write, incarnation.as_bytes(), revision, &op)
         };
         let statements = &self.0.statements;
-        let [free, mine] = &statements.replace;
-        let mut tries = self.tries(operation);
+        let [free, keep, release] = &statements.replace;
+        let mut tries = self.call(operation).tries();
         loop {
             // Under a lease there is a row for sure.
-            let done = match under {
-                Some(_) => tries.run(mine, given).await?,
+            let done = match under.map(|under| under.then) {
+                Some(Then::Release) => tries.run(release, given).await?,
+                Some(_) => tries.run(keep, given).await?,
                 None => {
                     tries.run(&statements.create, given).await?
                         || (statements.create_only_inserts && tries.run(free, given).await?)
@@ -302,20 +194,20 @@ impl SessionStore for SqlStore {
                 let made = slot.create(self.0.capabilities.backend, write.clone(), op, under, now);
                 made.map(drop)
             };
-            match self.judge(operation, key, op, None, rule).await {
+            match tries.judge(key, op, None, rule).await {
                 Ok(Verdict::Done(revision)) => return Ok(revision),
                 Ok(_) => tries.again().await?,
                 Err(error) => return Err(tries.refused(error)),
             }
         }
-        self.freed(key);
+        self.freed(key, tries.freed);
         Ok(revision)
     }
 
     async fn load(&self, key: &Key, _options: ReadOptions) -> Result<Option<Record>> {
         let operation = Operation::Load;
         let given = Given { digest: key.digest().as_bytes(), ..Given::default() };
-        let answer = self.run(operation, &self.0.statements.load, given).await?;
+        let answer = self.call(operation).run(&self.0.statements.load, given).await?;
         let Some(row) = answer.rows.into_iter().next() else { return Ok(None) };
         self.record(operation, &self.row(operation, row)?)
     }
@@ -335,10 +227,9 @@ impl SessionStore for SqlStore {
         };
         let (lock, lease) = condition(&expected);
         let token = lease.map(Lease::token);
-        let keep = matches!(expected, Expected::Lease { then: Then::Keep, .. });
         let from = named(&expected);
         let mut known = from;
-        let mut tries = self.tries(operation);
+        let mut tries = self.call(operation).tries();
         loop {
             if let (Some(from), Some(save)) = (known, self.0.statements.save.get(lock)) {
                 let to = fresh.map_or_else(|| record::next(from, op), |new| record::first(new, op));
@@ -348,11 +239,10 @@ impl SessionStore for SqlStore {
                     incarnation: old.as_bytes(),
                     version: record::version(from),
                     lease: token.as_ref().map_or(&[], |token| token.as_bytes()),
-                    keep: i64::from(keep),
                     ..record::given(&write, new.as_bytes(), to, &op)
                 };
                 if tries.run(save, given).await? {
-                    self.freed(key);
+                    self.freed(key, tries.freed);
                     return Ok(to);
                 }
             }
@@ -361,7 +251,7 @@ impl SessionStore for SqlStore {
                     slot.save(self.0.capabilities.backend, write.clone(), expected, op, now);
                 saved.map(drop)
             };
-            match self.judge(operation, key, op, from, rule).await {
+            match tries.judge(key, op, from, rule).await {
                 Ok(Verdict::Done(revision)) => return Ok(revision),
                 Ok(Verdict::Free(revision)) => known = Some(revision),
                 Ok(Verdict::Absent) => {
@@ -387,12 +277,12 @@ impl SessionStore for SqlStore {
             ttl: record::millis(ttl),
             ..Given::default()
         };
-        let mut tries = self.tries(operation);
+        let mut tries = self.call(operation).tries();
         while !tries.run(&self.0.statements.touch, given).await? {
             let rule = |slot: &mut Slot, now| {
                 slot.touch(self.0.capabilities.backend, ttl, incarnation, now)
             };
-            let judged = self.judge(operation, key, op, None, rule).await;
+            let judged = tries.judge(key, op, None, rule).await;
             // Done twice it is done once: whether an earlier try was made makes no difference.
             judged.map_err(|refusal| refusal.error)?;
             tries.again().await?;
@@ -403,19 +293,18 @@ impl SessionStore for SqlStore {
     async fn delete(&self, key: &Key, expected: Expected<'_>, op: OpToken) -> Result<()> {
         let operation = Operation::Delete;
         let statements = &self.0.statements;
+        let (lock, lease) = condition(&expected);
         let (from, statement) = match expected {
             Expected::Any => (Revision::of_content(0), &statements.delete_any),
             Expected::Incarnation(incarnation) => {
                 (Revision::counted(incarnation, 0), &statements.delete_incarnation)
             }
-            Expected::Revision(revision) => (revision, &statements.delete_revision[FREE]),
-            Expected::Lease { revision, then: Then::Release, .. } => {
-                (revision, &statements.delete_revision[MINE])
-            }
-            Expected::Lease { revision, .. } => (revision, &statements.empty),
-            _ => return Err(self.error(ErrorKind::Unsupported, operation)),
+            _ => match (named(&expected), statements.delete_revision.get(lock)) {
+                (Some(revision), Some(statement)) => (revision, statement),
+                _ => return Err(self.error(ErrorKind::Unsupported, operation)),
+            },
         };
-        let token = condition(&expected).1.map(Lease::token);
+        let token = lease.map(Lease::token);
         let incarnation = from.incarnation();
         let given = Given {
             digest: key.digest().as_bytes(),
@@ -424,11 +313,11 @@ impl SessionStore for SqlStore {
             lease: token.as_ref().map_or(&[], |token| token.as_bytes()),
             ..Given::default()
         };
-        let mut tries = self.tries(operation);
+        let mut tries = self.call(operation).tries();
         while !tries.run(statement, given).await? {
             let rule =
                 |slot: &mut Slot, now| slot.delete(self.0.capabilities.backend, expected, now);
-            match self.judge(operation, key, op, named(&expected), rule).await {
+            match tries.judge(key, op, named(&expected), rule).await {
                 Ok(Verdict::Absent) => {
                     if let Expected::Lease { then: Then::Release, .. } = expected {
                         tries.run(&statements.release, given).await?;
@@ -439,7 +328,7 @@ impl SessionStore for SqlStore {
                 Err(error) => return Err(tries.refused(error)),
             }
         }
-        self.freed(key);
+        self.freed(key, tries.freed);
         Ok(())
     }
 
@@ -456,7 +345,7 @@ impl SessionStore for SqlStore {
             duration: record::lease(duration),
             ..Given::default()
         };
-        match self.run(operation, &self.0.statements.renew, given).await?.affected {
+        match self.call(operation).run(&self.0.statements.renew, given).await?.affected {
             0 => Err(self.error(ErrorKind::LockLost, operation)),
             _ => Ok(()),
         }
@@ -466,8 +355,9 @@ impl SessionStore for SqlStore {
         let token = lease.token();
         let digest = key.digest().as_bytes();
         let given = Given { digest, lease: token.as_bytes(), ..Given::default() };
-        self.run(Operation::Release, &self.0.statements.release, given).await?;
-        self.freed(key);
+        let call = self.call(Operation::Release);
+        let answer = call.run(&self.0.statements.release, given).await?;
+        self.freed(key, Freed::by(&answer));
         Ok(())
     }
 
@@ -476,7 +366,7 @@ impl SessionStore for SqlStore {
     }
 
     async fn ping(&self) -> Result<()> {
-        self.run(Operation::Ping, &self.0.statements.ping, Given::default()).await.map(drop)
+        self.call(Operation::Ping).run(&self.0.statements.ping, Given::default()).await.map(drop)
     }
 
     fn capabilities(&self) -> &Capabilities {

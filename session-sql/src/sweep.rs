@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use session_core::{Cursor, Operation, Result, SweepBudget, SweepReport, instant_after};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use crate::{
     SqlStore,
@@ -34,12 +34,15 @@ pub(crate) async fn sweep(store: &SqlStore, budget: SweepBudget) -> Result<Sweep
                 return Ok(report);
             }
             let limit = BATCH.min(left);
+            let began = Instant::now();
             let removed = remove(store, kind, limit).await?;
             report.scanned += removed;
             report.deleted += if kind == RECORDS { removed } else { 0 };
             if removed < limit {
                 break;
             }
+            // Others shall not feel it.
+            sleep_until(end.min(Instant::now() + began.elapsed())).await;
         }
     }
     Ok(report)
@@ -48,12 +51,12 @@ pub(crate) async fn sweep(store: &SqlStore, budget: SweepBudget) -> Result<Sweep
 async fn remove(store: &SqlStore, (low, high): Kind, limit: usize) -> Result<usize> {
     let limit_of_rows = i64::try_from(limit).unwrap_or(i64::MAX);
     let given = Given { low, high, limit: limit_of_rows, ..Given::default() };
-    let answer = store.run(SWEEP, &store.0.statements.sweep, given).await?;
+    let answer = store.call(SWEEP).run(&store.0.statements.sweep, given).await?;
     Ok(usize::try_from(answer.affected).unwrap_or(usize::MAX).min(limit))
 }
 
 async fn oldest(store: &SqlStore) -> Result<Option<Duration>> {
-    let answer = store.run(SWEEP, &store.0.statements.oldest, Given::default()).await?;
+    let answer = store.call(SWEEP).run(&store.0.statements.oldest, Given::default()).await?;
     match answer.rows.into_iter().next().as_deref() {
         Some([Value::Int(lag)]) => {
             Ok(Some(Duration::from_millis(u64::try_from(*lag).unwrap_or_default())))

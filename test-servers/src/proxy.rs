@@ -64,6 +64,7 @@ pub(crate) struct Settings {
 pub(crate) struct Shared {
     loss: Loss,
     accepted: AtomicU64,
+    swallowed: AtomicU64,
 }
 
 impl Direction {
@@ -151,6 +152,12 @@ impl Proxy {
         self.settings.send_modify(|settings| {
             direction.sides().for_each(|side| set(&mut settings.swallow, side, true));
         });
+    }
+
+    /// How many pieces it has taken so far and not forwarded.
+    #[must_use]
+    pub fn swallowed(&self) -> u64 {
+        self.shared.swallowed.load(Ordering::Relaxed)
     }
 
     /// Holds everything in this direction back for so long, on all connections.

@@ -33,6 +33,21 @@ pub(super) trait Target: Send + Sync {
     fn sharing(&self) -> Sharing {
         Sharing::Any
     }
+
+    /// Listens to a channel, on a connection of its own. None where no messages would come.
+    async fn listen(&self, _channel: &str) -> Result<Option<Box<dyn Feed>>, Verdict> {
+        Ok(None)
+    }
+}
+
+/// Messages from a server.
+#[async_trait]
+pub(crate) trait Feed: Send {
+    /// The next one; none when the connection is gone. Cancel safe.
+    async fn next(&mut self) -> Option<String>;
+
+    /// Asks the server for a sign of life.
+    async fn lives(&mut self) -> bool;
 }
 
 /// How connections are shared.

@@ -14,14 +14,15 @@ mod retry;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use session_core::instant_after;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
-pub(crate) use self::fault::Fault;
+pub(crate) use self::{connection::Feed, fault::Fault};
 use self::{
     connection::{Sharing, Target},
+    fault::Verdict,
     pool::Pool,
     retry::Limits,
 };
@@ -95,6 +96,13 @@ impl Link {
         &self.server
     }
 
+    /// What is said on a channel, where servers say something.
+    pub(crate) fn news(&self, channel: &str) -> Option<News> {
+        let says = self.server.engine == Engine::Postgres;
+        let (target, channel) = (self.pool.target(), channel.to_owned());
+        says.then(|| News { target, channel, connect_timeout: self.pool.connect_timeout() })
+    }
+
     /// Whether the data ends with the link.
     pub(crate) fn is_in_memory(&self) -> bool {
         self.pool.is_for_ever()
@@ -127,6 +135,23 @@ impl Link {
         let readers = self.readers.as_ref().filter(|_| statement.reads);
         let pool = readers.unwrap_or(&self.pool);
         retry::run(pool, self.limits, deadline, statement, values).await
+    }
+}
+
+/// Where a server says what happens.
+pub(crate) struct News {
+    target: Arc<dyn Target>,
+    channel: String,
+    connect_timeout: Duration,
+}
+
+impl News {
+    /// Begins to listen, on a connection of its own. None where no messages would come.
+    pub(crate) async fn open(&self) -> Result<Option<Box<dyn Feed>>, Fault> {
+        match timeout(self.connect_timeout, self.target.listen(&self.channel)).await {
+            Ok(feed) => feed.map_err(Verdict::into_fault),
+            Err(_) => Err(Fault::timeout("connecting took too long")),
+        }
     }
 }
 

@@ -138,6 +138,14 @@ impl Pool {
         }
     }
 
+    pub(super) fn target(&self) -> std::sync::Arc<dyn Target> {
+        std::sync::Arc::clone(&self.target)
+    }
+
+    pub(super) const fn connect_timeout(&self) -> Duration {
+        self.connect_timeout
+    }
+
     /// A connection: one that rests, or a new one. Cancel safe.
     pub(super) async fn take(&self, deadline: Instant) -> Result<Lease<'_>, Fault> {
         self.forget();

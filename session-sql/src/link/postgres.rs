@@ -1,5 +1,6 @@
 //! PostgreSQL.
 
+mod feed;
 mod pooler;
 
 use std::sync::{
@@ -18,7 +19,7 @@ use sqlx::{
 
 use super::{
     Answer, Server,
-    connection::{DEFINING, Reader, Target, Wire, bad_url, too_old},
+    connection::{DEFINING, Feed, Reader, Target, Wire, bad_url, too_old},
     fault::{Call, Class, Fault, MIGRATE, Verdict},
 };
 use crate::{
@@ -110,6 +111,15 @@ impl Target for PgTarget {
     async fn connect(&self) -> Result<Box<dyn Wire>, Verdict> {
         let wire = self.set_up().await.map_err(|error| Verdict::of_login(error, verdict))?;
         Ok(Box::new(wire))
+    }
+
+    async fn listen(&self, channel: &str) -> Result<Option<Box<dyn Feed>>, Verdict> {
+        if self.refused.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let feed = feed::open(&self.options, channel).await;
+        let feed = feed.map_err(|error| Verdict::of_login(error, verdict))?;
+        Ok(feed.map(|feed| Box::new(feed) as _))
     }
 }
 

@@ -1,2 +1,3 @@
 -- Removes whatever is under a key.
 DELETE FROM {table} WHERE digest = :digest
+{tell}

@@ -1,8 +1,7 @@
 -- What a commit writes. MySQL assigns from left to right and goes on with the new values, so what
--- depends on the incarnation and the holder comes before them.
+-- depends on the incarnation comes before it.
 ops = CASE WHEN incarnation = :new_incarnation THEN {ops} ELSE :op END,
-lease_until = CASE WHEN :keep = 1 THEN lease_until ELSE 0 END,
-holder = CASE WHEN :keep = 1 THEN holder END,
+{unlock}
 incarnation = :new_incarnation,
 version = :new_version,
 deadline = {least}({now} + :ttl, :absolute),

@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         work on Setup::ALL =>
             every_verb_works
             many_on_two_connections_lose_nothing
+            who_waits_for_a_lock_asks_for_it
             a_restart_is_survived;
         others on Setup::ALL =>
             statements_of_others_are_not_taken_for_ours

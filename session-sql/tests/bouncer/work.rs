@@ -7,7 +7,10 @@ use session_core::{
     Then,
 };
 use session_sql::SqlStore;
-use test_servers::TestResult;
+use test_servers::{
+    TestResult,
+    sql::{Flavor, Server},
+};
 use tokio::{task::JoinSet, time::timeout};
 
 use crate::support::{HOUR, SOON, Setup, load, new_key, op, request, write};
@@ -53,6 +56,37 @@ pub(crate) async fn every_verb_works(setup: Setup) -> TestResult {
     assert_eq!(swept.await?, 1);
     other.delete(&key, Expected::Any, op()).await?;
     assert!(load(&one, &key).await.is_none());
+    Ok(())
+}
+
+/// It hands out sessions of the server for a transaction, or keeps nobody from telling it to: no
+/// message would come for sure.
+pub(crate) async fn who_waits_for_a_lock_asks_for_it(setup: Setup) -> TestResult {
+    let place = setup.place(3).await?;
+    let table = format!("t{:x}", fastrand::u64(..));
+    let (one, other) = (place.open_table(1, &table).await, place.open_table(1, &table).await);
+    let key = new_key();
+    let lease = one.lock(&key, request(Duration::ZERO)).await?.lease.unwrap();
+    let waits = {
+        let (other, key) = (other.clone(), key.clone());
+        tokio::spawn(async move { other.lock(&key, request(SOON)).await })
+    };
+    let log = async || Server::shared(Flavor::Postgres).await.unwrap().log();
+    let looks = format!(
+        "lease_until - floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM {table} "
+    );
+    let polls = timeout(SOON, async {
+        while log().await.matches(&looks).count() < 10 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    polls.await?;
+    one.release(&key, &lease).await?;
+    assert!(timeout(SOON, waits).await???.lease.is_some());
+    let channel = format!("session_sql_{:08x}", crc32fast::hash(table.as_bytes()));
+    let log = log().await;
+    assert!(!log.contains(&format!("LISTEN \"{channel}\"")), "it listens");
+    assert!(log.contains(&channel), "who frees a lock may tell others");
     Ok(())
 }
 

@@ -51,6 +51,18 @@ impl World {
         done
     }
 
+    /// Loses all requests from now on, and says how many were lost before.
+    fn swallow_requests(&self) -> u64 {
+        let swallowed = self.proxy.swallowed();
+        self.proxy.swallow(Direction::Requests);
+        swallowed
+    }
+
+    /// Waits until another request was lost.
+    async fn until_swallowed(&self, before: u64) {
+        eventually("a lost request", async || self.proxy.swallowed() > before).await;
+    }
+
     async fn locked(&self, key: &Key) -> Lease {
         self.store.lock(key, lock(HOUR, Duration::ZERO)).await.unwrap().lease.unwrap()
     }
@@ -168,11 +180,10 @@ pub(crate) async fn who_lost_a_request_and_the_race_is_told_for_certain(
     let mut known = create(&world.store, &key, b"1").await;
     for commits in [1, 4, 5] {
         warm(&world.store).await;
-        world.proxy.swallow(Direction::Requests);
+        let swallowed = world.swallow_requests();
         let save = world.store.save(&key, write(b"lost"), Expected::Revision(known), op());
         let race = async {
-            // While the request is on its way.
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            world.until_swallowed(swallowed).await;
             let mut revision = known;
             for _ in 0..commits {
                 let expected = Expected::Revision(revision);
@@ -204,9 +215,9 @@ pub(crate) async fn a_session_merges_although_requests_are_lost(flavor: Flavor) 
         warm(&world.store).await;
         let session = here.open(Some(id.clone()));
         session.insert("here", n).await?;
-        world.proxy.swallow(Direction::Requests);
+        let swallowed = world.swallow_requests();
         let race = async {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            world.until_swallowed(swallowed).await;
             let other = there.open(Some(id.clone()));
             other.insert("there", n).await.unwrap();
             other.save().await.unwrap();
@@ -243,6 +254,28 @@ pub(crate) async fn a_black_hole_ends_by_the_deadline(flavor: Flavor) -> TestRes
         assert_eq!(load(&world.other, &key).await?.unwrap().revision, next);
         known = next;
     }
+    Ok(())
+}
+
+/// A save that is refused is two statements, each of which is in time.
+pub(crate) async fn an_operation_has_one_deadline(flavor: Flavor) -> TestResult {
+    let (timeout, latency) = (Duration::from_secs(5), Duration::from_secs(3));
+    let world = World::start(flavor, TIMEOUT).await?;
+    let url = url_by(&world.proxy, &world.server);
+    let builder = SqlStore::builder(&url)?.timeout(timeout).response_timeout(timeout);
+    let store = builder.max_connections(1).open().await?;
+    let key = new_key();
+    let first = create(&store, &key, b"1").await;
+    let second = world.other.save(&key, write(b"2"), Expected::Revision(first), op()).await?;
+    let refused = || store.save(&key, write(b"3"), Expected::Revision(first), op());
+    assert_eq!(refused().await.unwrap_err().kind(), ErrorKind::Conflict);
+    world.proxy.latency(Direction::Requests, latency);
+    let late = refused().await.unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::Timeout, "{late}");
+    world.proxy.pass().await;
+    assert_eq!(load(&store, &key).await?.unwrap().revision, second);
+    world.proxy.latency(Direction::Requests, latency);
+    assert_eq!(load(&store, &key).await?.unwrap().revision, second, "one statement is in time");
     Ok(())
 }
 

@@ -93,6 +93,7 @@ fn main() -> ExitCode {
             who_lost_a_request_and_the_race_is_told_for_certain
             a_session_merges_although_requests_are_lost
             a_black_hole_ends_by_the_deadline
+            an_operation_has_one_deadline
             a_refused_connection_is_told_fast
             a_slow_network_is_only_slow
             connections_cut_at_random_lose_and_double_nothing;

@@ -94,6 +94,11 @@ const POSTGRES: &[Defect] = &[
         "column `holder` of `sessions` takes no null; expected null",
     ),
     (
+        "bigint NOT NULL DEFAULT 0",
+        "integer NOT NULL DEFAULT 0",
+        "column `wanted_until` of `sessions` is integer; expected bigint",
+    ),
+    (
         "payload           bytea  NOT NULL",
         "payload bytea NOT NULL, PRIMARY KEY (incarnation, digest)",
         "the primary key of `sessions` is (incarnation, digest); expected (digest)",

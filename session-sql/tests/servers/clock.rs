@@ -92,7 +92,12 @@ async fn what_the_other_process_finds(world: &World) -> TestResult {
     store.lock(&key(LAPSED), lapsed).await?;
     let brief = Write::new("x", Duration::from_millis(1));
     store.create(&key(EXPIRED), brief, op(), None).await?;
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    let now = world.kind.now();
+    let over = format!(
+        "SELECT count(*) FROM sessions WHERE deadline < {now} OR holder IS NOT NULL AND lease_until < {now}"
+    );
+    let mut direct = world.direct().await;
+    eventually("two are over", async || direct.number(&over).await == 2).await;
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use session_sql::SqlStore;
 use test_servers::{TestResult, sql::Statements};
 
 use crate::support::{
-    Counting, Ground, HOUR, Kind, SOON, create, load, new_key, op, open, request, write,
+    Counting, Ground, HOUR, Kind, SOON, create, eventually, load, new_key, op, open, request, write,
 };
 
 /// What shows that more was sent than the statements of the store: transactions, settings, pings,
@@ -131,7 +131,9 @@ pub(crate) async fn a_creation_in_the_place_of_what_has_expired(ground: Ground) 
     for key in [&warm, &key] {
         store.create(key, brief(), op(), None).await?;
     }
-    tokio::time::sleep(Duration::from_millis(10)).await;
+    for key in [&warm, &key] {
+        eventually("it expires", async || load(store, key).await.unwrap().is_none()).await;
+    }
     create(store, &warm, b"x").await;
     let statements = if counted.kind == Kind::Postgres { 1 } else { 2 };
     counted.costs("create", statements, create(store, &key, b"x")).await?;

@@ -11,6 +11,7 @@
 mod clock;
 mod counts;
 mod deadlocks;
+mod listen;
 mod locks;
 mod packet;
 mod pool;
@@ -89,6 +90,11 @@ fn trials(fleet: &Arc<Fleet>) -> Vec<Trial> {
             creators_of_one_key_get_along;
         deadlocks on Kind::MYSQLS =>
             who_waits_for_a_table_does_not_wait_on_when_he_has_gone;
+        listen on Kind::POSTGRES =>
+            a_burst_of_requests_is_told_and_does_not_poll
+            who_is_not_told_any_more_polls_and_listens_again
+            nobody_listens_where_nobody_waits
+            a_lock_that_nobody_waits_for_is_freed_quietly;
         locks on Kind::ALL =>
             what_cannot_be_read_is_not_left_locked
             locks_without_a_record_are_all_swept;

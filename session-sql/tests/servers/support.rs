@@ -35,6 +35,7 @@ pub(crate) enum Kind {
 impl Kind {
     pub(crate) const ALL: &[Self] = &[Self::MariaDb, Self::MySql, Self::Postgres, Self::Sqlite];
     pub(crate) const SERVERS: &[Self] = &[Self::MariaDb, Self::MySql, Self::Postgres];
+    pub(crate) const POSTGRES: &[Self] = &[Self::Postgres];
     pub(crate) const MYSQLS: &[Self] = &[Self::MariaDb, Self::MySql];
 
     pub(crate) fn name(self) -> &'static str {

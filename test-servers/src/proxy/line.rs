@@ -130,6 +130,7 @@ impl Line {
                 return Ok(());
             }
             swallowed |= swallows(&self.settings.borrow(), side);
+            self.shared.swallowed.fetch_add(u64::from(swallowed), Ordering::Relaxed);
             let due = Instant::now() + self.latency(side);
             if !swallowed && to.send((due, bytes.to_vec())).is_err() {
                 return Ok(());

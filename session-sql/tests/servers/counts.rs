@@ -85,11 +85,13 @@ async fn every_verb(store: &SqlStore) {
     store.touch(&key, (HOUR * 2).into(), second.incarnation(), op()).await.unwrap();
     let lease = store.lock(&key, request(Duration::ZERO)).await.unwrap().lease.unwrap();
     store.renew(&key, &lease, HOUR).await.unwrap();
-    let expected = Expected::Lease { lease: &lease, revision: second, then: Then::Release };
+    let expected = Expected::Lease { lease: &lease, revision: second, then: Then::Keep };
     let third = store.save(&key, write(b"3"), expected, op()).await.unwrap();
+    let expected = Expected::Lease { lease: &lease, revision: third, then: Then::Release };
+    let fourth = store.save(&key, write(b"4"), expected, op()).await.unwrap();
     store.release(&key, &lease).await.unwrap();
-    store.delete(&key, Expected::Revision(third), op()).await.unwrap();
-    store.delete(&key, Expected::Incarnation(third.incarnation()), op()).await.unwrap();
+    store.delete(&key, Expected::Revision(fourth), op()).await.unwrap();
+    store.delete(&key, Expected::Incarnation(fourth.incarnation()), op()).await.unwrap();
     store.delete(&key, Expected::Any, op()).await.unwrap();
 }
 

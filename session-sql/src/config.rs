@@ -41,7 +41,8 @@ pub struct SqlConfig {
     /// Default: `sessions`. Beside it there is one for principals, whose name has `_epochs` at its end.
     pub table: String,
     /// The most connections to the database. Default: 10: a statement takes a fraction of a
-    /// millisecond, and more connections than the server has cores rarely help.
+    /// millisecond, and more connections than the server has cores rarely help. On PostgreSQL there is
+    /// one more while somebody waits for a lock.
     pub max_connections: u32,
     /// How long connecting may take, logging in included. Default: 2 s, which lets a lost packet be
     /// sent again.
@@ -49,8 +50,9 @@ pub struct SqlConfig {
     /// How long one statement may take before its connection counts as broken. Default: 2 s: slow
     /// enough for a server that is busy, quick enough to try again within `timeout`.
     pub response_timeout: Duration,
-    /// How long one statement may take, with waiting for a connection and all tries. Most calls are one
-    /// statement, and a second one when it was refused. Default: 5 s, enough for a restart.
+    /// How long one operation may take, with waiting for connections and all tries of its statements, but
+    /// without waiting for a lock. Most are one statement, and a second one when it was refused.
+    /// Default: 5 s, enough for a restart.
     pub timeout: Duration,
     /// The age at which a connection is replaced, give or take a tenth. Default: 30 min, so that a
     /// name that leads to another server is noticed.

@@ -106,8 +106,8 @@ impl Exchange {
         self.session.delete().await
     }
 
-    /// What the client has to hear of the id, and whether the session is a remembered one. No I/O:
-    /// a session whose id is to be sent was read.
+    /// What the client has to hear of the id, and whether the session is a remembered one. I/O only
+    /// for an id that is stale: a session whose id is to be sent was read.
     async fn outcome(&self) -> (CookieChange, bool) {
         if !self.arrival.is_safe {
             return (CookieChange::None, false);

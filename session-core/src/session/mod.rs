@@ -243,11 +243,19 @@ impl Session {
     }
 
     /// Makes [`cookie_change`](Self::cookie_change) ask for the id to be sent again, if the session is
-    /// there and has the id that was presented: for web layers that write ids in another way by now.
-    /// No I/O.
+    /// still there and has the id that was presented: for web layers that write ids in another way by
+    /// now. It costs a read, unless the session was just saved.
     pub async fn resend_id(&self) {
         let state = self.0.state.lock().await;
-        if let Phase::Stored(place) = &state.phase {
+        let Phase::Stored(place) = &state.phase else { return };
+        if place.aliased || self.cookie_change() != CookieChange::None {
+            return;
+        }
+        // A parallel request may have rotated the id since it was read, and its response must not
+        // be undone by this one.
+        let found = self.manager().backend().load(&place.key, ReadOptions::latest()).await;
+        let incarnation = place.revision.incarnation();
+        if matches!(found, Ok(Some(record)) if record.revision.incarnation() == incarnation) {
             self.extend_cookie(place, place.remaining());
         }
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use session_core::{Clock, SessionId};
+use tokio::join;
 
 use crate::{
     KeyRing, SessionCookie, Signing, WebSessionsBuilder,
@@ -121,6 +122,18 @@ pub async fn signatures_come_to_a_live_fleet_without_logging_anybody_out(adapter
 
 /// The browser may just have got the new id from another response, which must stay.
 pub async fn a_rotated_id_is_not_signed_again(adapter: &dyn Adapter) {
+    for (path, rotation) in [("/wait/get/a", "/login/alice"), ("/wait/peek/a", "/cycle")] {
+        let bench = Bench::new();
+        let (before, after) = (node(&bench, adapter, "1").await, node(&bench, adapter, "21").await);
+        before.get("/set/a/1").await;
+        let slow = moved(&after, &before);
+        let (reply, ()) = join!(slow.get(path), async {
+            bench.app.arrived().await;
+            before.get(rotation).await;
+            bench.app.go_on();
+        });
+        assert_eq!((reply.text(), reply.set_cookie()), ("1", None), "{rotation} meanwhile");
+    }
     let bench = Bench::new();
     let (before, after) = (node(&bench, adapter, "1").await, node(&bench, adapter, "21").await);
     before.get("/set/a/1").await;

@@ -11,11 +11,12 @@ use actix_web::{
     http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE},
     web,
 };
-use example_common::{Config, PAGE, PAGE_POLICY, PageFile, sweep};
+use example_common::{Config, PAGE, PAGE_POLICY, PageFile};
 use session::{
     SessionManager,
     actix::SessionMiddleware,
     http::{SessionCookie, WebSessions},
+    layers::{Readiness, Sweeper},
 };
 use shop::Shop;
 
@@ -25,7 +26,9 @@ use shop::Shop;
 /// When the store cannot be opened, or the port is taken.
 pub async fn serve(config: Config) -> Result<(), Box<dyn Error>> {
     let store = session::connect(&config.store).await?;
-    sweep::start(&store);
+    // Expired sessions are absent anyway; this removes what is left of them, on one instance of
+    // all.
+    let sweeper = Sweeper::start(Arc::clone(&store));
 
     // This program speaks plain HTTP, so that `curl` and every browser can try it at once. Behind
     // TLS, delete these two lines: the default cookie is `__Host-id`, `Secure`.
@@ -36,7 +39,8 @@ pub async fn serve(config: Config) -> Result<(), Box<dyn Error>> {
     let manager = SessionManager::new(Arc::clone(&store))?;
     let sessions = WebSessions::builder(manager).cookie(cookie.build()?).build();
 
-    let shop = Shop { store, sessions: sessions.clone(), config: config.clone() };
+    let readiness = Readiness::new(Arc::clone(&store));
+    let shop = Shop { store, sessions: sessions.clone(), readiness, config: config.clone() };
     let (shop, sessions) = (web::Data::new(shop), SessionMiddleware::new(sessions));
     let server = HttpServer::new(move || {
         let app = App::new().app_data(shop.clone());
@@ -47,6 +51,7 @@ pub async fn serve(config: Config) -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind((config.host.as_str(), config.port))?;
     config.announce(listener.local_addr()?)?;
     server.listen(listener)?.run().await?;
+    sweeper.shutdown().await;
     Ok(())
 }
 

@@ -13,11 +13,13 @@ use session::{
     SessionStore,
     actix::{ReadOnlySession, Result, Session},
     http::WebSessions,
+    layers::{Health, Readiness},
 };
 
 pub(crate) struct Shop {
     pub(crate) store: Arc<dyn SessionStore>,
     pub(crate) sessions: WebSessions,
+    pub(crate) readiness: Readiness,
     pub(crate) config: Config,
 }
 
@@ -117,9 +119,12 @@ async fn keys(shop: Data<Shop>) -> Json<Keys> {
     Json(Keys::of(&shop.config.instance, shop.config.keys.as_ref(), seen))
 }
 
+/// For the load balancer. Slow is better than not at all: going away would make it slower for the
+/// others.
 async fn health(shop: Data<Shop>) -> HttpResponse {
-    match shop.store.ping().await {
-        Ok(()) => HttpResponse::Ok().body("ok"),
-        Err(_) => HttpResponse::ServiceUnavailable().body("store unavailable"),
+    let health = shop.readiness.check().await;
+    match health {
+        Health::Ready | Health::Slow => HttpResponse::Ok().body(health.to_string()),
+        _ => HttpResponse::ServiceUnavailable().body(health.to_string()),
     }
 }

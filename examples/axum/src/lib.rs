@@ -9,11 +9,12 @@ use axum::{
     http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE},
     routing::get,
 };
-use example_common::{Config, PAGE, PAGE_POLICY, sweep};
+use example_common::{Config, PAGE, PAGE_POLICY};
 use session::{
     SessionManager,
     axum::SessionLayer,
     http::{SessionCookie, WebSessions},
+    layers::{Readiness, Sweeper},
 };
 use shop::Shop;
 use tokio::{net::TcpListener, signal};
@@ -24,7 +25,9 @@ use tokio::{net::TcpListener, signal};
 /// When the store cannot be opened, or the port is taken.
 pub async fn serve(config: Config) -> Result<(), Box<dyn Error>> {
     let store = session::connect(&config.store).await?;
-    sweep::start(&store);
+    // Expired sessions are absent anyway; this removes what is left of them, on one instance of
+    // all.
+    let sweeper = Sweeper::start(Arc::clone(&store));
 
     // This program speaks plain HTTP, so that `curl` and every browser can try it at once. Behind
     // TLS, delete these two lines: the default cookie is `__Host-id`, `Secure`.
@@ -35,12 +38,15 @@ pub async fn serve(config: Config) -> Result<(), Box<dyn Error>> {
     let manager = SessionManager::new(Arc::clone(&store))?;
     let sessions = WebSessions::builder(manager).cookie(cookie.build()?).build();
 
-    let shop = Shop { store, sessions: sessions.clone(), config: Arc::new(config.clone()) };
+    let readiness = Readiness::new(Arc::clone(&store));
+    let shop =
+        Shop { store, sessions: sessions.clone(), readiness, config: Arc::new(config.clone()) };
     let app = shop::router(shop).layer(SessionLayer::new(sessions)).merge(page());
 
     let listener = TcpListener::bind((config.host.as_str(), config.port)).await?;
     config.announce(listener.local_addr()?)?;
     axum::serve(listener, app).with_graceful_shutdown(stop_signal()).await?;
+    sweeper.shutdown().await;
     Ok(())
 }
 

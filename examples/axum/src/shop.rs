@@ -16,12 +16,14 @@ use session::{
     SessionStore,
     axum::{ReadOnlySession, Result, Session},
     http::WebSessions,
+    layers::{Health, Readiness},
 };
 
 #[derive(Clone)]
 pub(crate) struct Shop {
     pub(crate) store: Arc<dyn SessionStore>,
     pub(crate) sessions: WebSessions,
+    pub(crate) readiness: Readiness,
     pub(crate) config: Arc<Config>,
 }
 
@@ -126,9 +128,13 @@ async fn keys(State(shop): State<Shop>) -> Json<Keys> {
     Json(Keys::of(&shop.config.instance, shop.config.keys.as_ref(), seen))
 }
 
-async fn health(State(shop): State<Shop>) -> (StatusCode, &'static str) {
-    match shop.store.ping().await {
-        Ok(()) => (StatusCode::OK, "ok"),
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "store unavailable"),
-    }
+/// For the load balancer. Slow is better than not at all: going away would make it slower for the
+/// others.
+async fn health(State(shop): State<Shop>) -> (StatusCode, String) {
+    let health = shop.readiness.check().await;
+    let status = match health {
+        Health::Ready | Health::Slow => StatusCode::OK,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (status, health.to_string())
 }

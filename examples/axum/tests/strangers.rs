@@ -111,7 +111,7 @@ fn sec_24_unknown_and_hostile_ids_leave_the_directory_as_it_was() {
 fn a_request_to_stop_ends_the_program_in_order() {
     let directory = tempfile::tempdir().unwrap();
     let mut program = Program::start(&directory.path().join("sessions"));
-    assert!(program.send("GET /healthz", "", "").ends_with("ok"));
+    assert!(program.send("GET /healthz", "", "").ends_with("ready"));
     let pid = program.child.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     assert!(program.child.wait().unwrap().success());

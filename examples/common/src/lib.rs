@@ -5,7 +5,6 @@
 mod config;
 mod page;
 mod shop;
-pub mod sweep;
 
 use std::{
     error::Error,

@@ -2,6 +2,7 @@
 
 use tempfile::TempDir;
 use test_servers::{
+    memcached,
     redis::{Cluster, Options, Server},
     sql,
 };
@@ -15,6 +16,7 @@ type Started<T> = std::result::Result<T, String>;
 /// One of each kind that the facade knows, without the files that every example begins with.
 #[derive(Debug)]
 pub(crate) struct Stores {
+    memcached: Started<memcached::Server>,
     redis: Started<Server>,
     valkey: Started<Cluster>,
     mariadb: Started<sql::Server>,
@@ -28,8 +30,9 @@ impl Stores {
     /// Starts those that are installed.
     pub(crate) fn start() -> Result<Self> {
         let runtime = Runtime::new()?;
-        let (redis, valkey, mariadb, mysql, postgres) = runtime.block_on(async {
+        let (memcached, redis, valkey, mariadb, mysql, postgres) = runtime.block_on(async {
             tokio::join!(
+                memcached(),
                 redis(),
                 cluster(),
                 database(sql::Options::mariadb()),
@@ -38,15 +41,19 @@ impl Stores {
             )
         });
         let sqlite = tempfile::tempdir()?;
-        Ok(Self { redis, valkey, mariadb, mysql, postgres, sqlite, _runtime: runtime })
+        Ok(Self { memcached, redis, valkey, mariadb, mysql, postgres, sqlite, _runtime: runtime })
     }
 
     /// Their names, and their URLs.
-    pub(crate) fn urls(&self) -> [(&'static str, Started<String>); 6] {
+    pub(crate) fn urls(&self) -> [(&'static str, Started<String>); 7] {
         let url = |database: &Started<sql::Server>| {
             database.as_ref().map(sql::Server::url).map_err(Clone::clone)
         };
         [
+            (
+                "memcached",
+                self.memcached.as_ref().map(memcached::Server::url).map_err(Clone::clone),
+            ),
             ("redis", self.redis.as_ref().map(Server::url).map_err(Clone::clone)),
             ("valkey-cluster", self.valkey.as_ref().map(cluster_url).map_err(Clone::clone)),
             ("mariadb", url(&self.mariadb)),
@@ -54,6 +61,14 @@ impl Stores {
             ("postgres", url(&self.postgres)),
             ("sqlite", Ok(format!("sqlite:{}", self.sqlite.path().join("sessions.db").display()))),
         ]
+    }
+}
+
+async fn memcached() -> Started<memcached::Server> {
+    let options = memcached::Options::new();
+    match memcached::Server::missing(&options) {
+        Some(reason) => Err(reason),
+        None => memcached::Server::start(&options).await.map_err(|error| error.to_string()),
     }
 }
 

@@ -44,7 +44,9 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        drop(self.signal("-TERM"));
+        if matches!(self.child.try_wait(), Ok(None)) {
+            drop(self.signal("-TERM"));
+        }
     }
 }
 

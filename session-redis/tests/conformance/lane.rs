@@ -32,6 +32,10 @@ const RULES: &str = "~conf* &conf* -@all +get +pttl +evalsha +eval +set +setrang
                      +zadd +zrem +zrangebylex +zrandmember +incr +subscribe +unsubscribe +ping \
                      +info +client|setname +hello";
 
+/// A machine may be busy: no case is about how long a server takes.
+const PATIENCE: &str =
+    "session.timeout=120s&session.response_timeout=60s&session.connect_timeout=60s";
+
 /// Where the payload begins in a stored record.
 const BEFORE_PAYLOAD: usize = 185;
 
@@ -197,7 +201,8 @@ impl Backend for Lane {
 
     async fn open(&self, namespace: &Namespace) -> Result<Arc<dyn SessionStore>> {
         let url = self.started().await?.servers.url();
-        Ok(Arc::new(RedisStore::open(&format!("{url}session.prefix={namespace}:")).await?))
+        let url = format!("{url}{PATIENCE}&session.prefix={namespace}:");
+        Ok(Arc::new(RedisStore::open(&url).await?))
     }
 
     async fn cleanup(&self, namespace: &Namespace) -> Result<()> {

@@ -13,7 +13,7 @@ use crate::{
     SqlStore,
     link::Answer,
     record::{Damage, NEVER, NOBODY, Row},
-    statement::{Given, Statement, Value},
+    statement::{Given, Statement},
 };
 
 /// The limits of the random pauses between two tries of a write.
@@ -63,24 +63,7 @@ impl<'a> Call<'a> {
     /// Begins to try a write: what others do in between can make it start anew, but not for ever.
     pub(crate) fn tries(self) -> Tries<'a> {
         let pauses = Jitter::new(PAUSES.0, PAUSES.1);
-        Tries { call: self, resent: false, freed: Freed::Quietly, pauses }
-    }
-}
-
-/// Whether those who wait for a lock were told by the database that it is free.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Freed {
-    Quietly,
-    Told,
-}
-
-impl Freed {
-    /// By the answer of a statement that frees a lock.
-    pub(crate) fn by(answer: &Answer) -> Self {
-        match answer.rows.first().map(Vec::as_slice) {
-            Some([Value::Bytes(_)]) => Self::Told,
-            _ => Self::Quietly,
-        }
+        Tries { call: self, resent: false, pauses }
     }
 }
 
@@ -111,7 +94,6 @@ impl From<Error> for Refusal {
 pub(crate) struct Tries<'a> {
     call: Call<'a>,
     resent: bool,
-    pub(crate) freed: Freed,
     pauses: Jitter,
 }
 
@@ -121,7 +103,6 @@ impl Tries<'_> {
         let answer = self.call.run(statement, given).await;
         let answer = answer.map_err(|error| self.refused(error))?;
         self.resent |= answer.resent;
-        self.freed = Freed::by(&answer);
         Ok(answer.affected > 0)
     }
 

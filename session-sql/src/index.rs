@@ -8,7 +8,7 @@ use session_core::{
 
 use crate::{
     SqlStore,
-    call::{Call, Freed},
+    call::Call,
     statement::{Given, Statement, Value},
 };
 
@@ -118,10 +118,9 @@ impl PrincipalIndex for SqlStore {
                 let digest = key.digest().as_bytes();
                 let given = Given { digest, incarnation: &incarnation, ..Given::default() };
                 let delete = &self.0.statements.delete_incarnation;
-                let answer = self.call(operation).run(delete, given).await?;
-                if answer.affected > 0 {
+                if self.call(operation).run(delete, given).await?.affected > 0 {
                     revoked += 1;
-                    self.freed(key, Freed::by(&answer));
+                    self.freed(key);
                 }
             }
             if next.is_none() {

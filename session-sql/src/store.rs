@@ -12,7 +12,7 @@ use session_core::{
 
 use crate::{
     BACKEND, Engine, SqlConfig, SqlStoreBuilder,
-    call::{Freed, Verdict},
+    call::Verdict,
     link::Link,
     listen::Listener,
     lock,
@@ -101,12 +101,9 @@ impl SqlStore {
         row.record().map_err(|Damage| self.corrupt(operation))
     }
 
-    /// The lock may be free: the next in line of this process is told, unless a message from the
-    /// database does so.
-    pub(crate) fn freed(&self, key: &Key, answer: Freed) {
-        if answer == Freed::Quietly || !self.0.listener.hears() {
-            self.0.queue.wake(key.digest());
-        }
+    /// In this process, the lock may be free.
+    pub(crate) fn freed(&self, key: &Key) {
+        self.0.queue.wake(key.digest());
     }
 }
 
@@ -200,7 +197,7 @@ impl SessionStore for SqlStore {
                 Err(error) => return Err(tries.refused(error)),
             }
         }
-        self.freed(key, tries.freed);
+        self.freed(key);
         Ok(revision)
     }
 
@@ -242,7 +239,7 @@ impl SessionStore for SqlStore {
                     ..record::given(&write, new.as_bytes(), to, &op)
                 };
                 if tries.run(save, given).await? {
-                    self.freed(key, tries.freed);
+                    self.freed(key);
                     return Ok(to);
                 }
             }
@@ -328,7 +325,7 @@ impl SessionStore for SqlStore {
                 Err(error) => return Err(tries.refused(error)),
             }
         }
-        self.freed(key, tries.freed);
+        self.freed(key);
         Ok(())
     }
 
@@ -356,8 +353,8 @@ impl SessionStore for SqlStore {
         let digest = key.digest().as_bytes();
         let given = Given { digest, lease: token.as_bytes(), ..Given::default() };
         let call = self.call(Operation::Release);
-        let answer = call.run(&self.0.statements.release, given).await?;
-        self.freed(key, Freed::by(&answer));
+        call.run(&self.0.statements.release, given).await?;
+        self.freed(key);
         Ok(())
     }
 

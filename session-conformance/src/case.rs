@@ -87,6 +87,8 @@ pub enum Need {
     ReachableLimit,
     /// A principal index
     Index,
+    /// No principal index
+    NoIndex,
     /// An enumeration
     Enumeration,
 
@@ -119,6 +121,7 @@ impl Need {
                 (backend.layout() == Layout::Native, "the layout is another system's")
             }
             Self::Index => (store.principal_index().is_some(), "the store has no principal index"),
+            Self::NoIndex => (store.principal_index().is_none(), "the store has a principal index"),
             Self::Enumeration => (store.enumeration().is_some(), "the store has no enumeration"),
             declared => declared.declared(store.capabilities()),
         };

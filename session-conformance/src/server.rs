@@ -74,6 +74,13 @@ impl Server {
         self.sessions.open(None)
     }
 
+    /// Starts a session that is a user's, and returns its id.
+    pub(crate) async fn log_in(&self, name: &str) -> Result<SessionId, Failure> {
+        let session = self.open_new();
+        session.login(name).await?;
+        new_id(&session)
+    }
+
     /// Starts a session with the entry `user`, and returns its id.
     pub(crate) async fn start(&self) -> Result<SessionId, Failure> {
         let session = self.open_new();

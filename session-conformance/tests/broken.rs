@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 const AT_A_TIME: usize = 48;
 
 /// Cases without a broken store here, and where they are shown to bite.
-const PROVEN_ELSEWHERE: [(&str, &str); 31] = [
+const PROVEN_ELSEWHERE: [(&str, &str); 37] = [
     ("C15_hostile_ids_never_reach_backend", "decided before there is a key"),
     ("C20_corrupt_record_is_typed_error", "src/proof/sealed.rs"),
     ("C21_corrupt_record_not_overwritten_by_touch", "src/proof/sealed.rs"),
@@ -41,6 +41,12 @@ const PROVEN_ELSEWHERE: [(&str, &str); 31] = [
     ("L30_look_at_a_lagging_replica_begins_no_session", BY_THE_HANDLE),
     ("L40_session_locked_before_it_exists_keeps_all_changes", BY_THE_HANDLE),
     ("SEC-11_log_in_changes_the_id_at_once", BY_THE_HANDLE),
+    ("SEC-14_old_ids_are_renewed_once_however_many_ask", BY_THE_HANDLE),
+    ("SEC-21_revocation_races_with_log_ins_and_rotations", BY_THE_HANDLE),
+    ("SEC-21_all_but_the_present_session_end", BY_THE_HANDLE),
+    ("SEC-21_without_an_index_users_sessions_are_refused", BY_THE_HANDLE),
+    ("SEC-22_a_handle_ends_its_own_session_only", BY_THE_HANDLE),
+    ("SEC-49_racing_log_ins_keep_to_the_limit", BY_THE_HANDLE),
     ("SEC-12_failure_between_rotation_steps", BY_THE_HANDLE),
     ("SEC-25_session_without_data_is_not_stored", BY_THE_HANDLE),
     ("SEC-26_log_in_time_survives", BY_THE_HANDLE),

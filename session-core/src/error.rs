@@ -32,6 +32,8 @@ pub enum ErrorKind {
     LockTimeout,
     /// The queue of waiters for this lock is full.
     TooManyWaiters,
+    /// The principal has as many sessions as the limit allows, and the log-in made none.
+    TooManySessions,
     /// The payload is larger than the store takes. No request was sent, the old record stands.
     TooLarge,
     /// The session id is not well formed. No request was sent.
@@ -64,6 +66,7 @@ impl ErrorKind {
             Self::LockLost => "lock_lost",
             Self::LockTimeout => "lock_timeout",
             Self::TooManyWaiters => "too_many_waiters",
+            Self::TooManySessions => "too_many_sessions",
             Self::TooLarge => "too_large",
             Self::InvalidId => "invalid_id",
             Self::Corrupt => "corrupt",
@@ -85,6 +88,7 @@ impl ErrorKind {
             Self::LockLost => "the lock was lost to another holder",
             Self::LockTimeout => "the lock was not free in time",
             Self::TooManyWaiters => "too many waiters for this lock",
+            Self::TooManySessions => "too many sessions of this principal",
             Self::TooLarge => "the payload is too large",
             Self::InvalidId => "the session id is not well formed",
             Self::Corrupt => "the stored record cannot be read",
@@ -136,6 +140,8 @@ pub enum Operation {
     Encode,
     /// Rotating a session id.
     Rotate,
+    /// Making a session a principal's.
+    Login,
 }
 
 impl Operation {
@@ -160,6 +166,7 @@ impl Operation {
             Self::Decode => "decode",
             Self::Encode => "encode",
             Self::Rotate => "rotate",
+            Self::Login => "login",
         }
     }
 }

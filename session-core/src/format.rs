@@ -1,5 +1,6 @@
 //! How a record's payload is read and written as a whole.
 
+mod client;
 mod document;
 mod native;
 
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 pub use self::{
+    client::{Binding, ClientHint, SessionHandle},
     document::{Alias, Document, DocumentState, Entries, Header},
     native::NativeFormat,
 };
@@ -87,6 +89,10 @@ pub struct FormatCapabilities {
     pub authenticated_at: Support,
     /// An idle lifetime of the session's own.
     pub idle: Support,
+    /// When the present id was made.
+    pub rotated_at: Support,
+    /// A handle, a hint and a binding of the client.
+    pub client: Support,
     /// An alias in the place of a rotated id.
     pub alias: Support,
 }
@@ -99,6 +105,8 @@ impl FormatCapabilities {
             created_at: Support::Yes,
             authenticated_at: Support::Yes,
             idle: Support::Yes,
+            rotated_at: Support::Yes,
+            client: Support::Yes,
             alias: Support::Yes,
         }
     }

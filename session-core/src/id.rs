@@ -6,7 +6,7 @@ use data_encoding::BASE64URL_NOPAD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
-use crate::{Error, ErrorKind, Operation, Result};
+use crate::{Binding, Error, ErrorKind, Operation, Result};
 
 /// A session id: the secret that the browser's cookie carries.
 ///
@@ -246,6 +246,21 @@ impl KeyHasher {
     #[must_use]
     pub fn principal(&self, name: &str) -> PrincipalDigest {
         PrincipalDigest(self.digest(b"session principal\0", name.as_bytes()))
+    }
+
+    /// The digest of properties of a client, to recognise them by: the order and the bounds of the
+    /// properties count.
+    ///
+    /// Such properties can be guessed, so with a plain hasher the digest hides them from nobody
+    /// who reads the store; with a pepper it does.
+    #[must_use]
+    pub fn binding(&self, properties: &[&str]) -> Binding {
+        let mut data = Vec::new();
+        for property in properties {
+            data.extend(property.len().to_le_bytes());
+            data.extend(property.as_bytes());
+        }
+        Binding::from_bytes(self.digest(b"session binding\0", &data))
     }
 
     fn digest(&self, purpose: &[u8], data: &[u8]) -> [u8; 32] {

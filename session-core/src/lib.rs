@@ -39,8 +39,8 @@ pub use codec::{Codec, ValueVisitor};
 pub use envelope::Compression;
 pub use error::{Error, ErrorKind, Operation, Result};
 pub use format::{
-    Alias, Document, DocumentState, Entries, Format, FormatCapabilities, Header, NativeFormat,
-    decode_as,
+    Alias, Binding, ClientHint, Document, DocumentState, Entries, Format, FormatCapabilities,
+    Header, NativeFormat, SessionHandle, decode_as,
 };
 #[doc(hidden)]
 pub use forward::StoreFuture;
@@ -51,8 +51,9 @@ pub use merge::{MergeRule, merge_entry};
 pub use queue::{LockQueue, QueueError, Turn};
 pub use record::{Incarnation, Lease, Lineage, Meta, OpToken, Record, Revision, Write};
 pub use session::{
-    CookieChange, EpochCheck, Lifetime, LockedSession, Login, ReadOnlySession, Session,
-    SessionData, SessionFacts, SessionManager, SessionManagerBuilder, SessionSnapshot,
+    ClientMatch, CookieChange, EpochCheck, Lifetime, LockedSession, Login, OnChange, OverLimit,
+    PrincipalSessions, ReadOnlySession, Session, SessionData, SessionEvent, SessionFacts,
+    SessionInfo, SessionManager, SessionManagerBuilder, SessionSnapshot,
 };
 pub use slot::{Holder, LockOutcome, REMEMBERED_OPS, Slot, StoredRecord};
 pub use store::{

@@ -29,7 +29,7 @@ fn cost<T>(run: impl FnOnce() -> T) -> usize {
 }
 
 #[test]
-fn hostile_payloads_cost_in_proportion_to_their_length() {
+fn sec_42_hostile_payloads_cost_in_proportion_to_their_length() {
     values_are_not_copied();
     the_index_of_entries_is_bounded();
     a_count_is_not_believed();

@@ -105,7 +105,7 @@ async fn assert_deletable(fixture: &Fixture, key: &Key) {
 
 /// SEC-50.
 #[tokio::test]
-async fn directories_are_for_the_owner_and_so_are_files() {
+async fn sec_50_directories_are_for_the_owner_and_so_are_files() {
     let fixture = Fixture::new().await;
     let (key, _) = fixture.created().await;
     fixture.store.lock(&key, LockRequest::new(op(), HOUR, Duration::ZERO)).await.unwrap();
@@ -126,7 +126,7 @@ async fn directories_are_for_the_owner_and_so_are_files() {
 
 /// SEC-50.
 #[tokio::test]
-async fn a_parent_that_everybody_may_write_is_refused_unless_it_is_sticky() {
+async fn sec_50_a_parent_that_everybody_may_write_is_refused_unless_it_is_sticky() {
     let directory = TempDir::new().unwrap();
     let below = directory.path().join("below");
     fs::create_dir(&below).unwrap();
@@ -139,7 +139,7 @@ async fn a_parent_that_everybody_may_write_is_refused_unless_it_is_sticky() {
 }
 
 #[tokio::test]
-async fn a_directory_that_others_may_write_is_refused() {
+async fn sec_50_a_directory_that_others_may_write_is_refused() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("sessions");
     fs::create_dir(&path).unwrap();
@@ -167,7 +167,7 @@ async fn a_link_or_a_file_in_the_place_of_the_directory_is_refused() {
 
 /// SEC-50.
 #[tokio::test]
-async fn a_planted_link_is_neither_followed_nor_replaced() {
+async fn sec_50_a_planted_link_is_neither_followed_nor_replaced() {
     let fixture = Fixture::new().await;
     let (key, revision) = fixture.created().await;
     let (path, target) = (fixture.record(&key), fixture.directory.path().join("target"));

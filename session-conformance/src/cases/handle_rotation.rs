@@ -1,8 +1,8 @@
 //! New ids for old sessions, through the handle: X01 to X05, X07, X08, SEC-14.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use session_core::{CookieChange, ErrorKind, Operation, Session};
+use session_core::{CookieChange, ErrorKind, OffsetClock, Operation, Session, SystemClock};
 
 use super::cases;
 use crate::{
@@ -27,6 +27,7 @@ cases! {
     "X07" grace_alias_dies_on_time [NativeLayout, Clock];
     "X08" rotate_under_lock_keeps_lock [NativeLayout, Locking];
     "SEC-14" requests_with_the_old_id_end_on_the_new_one [NativeLayout];
+    "SEC-14" old_ids_are_renewed_once_however_many_ask [NativeLayout];
 }
 
 /// Given a session with data, when its id is changed, then the new id has it, and the old one,
@@ -200,19 +201,32 @@ async fn concurrent_rotation_one_lineage(cx: Cx) -> Outcome {
 /// the other is a conflict, and there is one session.
 async fn concurrent_log_ins_have_one_winner(cx: Cx) -> Outcome {
     let [a, b] = Server::both(&cx).await?;
+    let mut won_by_the_second = 0;
     for point in 0.. {
         let old = a.start().await?;
         let (first, second) = (a.open(&old), b.open(&old));
         second.names().await?;
-        let other = async { Ok(second.login("bob").await?) };
-        let Some(outcome) = interrupted(&a, point, first.login("ada"), other).await? else { break };
-        refused(outcome, ErrorKind::Conflict, format_args!("a log-in that lost at {point}"))?;
-        ensure_eq!(first.cookie_change(), CookieChange::None, "the cookie of the one that lost");
+        let mut bob = Ok(());
+        let other = async {
+            bob = second.login("bob").await;
+            Ok(())
+        };
+        let Some(ada) = interrupted(&a, point, first.login("ada"), other).await? else { break };
+        won_by_the_second += usize::from(bob.is_ok());
+        let (winner, loser, lost) = if bob.is_ok() {
+            (&second, &first, ada)
+        } else {
+            ada?;
+            (&first, &second, bob)
+        };
+        refused(lost, ErrorKind::Conflict, format_args!("a log-in that lost at {point}"))?;
+        ensure_eq!(loser.cookie_change(), CookieChange::None, "the cookie of the one that lost");
         ensure_no_session(&a, &old).await?;
-        let new = new_id(&second)?;
+        let new = new_id(winner)?;
         ensure_live(&cx, &[&new]).await?;
         b.open(&new).delete().await?;
     }
+    ensure!(won_by_the_second >= 3, "a log-in that came between won {won_by_the_second} times");
     Ok(())
 }
 
@@ -379,6 +393,50 @@ async fn requests_with_the_old_id_end_on_the_new_one(cx: Cx) -> Outcome {
     };
     for n in 0..10 {
         ensure_entry(&servers[1].open(new), &format!("n{n}"), Some(n)).await?;
+    }
+    ensure_live(&cx, &[new]).await
+}
+
+/// Given an id older than the renewal timeout, when several requests on both servers use it at the
+/// same moment, then all succeed, one of them sets a new id, and both ids lead to all changes.
+async fn old_ids_are_renewed_once_however_many_ask(cx: Cx) -> Outcome {
+    let clock = Arc::new(OffsetClock::new(SystemClock::default()));
+    let servers = Server::both_with(&cx, |settings| {
+        settings.clock(Arc::clone(&clock)).renew_id_after(Duration::from_secs(600))
+    })
+    .await?;
+    let first = servers[0].start().await?;
+    let early = servers[1].open(&first);
+    early.insert("early", 1).await?;
+    early.save().await?;
+    ensure!(new_id(&early).is_err(), "an id was renewed before it was due");
+    clock.advance(Duration::from_secs(601));
+    let old = first.clone();
+    let ids = requests(
+        &servers,
+        6,
+        move |n, server| {
+            let session = server.open(&old);
+            async move {
+                session.insert(&format!("n{n}"), n).await?;
+                Ok(session)
+            }
+        },
+        |_, session: Session| async move {
+            session.save().await?;
+            Ok(new_id(&session).ok())
+        },
+    )
+    .await?;
+    let new: Vec<_> = ids.iter().flatten().collect();
+    let [new] = new[..] else {
+        return Err(Failure::new(format_args!("{} of 6 requests renewed an id", new.len())));
+    };
+    ensure!(*new != first, "the id did not change");
+    for (id, server) in [(new, &servers[0]), (new, &servers[1]), (&first, &servers[0])] {
+        for n in 0..6 {
+            ensure_entry(&server.open(id), &format!("n{n}"), Some(n)).await?;
+        }
     }
     ensure_live(&cx, &[new]).await
 }

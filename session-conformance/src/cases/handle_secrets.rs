@@ -9,7 +9,7 @@ use std::{
 };
 
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
-use session_core::{MergeRule, Result as CoreResult, Session, SessionId};
+use session_core::{MergeRule, Result as CoreResult, Session, SessionHandle, SessionId};
 use tracing::{
     Dispatch, Event, Metadata, Subscriber,
     field::{Field, Visit},
@@ -181,7 +181,12 @@ async fn handle_errors_and_debug_show_no_secret(cx: Cx) -> Outcome {
 /// A session with secrets in it, from its beginning to its end.
 async fn live_a_life(cx: &Cx, secrets: &mut Secrets, shown: &mut Shown) -> Outcome {
     let name = secrets.plant("name")?;
+    let told = Arc::new(Mutex::new(Shown::default()));
+    let hook = Arc::clone(&told);
     let server = Server::with(cx, &cx.a, |settings| {
+        let settings = settings.audit(move |event| {
+            hook.lock().unwrap_or_else(PoisonError::into_inner).debug(event);
+        });
         settings.default_merge_rule(MergeRule::Fail).merge_rule("hits", MergeRule::Counter)
     })?;
     let id = server.start().await?;
@@ -204,7 +209,11 @@ async fn live_a_life(cx: &Cx, secrets: &mut Secrets, shown: &mut Shown) -> Outco
     if cx.backend().layout() == crate::Layout::Native {
         rotated(cx, &server, &id, secrets, shown).await?;
     }
-    end(&server, &session, shown).await
+    end(&server, &session, shown).await?;
+    let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+    ensure!(!told.0.is_empty(), "the hook was told of nothing");
+    shown.0.append(&mut told.0);
+    Ok(())
 }
 
 async fn locked(
@@ -253,6 +262,11 @@ async fn rotated(
         login.complete().await?;
         secrets.add(&new_id(&again)?);
         shown.debug(&again.facts().await?);
+        if let Some(sessions) = again.principal_sessions().await.ok().flatten() {
+            shown.debug(&sessions);
+            shown.debug(&sessions.list(9, Some(&again)).await?);
+            shown.error(sessions.revoke(&SessionHandle::generate()?).await)?;
+        }
         shown.debug(&cx.a.found(&key(&new_id(&again)?)).await?);
         shown.error(server.open(&new).login(&user).await)?;
     }

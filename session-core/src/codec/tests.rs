@@ -312,7 +312,7 @@ fn the_limit_is_127_levels() {
 }
 
 #[test]
-fn depth_bombs_are_refused_on_a_small_stack() {
+fn sec_42_depth_bombs_are_refused_on_a_small_stack() {
     const LEVELS: usize = 100_000;
     let bombs: [(Codec, Vec<u8>); 5] = [
         (Codec::MessagePack, [0x91].repeat(LEVELS)),

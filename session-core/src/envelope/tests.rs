@@ -4,7 +4,8 @@ use proptest::{collection, option, prelude::*, sample};
 
 use super::*;
 use crate::{
-    Alias, Codec, DocumentState, Entries, ErrorKind, Header, KeyDigest, Timestamp, Ttl, codec,
+    Alias, Binding, ClientHint, Codec, DocumentState, Entries, ErrorKind, Header, KeyDigest,
+    SessionHandle, Timestamp, Ttl, codec,
 };
 
 const MAX: usize = 1024 * 1024;
@@ -48,23 +49,48 @@ fn any_state() -> impl Strategy<Value = DocumentState> {
     ]
 }
 
+/// The facts that only sessions of somebody have.
+type Client = (Option<Timestamp>, Option<SessionHandle>, Option<ClientHint>, Option<Binding>);
+
+fn any_client() -> impl Strategy<Value = Client> {
+    (
+        option::of(any_timestamp()),
+        option::of(any::<[u8; 16]>().prop_map(SessionHandle::from_bytes)),
+        option::of(".{0,150}".prop_map(|text| ClientHint::new(&text))),
+        option::of(any::<[u8; 32]>().prop_map(Binding::from_bytes)),
+    )
+}
+
 fn any_document(entries: Range<usize>) -> impl Strategy<Value = Document> {
     let header = (
         sample::select(codec::tests::ALL),
         any_timestamp(),
         option::of(any_timestamp()),
         option::of(any_ttl()),
+        any_client(),
         any_state(),
     );
     let entries = collection::btree_map(".{0,40}", collection::vec(any::<u8>(), 0..200), entries);
     (header, entries).prop_map(|(header, named)| {
-        let (codec, created_at, authenticated_at, idle, state) = header;
+        let (codec, created_at, authenticated_at, idle, client, state) = header;
+        let (rotated_at, handle, client, binding) = client;
         let mut entries = Entries::new();
         for (name, value) in named {
             entries.insert(&name, value);
         }
-        let header = Header { codec, created_at, authenticated_at, idle, state };
-        Document { header, entries }
+        let mut document = Document::new(codec, created_at);
+        document.header = Header {
+            authenticated_at,
+            idle,
+            rotated_at,
+            handle,
+            client,
+            binding,
+            state,
+            ..document.header
+        };
+        document.entries = entries;
+        document
     })
 }
 
@@ -172,7 +198,8 @@ fn what_version_1_does_not_know_is_refused() {
     assert_eq!(refused(&changed(5, 0)), "unknown codec");
     assert_eq!(refused(&changed(5, 4)), "unknown codec");
     assert_eq!(refused(&changed(6, 2)), "unknown compression");
-    assert_eq!(refused(&changed(8, 4)), "unknown flags");
+    assert_eq!(refused(&changed(8, 64)), "unknown flags");
+    assert_eq!(refused(&changed(8, 128)), "unknown flags");
     assert_eq!(refused(&changed(9, 2)), "unknown state");
     let encrypted = read(&changed(7, 16)).unwrap_err();
     assert_eq!(encrypted.kind(), ErrorKind::Unsupported);
@@ -204,6 +231,18 @@ fn a_name_that_is_not_utf_8_is_refused() {
     let mut payload = write(&document()).to_vec();
     payload[BODY + 5] = 0xFF;
     assert_eq!(refused(&payload), "a name is not UTF-8");
+}
+
+#[test]
+fn a_hint_that_no_program_writes_is_refused() {
+    let mut document = document();
+    document.header.client = Some(ClientHint::new("abc"));
+    let payload = write(&document);
+    for (byte, complaint) in [(0xFF, "a hint is not UTF-8"), (b'\n', "a hint is out of bounds")] {
+        let mut payload = payload.to_vec();
+        payload[BODY + 1] = byte;
+        assert_eq!(refused(&payload), complaint);
+    }
 }
 
 #[test]
@@ -293,13 +332,27 @@ mod version_1 {
         document
     }
 
+    /// With all that belongs to a log-in.
+    fn client() -> Document {
+        let mut document = live();
+        let header = &mut document.header;
+        header.rotated_at = Some(Timestamp::from_millis(1_763_719_300_789));
+        header.handle =
+            Some(SessionHandle::from_bytes(std::array::from_fn(|n| u8::try_from(n).unwrap())));
+        header.client = Some(ClientHint::new("Firefox · Linux"));
+        header.binding = Some(Binding::from_bytes([0xB1; 32]));
+        document
+    }
+
     const LIVE: &[u8] = include_bytes!("../../testdata/envelope-v1-live.bin");
+    const CLIENT: &[u8] = include_bytes!("../../testdata/envelope-v1-client.bin");
     const ALIAS: &[u8] = include_bytes!("../../testdata/envelope-v1-alias.bin");
 
     #[test]
     fn is_still_read() {
         assert_eq!(read(LIVE).unwrap(), live());
         assert_eq!(read(ALIAS).unwrap(), alias());
+        assert_eq!(read(CLIENT).unwrap(), client());
     }
 
     /// Until there is a version 2.
@@ -307,6 +360,7 @@ mod version_1 {
     fn is_still_written() {
         assert_eq!(write(&live()), LIVE);
         assert_eq!(write(&alias()), ALIAS);
+        assert_eq!(write(&client()), CLIENT);
     }
 
     #[cfg(feature = "lz4")]

@@ -9,8 +9,8 @@ use super::{
     input::{Input, corrupt, unsupported},
 };
 use crate::{
-    Alias, Codec, Document, DocumentState, Entries, Error, ErrorKind, Header, KeyDigest, Operation,
-    Result, Timestamp, Ttl,
+    Alias, Binding, ClientHint, Codec, Document, DocumentState, Entries, Error, ErrorKind, Header,
+    KeyDigest, Operation, Result, SessionHandle, Timestamp, Ttl,
 };
 
 pub(super) const VERSION: u8 = 1;
@@ -22,6 +22,11 @@ const SMALLEST_ENTRY: usize = 5;
 
 const AUTHENTICATED: u8 = 1;
 const IDLE: u8 = 2;
+const ROTATED: u8 = 4;
+const HANDLE: u8 = 8;
+const CLIENT: u8 = 16;
+const BINDING: u8 = 32;
+const FLAGS: u8 = AUTHENTICATED | IDLE | ROTATED | HANDLE | CLIENT | BINDING;
 
 const LIVE: u8 = 0;
 const ALIAS: u8 = 1;
@@ -40,13 +45,18 @@ pub(super) fn decode(mut input: Input, max_decompressed: usize) -> Result<Docume
 
 fn decode_header(codec: Codec, input: &mut Input) -> Result<Header> {
     let flags = input.byte()?;
-    if flags & !(AUTHENTICATED | IDLE) != 0 {
+    if flags & !FLAGS != 0 {
         return Err(corrupt("unknown flags"));
     }
+    let has = |flag| flags & flag != 0;
     let state = input.byte()?;
     let created_at = timestamp(input)?;
-    let authenticated_at = (flags & AUTHENTICATED != 0).then(|| timestamp(input)).transpose()?;
-    let idle = (flags & IDLE != 0).then(|| ttl(input)).transpose()?;
+    let authenticated_at = has(AUTHENTICATED).then(|| timestamp(input)).transpose()?;
+    let idle = has(IDLE).then(|| ttl(input)).transpose()?;
+    let rotated_at = has(ROTATED).then(|| timestamp(input)).transpose()?;
+    let handle = has(HANDLE).then(|| input.array()).transpose()?.map(SessionHandle::from_bytes);
+    let client = has(CLIENT).then(|| client(input)).transpose()?;
+    let binding = has(BINDING).then(|| input.array()).transpose()?.map(Binding::from_bytes);
     let state = match state {
         LIVE => DocumentState::Live,
         ALIAS => DocumentState::Alias(Alias {
@@ -56,7 +66,25 @@ fn decode_header(codec: Codec, input: &mut Input) -> Result<Header> {
         }),
         _ => return Err(corrupt("unknown state")),
     };
-    Ok(Header { codec, created_at, authenticated_at, idle, state })
+    Ok(Header {
+        codec,
+        created_at,
+        authenticated_at,
+        idle,
+        rotated_at,
+        handle,
+        client,
+        binding,
+        state,
+    })
+}
+
+fn client(input: &mut Input) -> Result<ClientHint> {
+    let len = input.byte()?;
+    let text = input.take(len.into())?;
+    let text = str::from_utf8(&text).map_err(|_shows_bytes| corrupt("a hint is not UTF-8"))?;
+    let hint = ClientHint::new(text);
+    if hint.as_str() == text { Ok(hint) } else { Err(corrupt("a hint is out of bounds")) }
 }
 
 fn decode_entries(mut input: Input) -> Result<Entries> {
@@ -100,31 +128,47 @@ pub(super) fn encode(
 /// No less than the payload takes without compression.
 fn size_limit(document: &Document) -> usize {
     let entries = document.entries.iter();
-    96 + entries.map(|(name, value)| SMALLEST_ENTRY + name.len() + value.len()).sum::<usize>()
+    320 + entries.map(|(name, value)| SMALLEST_ENTRY + name.len() + value.len()).sum::<usize>()
 }
 
 fn encode_header(header: &Header, out: &mut Vec<u8>) {
-    let flag = |present: bool, flag| if present { flag } else { 0 };
-    let flags =
-        flag(header.authenticated_at.is_some(), AUTHENTICATED) | flag(header.idle.is_some(), IDLE);
     let state = match header.state {
         DocumentState::Live => LIVE,
         DocumentState::Alias(_) => ALIAS,
     };
     out.extend(MAGIC);
-    out.extend([VERSION, codec_to(header.codec), compression::NONE, 0, flags, state]);
-    out.extend(header.created_at.as_millis().to_le_bytes());
-    if let Some(at) = header.authenticated_at {
-        out.extend(at.as_millis().to_le_bytes());
+    out.extend([VERSION, codec_to(header.codec), compression::NONE, 0, flags(header), state]);
+    let mut moment = |at: Option<Timestamp>| {
+        out.extend(at.iter().flat_map(|at| at.as_millis().to_le_bytes()));
+    };
+    moment(Some(header.created_at));
+    moment(header.authenticated_at);
+    moment(header.idle.map(ttl_millis).map(Timestamp::from_millis));
+    moment(header.rotated_at);
+    out.extend(header.handle.iter().flat_map(SessionHandle::as_bytes));
+    if let Some(client) = &header.client {
+        // The hint's own bound is below that of a byte.
+        out.push(u8::try_from(client.as_str().len()).unwrap_or(u8::MAX));
+        out.extend(client.as_str().as_bytes());
     }
-    if let Some(idle) = header.idle {
-        out.extend(ttl_millis(idle).to_le_bytes());
-    }
+    out.extend(header.binding.iter().flat_map(Binding::as_bytes));
     if let DocumentState::Alias(alias) = &header.state {
         out.extend(alias.successor.as_bytes());
         out.extend(alias.redirect_until.as_millis().to_le_bytes());
         out.extend(alias.rotated_at.as_millis().to_le_bytes());
     }
+}
+
+fn flags(header: &Header) -> u8 {
+    let there = [
+        (header.authenticated_at.is_some(), AUTHENTICATED),
+        (header.idle.is_some(), IDLE),
+        (header.rotated_at.is_some(), ROTATED),
+        (header.handle.is_some(), HANDLE),
+        (header.client.is_some(), CLIENT),
+        (header.binding.is_some(), BINDING),
+    ];
+    there.into_iter().filter(|(there, _)| *there).fold(0, |flags, (_, flag)| flags | flag)
 }
 
 fn encode_entries(entries: &Entries, out: &mut Vec<u8>) -> Result<()> {

@@ -4,6 +4,7 @@ use std::{fmt, mem, sync::Arc};
 
 use bytes::Bytes;
 
+use super::{Binding, ClientHint, SessionHandle};
 use crate::{Codec, KeyDigest, Timestamp, Ttl};
 
 /// What a record's payload holds: facts about the session, and entries whose values are still
@@ -26,6 +27,10 @@ impl Document {
             created_at,
             authenticated_at: None,
             idle: None,
+            rotated_at: None,
+            handle: None,
+            client: None,
+            binding: None,
             state: DocumentState::Live,
         };
         Self { header, entries: Entries::new() }
@@ -50,6 +55,14 @@ pub struct Header {
     pub authenticated_at: Option<Timestamp>,
     /// How long it lives without being used, where that differs from what is configured.
     pub idle: Option<Ttl>,
+    /// When its present id was made, where that was not with the session.
+    pub rotated_at: Option<Timestamp>,
+    /// The name under which its principal's sessions list it.
+    pub handle: Option<SessionHandle>,
+    /// What was said of the client at the log-in.
+    pub client: Option<ClientHint>,
+    /// The properties of the client at the log-in.
+    pub binding: Option<Binding>,
     /// Whether this is the session itself.
     pub state: DocumentState,
 }

@@ -1,13 +1,11 @@
 //! Saving: conditional commits, merged and retried.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
 use super::{
     Session,
     data::SessionData,
-    events,
+    events::SessionEvent,
     load::{gone, replaced},
     lock::Hold,
     manager::SessionManager,
@@ -160,7 +158,7 @@ impl Session {
     }
 
     /// Makes the first record of a session, under an id of its own.
-    async fn create<R: Send>(&self, state: &mut State, step: Step<'_, R>) -> Result<R> {
+    pub(super) async fn create<R: Send>(&self, state: &mut State, step: Step<'_, R>) -> Result<R> {
         match state.phase {
             Phase::New => {}
             Phase::JustRetired => return Err(replaced(Operation::Create)),
@@ -177,12 +175,10 @@ impl Session {
         let remaining = self.remaining(state, write.ttl);
         let (id, revision) = self.manager().create_fresh(write, None).await?;
         let key = self.manager().key(&id);
-        events::created(&key);
-        if state.header.authenticated_at.is_some() {
-            events::authenticated(&key);
-        }
+        self.manager().tell(SessionEvent::Created, &key);
         state.saved(Place::new(key, revision, remaining, false), document.entries);
         self.set_cookie(CookieChange::Set { id, remaining });
+        self.keep_if_sure(state).await?;
         Ok(outcome)
     }
 
@@ -191,7 +187,7 @@ impl Session {
         let ttl = self.idle(state);
         let full = self.remaining(state, ttl);
         let Phase::Stored(place) = &mut state.phase else { return Ok(()) };
-        let passed = self.touch_after(ttl);
+        let passed = self.manager().settings().touch_after(ttl);
         let due = match (full.duration(), place.remaining().duration()) {
             // A store that rounds up may show more than the full life.
             (Some(_), Some(_)) if passed.is_zero() => true,
@@ -212,7 +208,7 @@ impl Session {
                 Ok(())
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                events::gone(&place.key);
+                self.manager().tell(SessionEvent::Gone, &place.key);
                 state.phase = Phase::Gone;
                 Ok(())
             }
@@ -224,14 +220,6 @@ impl Session {
         }
     }
 
-    /// How much of an idle lifetime must have passed before it is extended. A session with a short
-    /// one of its own must not end while it is used.
-    fn touch_after(&self, idle: Ttl) -> Duration {
-        let idle = idle.duration().unwrap_or(Duration::MAX);
-        let set = self.manager().settings().touch_after;
-        set.filter(|passed| *passed < idle).unwrap_or(idle / 10)
-    }
-
     fn write(&self, state: &State, document: &Document) -> Result<Write> {
         let payload = self.manager().format().encode(document)?;
         Ok(Write::new(payload, self.idle(state)).with_meta(state.meta))
@@ -239,7 +227,7 @@ impl Session {
 
     pub(super) fn idle(&self, state: &State) -> Ttl {
         let own = state.life.or(state.own_idle).or(state.header.idle);
-        own.unwrap_or_else(|| self.manager().settings().lifetime.idle.into())
+        self.manager().settings().idle(own)
     }
 
     /// What is left of the session's life after a write that lasts for `ttl`.
@@ -256,10 +244,10 @@ impl Session {
     pub(super) fn note(&self, state: &mut State, key: &Key, error: Error) -> Error {
         match error.kind() {
             ErrorKind::NotFound => {
-                events::gone(key);
+                self.manager().tell(SessionEvent::Gone, key);
                 state.phase = Phase::Gone;
             }
-            ErrorKind::LockLost => events::lock_lost(key),
+            ErrorKind::LockLost => self.manager().tell(SessionEvent::LockLost, key),
             _ => {}
         }
         error

@@ -2,9 +2,13 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use super::{
+    events::{AuditHook, SessionEvent},
+    limit::{OverLimit, SessionLimit},
+};
 use crate::{
     Clock, Error, ErrorKind, Format, IdForm, KeyHasher, LockQueue, MergeRule, NativeFormat,
-    Operation, Result, SessionManager, SessionStore, SystemClock,
+    Operation, Result, SessionManager, SessionStore, SystemClock, Ttl,
 };
 
 /// How long a session lives.
@@ -24,28 +28,37 @@ impl Lifetime {
         Self { idle, absolute }
     }
 
-    /// NIST SP 800-63B, assurance level 1: up to 30 days.
+    /// NIST SP 800-63B (revision 3, section 4.1.3), assurance level 1: up to 30 days.
     #[must_use]
     pub const fn aal1() -> Self {
         Self::new(Duration::from_secs(30 * DAY), Some(Duration::from_secs(30 * DAY)))
     }
 
-    /// NIST SP 800-63B, assurance level 2: 12 hours, 30 minutes idle. The default.
+    /// NIST SP 800-63B (revision 3, section 4.2.3), assurance level 2: 12 hours, 30 minutes idle.
+    /// The default.
     #[must_use]
     pub const fn aal2() -> Self {
         Self::new(Duration::from_secs(30 * 60), Some(Duration::from_secs(DAY / 2)))
     }
 
-    /// NIST SP 800-63B, assurance level 3: 12 hours, 15 minutes idle.
+    /// NIST SP 800-63B (revision 3, section 4.3.3), assurance level 3: 12 hours, 15 minutes idle.
     #[must_use]
     pub const fn aal3() -> Self {
         Self::new(Duration::from_secs(15 * 60), Some(Duration::from_secs(DAY / 2)))
     }
 
-    /// OWASP's advice for applications with much at stake: 4 hours, 5 minutes idle.
+    /// OWASP's Session Management Cheat Sheet, for applications with much at stake: 4 hours,
+    /// 5 minutes idle (it advises 2 to 5 minutes, and 4 to 8 hours).
     #[must_use]
     pub const fn high_value() -> Self {
         Self::new(Duration::from_secs(5 * 60), Some(Duration::from_secs(DAY / 6)))
+    }
+
+    /// OWASP's Session Management Cheat Sheet, for applications with little at stake: 8 hours,
+    /// 30 minutes idle (it advises 15 to 30 minutes, and 4 to 8 hours).
+    #[must_use]
+    pub const fn low_value() -> Self {
+        Self::new(Duration::from_secs(30 * 60), Some(Duration::from_secs(DAY / 3)))
     }
 }
 
@@ -55,8 +68,8 @@ const DAY: u64 = 24 * 60 * 60;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum EpochCheck {
-    /// Not checked: a revoked session ends when [`PrincipalIndex::revoke`](crate::PrincipalIndex::revoke)
-    /// deletes it, or at its deadline. No cost.
+    /// Not checked: a revoked session ends because [`PrincipalSessions`](crate::PrincipalSessions)
+    /// deletes it. No cost. What the store's index has lost track of lives on to its deadline.
     #[default]
     Off,
     /// Checked on each load of a session that belongs to a principal, with one more read of the
@@ -87,8 +100,25 @@ pub(super) struct Settings {
     pub(super) commit_timeout: Duration,
     pub(super) read_staleness: Duration,
     pub(super) epoch_check: EpochCheck,
+    pub(super) renew_id_after: Option<Duration>,
+    pub(super) limit: Option<SessionLimit>,
+    pub(super) audit: Option<AuditHook>,
     pub(super) rules: MergeRules,
     pub(super) id_form: IdForm,
+}
+
+impl Settings {
+    /// The idle lifetime of a session that has this one of its own.
+    pub(super) fn idle(&self, own: Option<Ttl>) -> Ttl {
+        own.unwrap_or_else(|| self.lifetime.idle.into())
+    }
+
+    /// How much of an idle lifetime must have passed before it is extended. A session with a short
+    /// one of its own must not end while it is used.
+    pub(super) fn touch_after(&self, idle: Ttl) -> Duration {
+        let idle = idle.duration().unwrap_or(Duration::MAX);
+        self.touch_after.filter(|passed| *passed < idle).unwrap_or(idle / 10)
+    }
 }
 
 /// Sets up a [`SessionManager`]; made by [`SessionManager::builder`].
@@ -118,6 +148,9 @@ impl SessionManagerBuilder {
                 commit_timeout: Duration::from_secs(10),
                 read_staleness: Duration::ZERO,
                 epoch_check: EpochCheck::Off,
+                renew_id_after: None,
+                limit: None,
+                audit: None,
                 rules: MergeRules::default(),
                 id_form: IdForm::default(),
             },
@@ -199,6 +232,41 @@ impl SessionManagerBuilder {
         self
     }
 
+    /// Replaces the id of a session by itself once it is this old, at the end of the request that
+    /// finds it so: the renewal timeout, which bounds for how long a stolen id is of use. Default:
+    /// off.
+    ///
+    /// It is [`Session::cycle_id`](crate::Session::cycle_id), with the same grace: parallel requests
+    /// with the old id go on, and end on the same new one. Requests that do not use their session
+    /// or only look at it renew nothing. While it is not due it costs nothing; when it is,
+    /// one more write. A session that somebody has locked keeps its id until it is free.
+    pub fn renew_id_after(mut self, age: Duration) -> Self {
+        self.settings.renew_id_after = Some(age);
+        self
+    }
+
+    /// How many sessions a principal may have at once, and what becomes of a log-in beyond. Default:
+    /// no limit. Needs a store with a [`PrincipalIndex`](crate::PrincipalIndex); a log-in then
+    /// looks through the principal's sessions.
+    ///
+    /// However many log in at the same moment, no more than `most` sessions are left: a log-in
+    /// counts again once it is done. So of two that meet at the last place, both may be refused.
+    pub fn session_limit(mut self, most: usize, beyond: OverLimit) -> Self {
+        self.settings.limit = Some(SessionLimit { most, beyond });
+        self
+    }
+
+    /// What is told of each turn in a session's life: for an audit trail, for counters, for an alarm
+    /// when one client tries many ids ([`SessionEvent::UnknownId`]).
+    ///
+    /// The hook runs where the event happens, in the task of the request (but for a lock that is
+    /// lost, which no request may be waiting for), so a task-local of the application tells it who
+    /// the client is. It must neither block nor panic.
+    pub fn audit(mut self, hook: impl Fn(&SessionEvent) + Send + Sync + 'static) -> Self {
+        self.settings.audit = Some(AuditHook(Arc::new(hook)));
+        self
+    }
+
     /// How an entry that two requests changed at once is merged. Default: see
     /// [`default_merge_rule`](Self::default_merge_rule).
     pub fn merge_rule(mut self, name: impl Into<String>, rule: MergeRule) -> Self {
@@ -252,7 +320,16 @@ impl SessionManagerBuilder {
         if lifetime.absolute.is_some() && !self.store.capabilities().meta.is_yes() {
             return error(ErrorKind::Unsupported, "the store keeps no absolute deadline");
         }
-        let checked = settings.epoch_check == EpochCheck::EachLoad;
+        if settings.limit.as_ref().is_some_and(|limit| limit.most == 0) {
+            return error(ErrorKind::Config, "the limit of sessions must not be zero");
+        }
+        if settings.renew_id_after.is_some_and(|age| age.is_zero() || age < settings.grace) {
+            return error(ErrorKind::Config, "ids must not be renewed before their grace is over");
+        }
+        if settings.renew_id_after.is_some() && !self.format.capabilities().alias.is_yes() {
+            return error(ErrorKind::Unsupported, "the format has no room for an alias");
+        }
+        let checked = settings.epoch_check == EpochCheck::EachLoad || settings.limit.is_some();
         if checked && self.store.principal_index().is_none() {
             return error(ErrorKind::Unsupported, "the store has no index of principals");
         }

@@ -3,7 +3,7 @@
 use super::{
     Session,
     commit::MAX_CONFLICTS,
-    events,
+    events::SessionEvent,
     load::Found,
     manager::SessionManager,
     resend::Resend,
@@ -11,7 +11,7 @@ use super::{
     state::{CookieChange, Phase, Snapshot, State},
 };
 use crate::{
-    Error, ErrorKind, Expected, Incarnation, Key, OpToken, Operation, ReadOptions, Result,
+    Error, ErrorKind, Expected, Incarnation, Key, Meta, OpToken, Operation, ReadOptions, Result,
 };
 
 /// How many rotations of its id a deletion follows: more than a session has in its life.
@@ -34,10 +34,15 @@ impl Session {
         if let Some((key, known)) = self.to_end(&state) {
             self.manager().end(key, known).await?;
         }
+        self.forget(&mut state);
+        Ok(())
+    }
+
+    /// The session has ended; what is inserted from now on belongs to a new one.
+    pub(super) fn forget(&self, state: &mut State) {
         let had_cookie = self.presented().is_some() || self.has_set_cookie();
         self.set_cookie(if had_cookie { CookieChange::Clear } else { CookieChange::None });
         state.start_over(self.manager());
-        Ok(())
     }
 
     /// [`delete`](Self::delete), under the name that users of tower-sessions know.
@@ -74,18 +79,32 @@ impl Session {
 }
 
 impl SessionManager {
-    /// Deletes the session that a key leads to, whoever changes or holds it. Only a rotation in
-    /// between has to be seen and followed: it makes another incarnation of the record.
-    async fn end(&self, mut key: Key, mut known: Option<Incarnation>) -> Result<()> {
+    /// Deletes the session that a key leads to, whoever changes or holds it.
+    async fn end(&self, key: Key, known: Option<Incarnation>) -> Result<()> {
+        if let Some(key) = self.end_if(key, known, |_| true).await? {
+            self.tell(SessionEvent::Destroyed, &key);
+        }
+        Ok(())
+    }
+
+    /// The same for a session that is still what the caller takes it for; returns where it was.
+    /// Only a rotation in between has to be seen and followed: it makes another incarnation.
+    pub(super) async fn end_if(
+        &self,
+        mut key: Key,
+        mut known: Option<Incarnation>,
+        is_meant: impl Fn(&Meta) -> bool + Send + Sync,
+    ) -> Result<Option<Key>> {
         for _ in 0..MAX_ROTATIONS {
             let incarnation = match known.take() {
                 Some(incarnation) => incarnation,
-                None => match self.find(&key, ReadOptions::latest()).await? {
-                    Found::Absent => return Ok(()),
+                None => match self.trace(&key).await? {
+                    Found::Absent => return Ok(None),
                     Found::Retired(alias) => {
                         key = Key::from_digest(alias.successor);
                         continue;
                     }
+                    Found::Live(snapshot) if !is_meant(&snapshot.meta) => return Ok(None),
                     Found::Live(snapshot) => {
                         key = snapshot.place.key;
                         snapshot.place.revision.incarnation()
@@ -93,10 +112,7 @@ impl SessionManager {
                 },
             };
             match self.delete(&key, Expected::Incarnation(incarnation)).await {
-                Ok(()) => {
-                    events::destroyed(&key);
-                    return Ok(());
-                }
+                Ok(()) => return Ok(Some(key)),
                 Err(error) if error.kind() == ErrorKind::Conflict => {}
                 Err(error) => return Err(error),
             }
@@ -125,7 +141,7 @@ impl SessionManager {
             };
             match self.delete(&key, expected).await {
                 Ok(()) => {
-                    events::destroyed(&key);
+                    self.tell(SessionEvent::Destroyed, &key);
                     return Ok(Some(*snapshot));
                 }
                 Err(error) if error.kind() == ErrorKind::LockHeld => patience = 0,

@@ -1,14 +1,19 @@
 //! Reading sessions: aliases, revocation, and what a missing record means.
 
+use std::time::Duration;
+
+use tokio::time::sleep;
+
 use super::{
     Session,
     config::EpochCheck,
-    events,
+    events::SessionEvent,
     manager::SessionManager,
     state::{Phase, Place, Snapshot, State},
 };
 use crate::{
-    Alias, DocumentState, Error, ErrorKind, Key, Operation, ReadOptions, Record, Result, SessionId,
+    Alias, DocumentState, Error, ErrorKind, Key, Meta, Operation, ReadOptions, Record, Result,
+    SessionId,
 };
 
 /// How many ids, each rotated away within its grace, a read follows.
@@ -22,14 +27,45 @@ pub(super) enum Found {
 }
 
 impl SessionManager {
-    /// Reads the session that a key leads to.
+    /// Reads the session that a key leads to, unless it was revoked.
     pub(super) async fn find(&self, key: &Key, options: ReadOptions) -> Result<Found> {
         let record = self.backend().load(key, options).await?;
         self.resolve(key, record, options).await
     }
 
-    /// Follows the aliases from a record that was read under `key`.
+    /// Follows the aliases from a record that was read under `key`, to a session that was not
+    /// revoked.
     pub(super) async fn resolve(
+        &self,
+        key: &Key,
+        record: Option<Record>,
+        options: ReadOptions,
+    ) -> Result<Found> {
+        let found = self.follow(key, record, options).await?;
+        let Found::Live(snapshot) = &found else { return Ok(found) };
+        if !self.is_revoked(&snapshot.meta).await? {
+            return Ok(found);
+        }
+        // Who revokes all sessions but his own makes his own an exception a moment later.
+        sleep(EXCEPTED_WITHIN).await;
+        let mut again = self.trace(&snapshot.place.key).await?;
+        if let Found::Live(now) = &mut again {
+            now.place.aliased |= snapshot.place.aliased;
+            if self.is_revoked(&now.meta).await? {
+                self.tell(SessionEvent::Revoked, &now.place.key);
+                return Ok(Found::Absent);
+            }
+        }
+        Ok(again)
+    }
+
+    /// Reads the session that a key leads to, whether or not it was revoked.
+    pub(super) async fn trace(&self, key: &Key) -> Result<Found> {
+        let record = self.backend().load(key, ReadOptions::latest()).await?;
+        self.follow(key, record, ReadOptions::latest()).await
+    }
+
+    async fn follow(
         &self,
         key: &Key,
         record: Option<Record>,
@@ -49,10 +85,6 @@ impl SessionManager {
                 }
                 DocumentState::Alias(alias) => return Ok(Found::Retired(alias)),
                 _ => {
-                    if self.is_revoked(&found).await? {
-                        events::revoked(&key);
-                        return Ok(Found::Absent);
-                    }
                     let place = Place::new(key, found.revision, found.remaining, hops > 0);
                     return Ok(Found::Live(Box::new(Snapshot {
                         place,
@@ -65,17 +97,24 @@ impl SessionManager {
         }
     }
 
-    fn decode(&self, key: &Key, record: &Record) -> Result<crate::Document> {
+    pub(super) fn decode(&self, key: &Key, record: &Record) -> Result<crate::Document> {
         let document = self.format().decode(&record.payload);
-        document.inspect_err(|error| events::unreadable(key, error.kind()))
+        document.inspect_err(|error| {
+            self.tell(|session| SessionEvent::Unreadable(session, error.kind()), key);
+        })
     }
 
-    async fn is_revoked(&self, record: &Record) -> Result<bool> {
-        let checked = self.settings().epoch_check == EpochCheck::EachLoad;
-        match (record.meta.principal, self.backend().principal_index()) {
-            (Some(principal), Some(index)) if checked => {
-                Ok(index.epoch(&principal).await? > record.meta.epoch)
-            }
+    async fn is_revoked(&self, meta: &Meta) -> Result<bool> {
+        match self.settings().epoch_check {
+            EpochCheck::Off => Ok(false),
+            EpochCheck::EachLoad => self.is_outdated(meta).await,
+        }
+    }
+
+    /// Whether the principal's sessions were revoked since this one was authenticated.
+    pub(super) async fn is_outdated(&self, meta: &Meta) -> Result<bool> {
+        match (meta.principal, self.backend().principal_index()) {
+            (Some(principal), Some(index)) => Ok(index.epoch(&principal).await? > meta.epoch),
             _ => Ok(false),
         }
     }
@@ -111,11 +150,11 @@ impl Session {
         match found {
             Found::Live(snapshot) => state.adopt(*snapshot, &self.manager().settings().rules)?,
             Found::Absent => {
-                events::unknown(key);
+                self.manager().tell(SessionEvent::UnknownId, key);
                 state.phase = Phase::New;
             }
             Found::Retired(alias) => {
-                events::retired(key);
+                self.manager().tell(SessionEvent::RetiredIdUsed, key);
                 // Whatever the grace for reading, the browser may still be about to learn the
                 // new id from the response that rotated it.
                 let barred = alias.rotated_at.after(JUST_RETIRED);
@@ -145,7 +184,7 @@ impl Session {
                 return Err(replaced(Operation::Load));
             }
             Found::Absent => {
-                events::gone(key);
+                self.manager().tell(SessionEvent::Gone, key);
                 state.phase = Phase::Gone;
                 return Err(gone(Operation::Load));
             }
@@ -157,7 +196,10 @@ impl Session {
 }
 
 /// For how long after a rotation the old id cannot start a session of its own.
-const JUST_RETIRED: std::time::Duration = std::time::Duration::from_secs(30);
+const JUST_RETIRED: Duration = Duration::from_secs(30);
+
+/// How long a session may look revoked that is the exception of a revocation.
+const EXCEPTED_WITHIN: Duration = Duration::from_millis(50);
 
 pub(super) fn replaced(operation: Operation) -> Error {
     Error::new(ErrorKind::Conflict, "session", operation)

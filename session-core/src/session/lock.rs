@@ -17,7 +17,7 @@ use tokio::{
 use super::{
     Session,
     data::SessionData,
-    events,
+    events::SessionEvent,
     load::{MAX_HOPS, gone},
     manager::SessionManager,
     resend::Resend,
@@ -155,17 +155,25 @@ impl Session {
     /// Waits until no other task commits or locks through this handle. Whoever holds its lock needs
     /// its state to commit, so nobody may wait for the lock while he has the state to himself.
     pub(super) async fn alone(&self, deadline: Instant) -> Result<Alone> {
-        let turns = self.turns();
-        let turn = match turns.try_acquire() {
-            Ok(turn) => Some(turn),
-            Err(_taken) => timeout_at(deadline, turns.acquire()).await.ok().and_then(Result::ok),
-        };
+        if let Some(alone) = self.alone_now() {
+            return Ok(alone);
+        }
+        let turn = timeout_at(deadline, self.turns().acquire()).await.ok().and_then(Result::ok);
         let turn = turn.ok_or_else(|| {
             Error::new(ErrorKind::LockTimeout, "session", Operation::Lock)
                 .with_detail("this request holds the session's lock itself")
         })?;
         turn.forget();
         Ok(Alone(self.clone()))
+    }
+}
+
+impl Session {
+    /// The turn, if nobody has it.
+    pub(super) fn alone_now(&self) -> Option<Alone> {
+        let turn = self.turns().try_acquire().ok()?;
+        turn.forget();
+        Some(Alone(self.clone()))
     }
 }
 
@@ -335,10 +343,11 @@ impl Renewed {
         let (end, renewing) = watch::channel(());
         let (store, key, lease) = (Arc::clone(&hold.store), hold.key.clone(), hold.lease.clone());
         let (granted, max_hold) = (hold.granted, manager.settings().max_hold);
+        let manager = manager.clone();
         let renewal = tokio::spawn(async move {
             let _end = end;
             renew(&*store, &key, &lease, granted, max_hold).await;
-            events::lock_lost(&key);
+            manager.tell(SessionEvent::LockLost, &key);
         });
         Self { hold, renewal: Renewal(renewal), renewing }
     }

@@ -1,14 +1,19 @@
 //! The session handle.
 
+mod binding;
 mod commit;
 mod config;
 mod data;
 mod end;
 mod events;
+mod limit;
 mod load;
 mod lock;
+mod login;
 mod manager;
+mod principal;
 mod read_only;
+mod renew;
 mod resend;
 mod rotate;
 mod snapshot;
@@ -26,17 +31,21 @@ use tokio::{
     time::Instant,
 };
 
+pub use binding::{ClientMatch, OnChange};
 pub use config::{EpochCheck, Lifetime, SessionManagerBuilder};
 pub use data::SessionData;
+pub use events::SessionEvent;
+pub use limit::OverLimit;
 pub use lock::LockedSession;
+pub use login::Login;
 pub use manager::SessionManager;
+pub use principal::{PrincipalSessions, SessionInfo};
 pub use read_only::ReadOnlySession;
-pub use rotate::Login;
 pub use snapshot::SessionSnapshot;
 pub use state::CookieChange;
 use state::{Phase, Place, State};
 
-use crate::{LogId, ReadOptions, Result, SessionId, Timestamp, Ttl, instant_after};
+use crate::{LogId, ReadOptions, Result, SessionHandle, SessionId, Timestamp, Ttl, instant_after};
 
 #[doc = include_str!("session.md")]
 #[derive(Clone)]
@@ -189,7 +198,8 @@ impl Session {
     /// If somebody else saved in between, the changed entries are merged onto the newer record,
     /// entry by entry, and the save is repeated. Without changes nothing is written; if enough of
     /// the session's idle lifetime has passed, its life is extended. A new session without entries
-    /// is not stored.
+    /// is not stored. An id that is due for it is renewed
+    /// ([`SessionManagerBuilder::renew_id_after`]).
     ///
     /// Dropping the future saves all or nothing; like after a lost reply, nobody knows which. Saving
     /// again is safe but for an entry with [`MergeRule::Counter`](crate::MergeRule::Counter), which
@@ -198,6 +208,7 @@ impl Session {
     /// # Errors
     /// As [`update`](Self::update).
     pub async fn save(&self) -> Result<()> {
+        self.renew_if_due().await?;
         // To be saved at the end of the request is no use.
         let mut state = self.0.state.lock().await;
         if !state.is_to_be_saved() {
@@ -304,6 +315,7 @@ impl Session {
             log_id: place.key.log_id(),
             created_at: state.header.created_at,
             authenticated_at: state.header.authenticated_at,
+            handle: state.header.handle,
             absolute_deadline: state.meta.absolute_deadline,
             remaining: place.remaining(),
         })
@@ -356,8 +368,10 @@ pub struct SessionFacts {
     pub log_id: LogId,
     /// When the session began.
     pub created_at: Timestamp,
-    /// When its user last logged in.
+    /// When its user last showed who he is.
     pub authenticated_at: Option<Timestamp>,
+    /// Its name in the list of its principal's sessions.
+    pub handle: Option<SessionHandle>,
     /// When it ends at the latest, whatever the activity.
     pub absolute_deadline: Option<Timestamp>,
     /// How long it lives without further activity.

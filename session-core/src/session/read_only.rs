@@ -11,7 +11,7 @@ use crate::{ReadOptions, Result, SessionFacts};
 /// Made by [`Session::read_only`]. It shows what the request's [`Session`] shows, changes that
 /// were not saved yet included. Being looked at does not count as activity.
 #[derive(Debug, Clone)]
-pub struct ReadOnlySession(Session);
+pub struct ReadOnlySession(pub(super) Session);
 
 impl Session {
     /// The same session, to be read only. No I/O.

@@ -13,36 +13,70 @@ use tokio::time::Instant;
 use super::{
     LockedSession, Session,
     commit::MAX_CONFLICTS,
-    events,
+    config::Settings,
+    events::SessionEvent,
     load::gone,
     lock::{Hold, Renewed},
     state::{CookieChange, Phase, Place, State},
 };
 use crate::{
-    Alias, Document, DocumentState, Entries, Error, ErrorKind, Expected, Key, Lease, Lineage, Meta,
-    OpToken, Operation, PrincipalDigest, ReadOptions, Result, SessionId, Then, Timestamp, Under,
-    Write,
+    Alias, Binding, ClientHint, Document, DocumentState, Entries, Error, ErrorKind, Expected,
+    Header, Key, Lease, Lineage, Meta, OpToken, Operation, PrincipalDigest, ReadOptions, Result,
+    SessionHandle, SessionId, Then, Timestamp, Under, Write,
 };
 
 /// What a rotation changes besides the id.
-#[derive(Clone, Copy)]
-pub(super) struct Change {
-    grace: Duration,
-    login: Option<Authenticated>,
+#[derive(Clone)]
+pub(super) enum Change {
+    /// Nothing.
+    Id,
+    /// The principal has shown again who he is.
+    Reauthentication,
+    /// It becomes a principal's.
+    Login(Authenticated),
 }
 
 /// A log-in whose credentials were right.
-#[derive(Clone, Copy)]
-struct Authenticated {
-    principal: PrincipalDigest,
-    epoch: u64,
-    at: Timestamp,
+#[derive(Clone)]
+pub(super) struct Authenticated {
+    pub(super) principal: PrincipalDigest,
+    pub(super) epoch: u64,
+    pub(super) handle: Option<SessionHandle>,
+    pub(super) client: Option<ClientHint>,
+    pub(super) binding: Option<Binding>,
+}
+
+impl Change {
+    /// A log-in has no grace: who planted or saw the id before it must hold nothing.
+    fn grace(&self, settings: &Settings) -> Duration {
+        if self.is_login() { Duration::ZERO } else { settings.grace }
+    }
+
+    const fn is_login(&self) -> bool {
+        matches!(self, Self::Login(_))
+    }
+
+    pub(super) fn apply(&self, header: &mut Header, meta: &mut Meta, now: Timestamp) {
+        match self {
+            Self::Id => {}
+            Self::Reauthentication => header.authenticated_at = Some(now),
+            Self::Login(login) => {
+                header.authenticated_at = Some(now);
+                header.handle = login.handle;
+                header.client.clone_from(&login.client);
+                header.binding = login.binding;
+                *meta = meta.with_principal(Some(login.principal), login.epoch);
+            }
+        }
+    }
 }
 
 /// A copy of the session under a new id.
 struct Copy {
     id: SessionId,
     place: Place,
+    header: Header,
+    meta: Meta,
     entries: Entries,
 }
 
@@ -64,73 +98,47 @@ impl Session {
     /// - [`NotFound`](ErrorKind::NotFound): the session was ended meanwhile.
     /// - [`Unsupported`](ErrorKind::Unsupported): the format has no room for an alias.
     pub async fn cycle_id(&self) -> Result<()> {
-        self.rotate(Change { grace: self.manager().settings().grace, login: None }).await
+        self.rotate(Change::Id).await
     }
 
-    /// Makes the session one of `principal`, from now on authenticated, under a new id.
-    ///
-    /// The old id ends at once, without a grace: whoever planted or saw it before the log-in
-    /// holds nothing (session fixation). Data and the absolute deadline stay.
-    ///
-    /// The principal's epoch is read by this call. If sessions are revoked by epoch, use
-    /// [`begin_login`](Self::begin_login) before checking the password instead.
-    ///
-    /// # Errors
-    /// As [`cycle_id`](Self::cycle_id). Losing against a parallel rotation is a
-    /// [`Conflict`](ErrorKind::Conflict) here.
-    pub async fn login(&self, principal: &str) -> Result<()> {
-        self.begin_login(principal).await?.complete().await
-    }
-
-    /// Starts a log-in: reads the principal's epoch, so that a revocation that comes while the
-    /// password is being checked ends the new session too.
-    ///
-    /// # Errors
-    /// Those of the transport.
-    pub async fn begin_login(&self, principal: &str) -> Result<Login> {
-        let principal = self.manager().key_hasher().principal(principal);
-        let epoch = match self.manager().backend().principal_index() {
-            Some(index) => index.epoch(&principal).await?,
-            None => 0,
-        };
-        Ok(Login { session: self.clone(), principal, epoch })
-    }
-
-    async fn rotate(&self, change: Change) -> Result<()> {
+    pub(super) async fn rotate(&self, change: Change) -> Result<()> {
         let deadline = self.commit_deadline();
         let _alone = self.alone(deadline).await?;
         let state = &mut *self.ready().await?;
+        if matches!(state.phase, Phase::New) {
+            return if change.is_login() { self.create_as(state, &change).await } else { Ok(()) };
+        }
+        self.rotate_stored(state, &change, deadline).await?;
+        match change {
+            Change::Login(_) => self.keep_if_sure(state).await,
+            _ => self.end_if_revoked(state).await,
+        }
+    }
+
+    async fn rotate_stored(
+        &self,
+        state: &mut State,
+        change: &Change,
+        deadline: Instant,
+    ) -> Result<()> {
         for conflicts in 0_u32.. {
             let place = match &state.phase {
                 Phase::Stored(place) if place.aliased => return Err(rotated_before()),
                 Phase::Stored(place) => place.clone(),
-                Phase::New => {
-                    self.mark_login(state, change);
-                    return Ok(());
-                }
                 Phase::JustRetired => return Err(rotated_before()),
-                Phase::Gone | Phase::Unread => return Err(gone(Operation::Rotate)),
+                _ => return Err(gone(Operation::Rotate)),
             };
             if conflicts > MAX_CONFLICTS && self.can_lock() {
                 break;
             }
-            let copy = self.copy(state, state.data.current(), change, None).await?;
-            let expected = Expected::Revision(place.revision);
-            let Err(error) = self.retire(state, &place.key, &copy, change, expected).await else {
-                return self.move_to(state, &place.key, copy, change);
-            };
-            if error.maybe_applied() {
-                // The old id may lead to the copy already: it must stay.
-                return Err(error);
-            }
-            self.discard(&copy).await?;
-            let in_time = Instant::now() < deadline;
+            let Err(error) = self.attempt(state, &place, change).await else { return Ok(()) };
+            let in_time = Instant::now() < deadline && !error.maybe_applied();
             match error.kind() {
                 ErrorKind::LockHeld if in_time => break,
                 ErrorKind::Conflict if in_time => {
                     self.read_again(state).await?;
                     if matches!(&state.phase, Phase::Stored(now) if now.key != place.key) {
-                        return if change.login.is_some() { Err(error) } else { Ok(()) };
+                        return if change.is_login() { Err(error) } else { Ok(()) };
                     }
                 }
                 _ => return Err(self.note(state, &place.key, error)),
@@ -139,24 +147,48 @@ impl Session {
         self.rotate_in_turn(state, change, deadline).await
     }
 
+    /// Rotates if nobody was in between.
+    pub(super) async fn attempt(
+        &self,
+        state: &mut State,
+        place: &Place,
+        change: &Change,
+    ) -> Result<()> {
+        let copy = self.copy(state, state.data.current(), change, None).await?;
+        let expected = Expected::Revision(place.revision);
+        match self.retire(state, &place.key, &copy, change, expected).await {
+            Ok(()) => {
+                self.move_to(state, &place.key, copy, change);
+                Ok(())
+            }
+            // The old id may lead to the copy already: it must stay.
+            Err(error) if error.maybe_applied() => Err(error),
+            Err(error) => {
+                self.discard(&copy).await?;
+                Err(error)
+            }
+        }
+    }
+
     /// Waits for the holder of the lock, and rotates under a lock of its own.
     async fn rotate_in_turn(
         &self,
         state: &mut State,
-        change: Change,
+        change: &Change,
         deadline: Instant,
     ) -> Result<()> {
         let hold = self.acquire(state, deadline).await?.ok_or_else(|| gone(Operation::Rotate))?;
         let Phase::Stored(place) = &state.phase else { return Err(gone(Operation::Rotate)) };
         if place.aliased {
             hold.release().await?;
-            return if change.login.is_some() { Err(rotated_before()) } else { Ok(()) };
+            return if change.is_login() { Err(rotated_before()) } else { Ok(()) };
         }
         let place = place.clone();
         let copy = self.copy(state, state.data.current(), change, None).await?;
         self.retire_held(state, &place, &copy, change, hold.lease()).await?;
         hold.disarm();
-        self.move_to(state, &place.key, copy, change)
+        self.move_to(state, &place.key, copy, change);
+        Ok(())
     }
 
     /// Creates the copy, under a lease of the new key if there is one.
@@ -164,14 +196,15 @@ impl Session {
         &self,
         state: &State,
         entries: Entries,
-        change: Change,
+        change: &Change,
         under: Option<(SessionId, Under<'_>)>,
     ) -> Result<Copy> {
         let mut document = state.document(entries);
         let mut meta = state.meta;
-        if let Some(Authenticated { principal, epoch, at }) = change.login {
-            document.header.authenticated_at = Some(at);
-            meta = meta.with_principal(Some(principal), epoch);
+        let now = self.manager().now();
+        change.apply(&mut document.header, &mut meta, now);
+        if self.manager().format().capabilities().rotated_at.is_yes() {
+            document.header.rotated_at = Some(now);
         }
         let payload = self.manager().format().encode(&document)?;
         let ttl = self.idle(state);
@@ -186,7 +219,7 @@ impl Session {
         };
         let place =
             Place::new(self.manager().key(&id), revision, self.remaining(state, ttl), false);
-        Ok(Copy { id, place, entries: document.entries })
+        Ok(Copy { id, place, header: document.header, meta, entries: document.entries })
     }
 
     /// Turns the old record into an alias of the copy.
@@ -195,14 +228,14 @@ impl Session {
         state: &State,
         old: &Key,
         copy: &Copy,
-        change: Change,
+        change: &Change,
         expected: Expected<'_>,
     ) -> Result<()> {
         let now = self.manager().now();
+        let until = now.after(change.grace(self.manager().settings()));
         let successor = *copy.place.key.digest();
-        let mut document = Document::from_parts(state.header.clone(), Entries::new());
-        document.header.state =
-            DocumentState::Alias(Alias::new(successor, now.after(change.grace), now));
+        let mut document = Document::new(state.header.codec, state.header.created_at);
+        document.header.state = DocumentState::Alias(Alias::new(successor, until, now));
         let payload = self.manager().format().encode(&document)?;
         // It belongs to nobody, so that no index lists it, and it dies no later than the session.
         let meta = Meta::new().with_absolute_deadline(state.meta.absolute_deadline);
@@ -230,7 +263,7 @@ impl Session {
         state: &State,
         place: &Place,
         copy: &Copy,
-        change: Change,
+        change: &Change,
         lease: &Lease,
     ) -> Result<()> {
         let then = Then::Release;
@@ -247,44 +280,23 @@ impl Session {
         self.manager().delete(&copy.place.key, Expected::Any).await
     }
 
-    fn move_to(&self, state: &mut State, old: &Key, copy: Copy, change: Change) -> Result<()> {
-        events::rotated(old, &copy.place.key);
-        self.mark_login(state, change);
+    fn move_to(&self, state: &mut State, old: &Key, copy: Copy, change: &Change) {
+        let manager = self.manager();
+        let former = old.log_id();
+        manager.tell(|session| SessionEvent::Rotated { session, former }, &copy.place.key);
+        self.tell_of(change, &copy.place.key);
         let remaining = copy.place.remaining();
+        (state.header, state.meta) = (copy.header, copy.meta);
         state.saved(copy.place, copy.entries);
         self.set_cookie(CookieChange::Set { id: copy.id, remaining });
-        Ok(())
     }
 
-    fn mark_login(&self, state: &mut State, change: Change) {
-        if let Some(Authenticated { principal, epoch, at }) = change.login {
-            state.header.authenticated_at = Some(at);
-            state.meta = state.meta.with_principal(Some(principal), epoch);
-            if let Phase::Stored(place) = &state.phase {
-                events::authenticated(&place.key);
-            }
+    pub(super) fn tell_of(&self, change: &Change, key: &Key) {
+        match change {
+            Change::Id => {}
+            Change::Reauthentication => self.manager().tell(SessionEvent::Reauthenticated, key),
+            Change::Login(_) => self.manager().tell(SessionEvent::Authenticated, key),
         }
-    }
-}
-
-/// A log-in that was begun: the credentials are to be checked now.
-#[derive(Debug)]
-#[must_use = "a log-in must be completed"]
-pub struct Login {
-    session: Session,
-    principal: PrincipalDigest,
-    epoch: u64,
-}
-
-impl Login {
-    /// The credentials were right: the session becomes the principal's, under a new id.
-    ///
-    /// # Errors
-    /// As [`Session::login`].
-    pub async fn complete(self) -> Result<()> {
-        let (principal, epoch) = (self.principal, self.epoch);
-        let login = Some(Authenticated { principal, epoch, at: self.session.manager().now() });
-        self.session.rotate(Change { grace: Duration::ZERO, login }).await
     }
 }
 
@@ -311,17 +323,17 @@ impl LockedSession {
         let later = state.data.changed_since(&self.carried);
         let rules = &session.manager().settings().rules;
         let over = later.map(|later| later.on_top_of(&self.data, rules)).transpose()?;
-        let change = Change { grace: session.manager().settings().grace, login: None };
+        let change = &Change::Id;
         let (copy, next) = session.locked_copy(&state, self.data.current(), change).await?;
         session.retire_held(&state, &place, &copy, change, &lease).await?;
         if let Some(former) = self.held.take() {
             former.stop().disarm();
         }
         self.held = Some(Renewed::start(next, session.manager()));
-        session.move_to(&mut state, &place.key, copy, change)?;
+        session.move_to(&mut state, &place.key, copy, change);
         (self.data, self.carried) = (state.data.clone(), state.data.clone());
         state.data = over.unwrap_or_else(|| state.data.unchanged());
-        Ok(())
+        session.end_if_revoked(&mut state).await
     }
 }
 
@@ -332,7 +344,7 @@ impl Session {
         &self,
         state: &State,
         entries: Entries,
-        change: Change,
+        change: &Change,
     ) -> Result<(Copy, Hold)> {
         let id = self.manager().settings().id_form.generate()?;
         let (hold, _) = self.manager().lock(&self.manager().key(&id), Instant::now()).await?;

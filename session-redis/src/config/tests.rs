@@ -62,8 +62,13 @@ fn a_url_without_settings_has_the_defaults() {
     assert_eq!(read("VALKEY://h:6379/?"), one("h"));
     assert_eq!(read("redis://[::1]/0"), one("::1"));
     assert_eq!(read("rediss://h?session.tls_insecure=false"), read("valkeys://h"));
+}
+
+#[test]
+fn sec_51_certificates_are_verified_unless_the_url_says_that_they_are_not() {
     assert_eq!(read("rediss://h").tls, Tls::On);
     assert_eq!(read("rediss://h?session.tls_insecure=true").tls, Tls::Insecure);
+    refused("redis://h?session.tls_insecure=true");
 }
 
 #[test]

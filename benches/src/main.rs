@@ -3,6 +3,7 @@
 mod findings;
 mod machine;
 mod measure;
+mod memcached;
 mod options;
 mod peers;
 mod redis;
@@ -38,6 +39,7 @@ fn run() -> Result<()> {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(WORKERS).enable_all().build()?;
     match benchmark.as_str() {
+        "memcached" => runtime.block_on(memcached::run(&options)),
         "redis" => runtime.block_on(redis::run(&options)),
         "sql" => runtime.block_on(sql::run(&options)),
         _ => Err(USAGE.into()),

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use session_core::{Clock, Result, SystemClock};
 
-use crate::{Hashing, MemcachedConfig, MemcachedStore, Protocol, Tls};
+use crate::{Failover, Hashing, MemcachedConfig, MemcachedStore, Protocol, Tls};
 
 /// Sets up a [`MemcachedStore`].
 #[derive(Debug)]
@@ -24,6 +24,13 @@ impl MemcachedStoreBuilder {
     #[must_use]
     pub const fn hashing(mut self, hashing: Hashing) -> Self {
         self.config.hashing = hashing;
+        self
+    }
+
+    /// See [`MemcachedConfig::failover`].
+    #[must_use]
+    pub const fn failover(mut self, failover: Failover) -> Self {
+        self.config.failover = failover;
         self
     }
 

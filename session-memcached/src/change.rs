@@ -85,8 +85,11 @@ impl<'a> Change<'a> {
                 state = self.read().await?;
                 continue;
             }
-            let value = outcome.map_err(|error| self.refused(&before, error))?;
-            if slot == before {
+            let value = match outcome {
+                Ok(value) => value,
+                Err(error) => return Err(self.refused(state, &before, error)),
+            };
+            if slot == before && !self.must_settle(&state) {
                 return Ok(value);
             }
             match self.write(&state, &before, &slot, now).await? {
@@ -110,6 +113,12 @@ impl<'a> Change<'a> {
         State { fresh: false, seen }
     }
 
+    /// Whether a lock was taken by an entry that the server would drop, with the item, too early.
+    fn must_settle(&self, state: &State) -> bool {
+        let appended = |seen: &Seen| seen.entries > 0 && !item::outlives_its_lock(&seen.slot);
+        self.operation == Operation::Lock && state.seen.as_ref().is_some_and(appended)
+    }
+
     async fn read(&self) -> Result<State> {
         let asked = self.store.0.link.ask(self.name.get(), &[Command::Get], self.deadline).await;
         let answer = asked.map_err(|fault| self.fault(fault))?;
@@ -128,7 +137,11 @@ impl<'a> Change<'a> {
         fault.in_doubt(self.in_doubt).into_error(self.operation, true)
     }
 
-    fn refused(&self, slot: &Slot, error: Error) -> Error {
+    /// What was read for nothing is worth a hint: who is refused may try again at once.
+    fn refused(&self, state: State, slot: &Slot, error: Error) -> Error {
+        if let Some(seen) = state.seen {
+            self.store.0.hints.put(self.key.digest(), seen);
+        }
         let error = revision::of_error(slot, error);
         if self.in_doubt { error.with_maybe_applied() } else { error }
     }

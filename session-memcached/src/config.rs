@@ -9,7 +9,7 @@ use session_core::{
 
 use crate::{
     BACKEND,
-    servers::{Endpoint, Hashing, Protocol, Tls},
+    servers::{Endpoint, Failover, Hashing, Protocol, Tls},
     url,
 };
 
@@ -27,6 +27,9 @@ pub struct MemcachedConfig {
     pub servers: Vec<Endpoint>,
     /// Which of several servers has a session. Default: [`Hashing::KetamaWeighted`].
     pub hashing: Hashing,
+    /// What is done about the sessions of a server that cannot be reached. Default:
+    /// [`Failover::None`].
+    pub failover: Failover,
     /// Whether the connections are encrypted. Default: [`Tls::Off`].
     pub tls: Tls,
     /// The user, for servers that ask for one (`memcached -Y`). Default: none.
@@ -65,6 +68,7 @@ impl MemcachedConfig {
         Self {
             servers: servers.into(),
             hashing: Hashing::default(),
+            failover: Failover::default(),
             tls: Tls::default(),
             user: None,
             password: None,
@@ -88,6 +92,7 @@ impl MemcachedConfig {
     /// | --- | --- | --- |
     /// | `session.prefix` | what keys begin with | `session:` |
     /// | `session.hashing` | `ketama` or `ketama_weighted` | `ketama_weighted` |
+    /// | `session.failover` | `none`, or `next` for the next server of the ring | `none` |
     /// | `session.connections` | connections to each server | `2` |
     /// | `session.timeout` | time for one operation, like `500ms` or `5s` | `5s` |
     /// | `session.connect_timeout` | time for one attempt to connect | `1s` |
@@ -164,6 +169,7 @@ impl fmt::Debug for MemcachedConfig {
         f.debug_struct("MemcachedConfig")
             .field("servers", &self.servers)
             .field("hashing", &self.hashing)
+            .field("failover", &self.failover)
             .field("tls", &self.tls)
             .field("user", &self.user)
             .field("password", &self.password.as_ref().map(|_| Hidden))
@@ -191,6 +197,14 @@ const SETTINGS: &[Setting<MemcachedConfig>] = &[
         config.hashing = match value {
             "ketama" => Hashing::Ketama,
             "ketama_weighted" => Hashing::KetamaWeighted,
+            _ => return None,
+        };
+        Some(())
+    }),
+    Setting::new("session.failover", "none or next", |config, value| {
+        config.failover = match value {
+            "none" => Failover::None,
+            "next" => Failover::Next,
             _ => return None,
         };
         Some(())

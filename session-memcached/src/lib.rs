@@ -15,7 +15,7 @@ mod url;
 
 pub use builder::MemcachedStoreBuilder;
 pub use config::MemcachedConfig;
-pub use servers::{Endpoint, Hashing, Protocol, Tls};
+pub use servers::{Endpoint, Failover, Hashing, Protocol, Tls};
 pub use store::MemcachedStore;
 
 /// The store's name in errors and capabilities.

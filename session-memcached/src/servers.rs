@@ -50,6 +50,21 @@ pub enum Hashing {
     KetamaWeighted,
 }
 
+/// What is done about the sessions of a server that cannot be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Failover {
+    /// Operations on them fail at once. Nothing that was deleted comes back.
+    #[default]
+    None,
+    /// The next server of the ring has them: the old ones are absent there, and new ones can be
+    /// made. When the first server is back, those are out of sight again, and when it is away a
+    /// second time they are back: also those that were changed or deleted in between. And while it
+    /// is away for some servers of the application and not for others, one session is in two
+    /// places.
+    Next,
+}
+
 /// Which protocol is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use session_core::{
     Capabilities, Clock, Cursor, Enumeration, Error, ErrorKind, Expected, Idempotency, Incarnation,
     Key, Lease, LockQueue, LockRequest, Locked, OpToken, Operation, PrincipalIndex, REMEMBERED_OPS,
-    ReadOptions, Record, Result, Revision, SessionStore, SweepBudget, SweepReport, Sweeping, Ttl,
-    Under, Write,
+    ReadOptions, Record, Result, Revision, SessionStore, Slot, SweepBudget, SweepReport, Sweeping,
+    Ttl, Under, Write,
 };
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     hints::Hints,
     item::{self, Event},
     keys::Keys,
-    link::{Command, Info, Link},
+    link::{Command, Fault, Info, Link, Reply},
     lock::{self, AFTER_LAPSE, WAKE_STEP},
     revision,
 };
@@ -99,13 +99,13 @@ impl MemcachedStore {
         let asked = self.0.link.ask(change.name.get(), &delete, change.deadline).await;
         let answer = asked.map_err(|fault| fault.into_error(Operation::Delete, true))?;
         match answer.replies.as_slice() {
-            [crate::link::Reply::Done(_) | crate::link::Reply::Absent] => {
+            [Reply::Done(_) | Reply::Absent] => {
                 self.0.queue.wake(key.digest());
                 Ok(())
             }
             replies => {
-                let reply = replies.first().unwrap_or(&crate::link::Reply::NotStored);
-                Err(crate::link::Fault::of(reply).into_error(Operation::Delete, true))
+                let reply = replies.first().unwrap_or(&Reply::NotStored);
+                Err(Fault::of(reply).into_error(Operation::Delete, true))
             }
         }
     }
@@ -150,7 +150,7 @@ impl SessionStore for MemcachedStore {
         under: Option<Under<'_>>,
     ) -> Result<Revision> {
         self.check_size(&write, Operation::Create)?;
-        let rule = |slot: &mut session_core::Slot, now| {
+        let rule = |slot: &mut Slot, now| {
             let revision = slot.create(BACKEND, write.clone(), op, under, now)?;
             Ok(revision::of_commit(slot, revision))
         };
@@ -180,7 +180,7 @@ impl SessionStore for MemcachedStore {
         op: OpToken,
     ) -> Result<Revision> {
         self.check_size(&write, Operation::Save)?;
-        let rule = |slot: &mut session_core::Slot, now| {
+        let rule = |slot: &mut Slot, now| {
             let expected = revision::expected(slot, expected);
             let revision = slot.save(BACKEND, write.clone(), expected, op, now)?;
             Ok(revision::of_commit(slot, revision))
@@ -203,7 +203,7 @@ impl SessionStore for MemcachedStore {
         if matches!(expected, Expected::Any) {
             return self.remove(key).await;
         }
-        let rule = |slot: &mut session_core::Slot, now| {
+        let rule = |slot: &mut Slot, now| {
             let expected = revision::expected(slot, expected);
             slot.delete(BACKEND, expected, now)
         };
@@ -222,7 +222,7 @@ impl SessionStore for MemcachedStore {
 
     async fn release(&self, key: &Key, lease: &Lease) -> Result<()> {
         let change = self.change(Operation::Release, key).event(Event::Release(lease.token()));
-        let rule = |slot: &mut session_core::Slot, _now| {
+        let rule = |slot: &mut Slot, _now| {
             slot.release(lease);
             Ok(())
         };

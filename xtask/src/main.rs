@@ -29,6 +29,7 @@ usage: cargo xtask COMMAND
   test            set up, then run every check and test
   test --quick    format, lints and tests only; no installation, no browser
   fetch-servers   unpack the newest Redis, Valkey, MySQL and PgBouncer into the target folder
+  bench memcached our Memcached store beside one socket and other crates; `--help` lists options
   bench redis     our Redis store beside bare commands and other crates; `--help` lists options
 ";
 

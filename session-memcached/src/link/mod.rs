@@ -25,8 +25,14 @@ use tokio::time::Instant;
 pub(crate) use self::{
     command::Command, connection::ConnectionId, fault::Fault, info::Info, parse::Reply,
 };
-use self::{command::Dialect, connection::Failure, dial::Dialer, lane::Lane, ring::Ring};
-use crate::{MemcachedConfig, Protocol, Tls};
+use self::{
+    command::Dialect,
+    connection::{Connection, Failure},
+    dial::Dialer,
+    lane::Lane,
+    ring::Ring,
+};
+use crate::{Failover, MemcachedConfig, Protocol, Tls};
 
 /// How often a request is sent again when its connection ends under it.
 const TRIES: u32 = 3;
@@ -42,6 +48,7 @@ struct Inner {
     timeout: Duration,
     /// Whether the older protocol is spoken with all.
     classic: bool,
+    failover: Failover,
 }
 
 /// Replies, and where they came from.
@@ -82,6 +89,7 @@ impl Link {
             servers: config.servers.iter().map(lanes).collect(),
             timeout: config.timeout,
             classic: config.protocol == Protocol::Classic,
+            failover: config.failover,
         }));
         link.reach_all().await?;
         Ok(link)
@@ -121,9 +129,28 @@ impl Link {
         Instant::now() + self.0.timeout
     }
 
-    fn lane(&self, name: Name<'_>) -> Result<&Lane, Fault> {
-        let lanes = self.0.servers.get(self.0.ring.server(name.hashed));
-        let lane = lanes.and_then(|lanes| {
+    /// A connection to the server that has a key; with a failover, to the next one that is there.
+    async fn connection(
+        &self,
+        name: Name<'_>,
+        deadline: Instant,
+    ) -> Result<Arc<Connection>, Fault> {
+        let first = self.lane(self.0.ring.server(name.hashed), name)?.connection(deadline).await;
+        let away = match first {
+            Err(fault) if fault.passes() && self.0.failover == Failover::Next => fault,
+            decided => return decided,
+        };
+        for server in self.0.ring.others(name.hashed) {
+            match self.lane(server, name)?.connection(deadline).await {
+                Err(fault) if fault.passes() => {}
+                decided => return decided,
+            }
+        }
+        Err(away)
+    }
+
+    fn lane(&self, server: usize, name: Name<'_>) -> Result<&Lane, Fault> {
+        let lane = self.0.servers.get(server).and_then(|lanes| {
             // Not by what the ring goes by, lest a server's keys share one.
             let spread = name.hashed.last().copied().unwrap_or_default();
             lanes.get(usize::from(spread) % lanes.len().max(1))
@@ -140,11 +167,10 @@ impl Link {
         commands: &[Command<'_>],
         deadline: Instant,
     ) -> Result<Answer, Fault> {
-        let lane = self.lane(name)?;
         let mut resent = false;
         for last in (0..TRIES).map(|n| n + 1 == TRIES) {
             let connection =
-                lane.connection(deadline).await.map_err(|fault| fault.in_doubt(resent))?;
+                self.connection(name, deadline).await.map_err(|fault| fault.in_doubt(resent))?;
             let fault = match connection.ask(name.key, commands, deadline).await {
                 Ok(replies) => return Ok(Answer { replies, connection: connection.id(), resent }),
                 Err(Failure::Unsent(fault)) => fault,
@@ -168,11 +194,10 @@ impl Link {
         command: Command<'_>,
         deadline: Instant,
     ) -> Result<Pinned, Fault> {
-        let connection = match self.lane(name)?.connection(deadline).await {
-            Ok(connection) if connection.id() == id => connection,
-            Ok(_) => return Ok(Pinned::Moved { in_doubt: false }),
-            Err(fault) => return Err(fault),
-        };
+        let connection = self.connection(name, deadline).await?;
+        if connection.id() != id {
+            return Ok(Pinned::Moved { in_doubt: false });
+        }
         match connection.ask(name.key, &[command], deadline).await {
             Ok(mut replies) => match replies.pop() {
                 Some(reply) => Ok(Pinned::Answered(reply)),

@@ -22,8 +22,6 @@ pub(crate) enum Reply {
     NotStored,
     /// The item has another number by now.
     Changed,
-    /// A number that was counted up.
-    Count(u64),
     /// Names and values.
     Statistics(Vec<(String, String)>),
     /// The server's version.
@@ -198,7 +196,6 @@ fn classic_line(form: Form, word: &[u8], next: Option<&[u8]>) -> Result<Reply, G
             let version = next.and_then(|word| str::from_utf8(word).ok());
             Reply::Version(version.unwrap_or_default().to_owned())
         }
-        (Form::Line, digits) => Reply::Count(decimal(digits).ok_or(Garbage)?),
         _ => return Err(Garbage),
     })
 }

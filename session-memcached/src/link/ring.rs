@@ -39,16 +39,31 @@ impl Ring {
 
     /// The number of the server that has a key.
     pub(super) fn server(&self, key: &[u8]) -> usize {
-        if self.points.is_empty() {
-            return 0;
+        self.from(key).next().unwrap_or_default()
+    }
+
+    /// The numbers of the servers that have a key while those before them are away.
+    pub(super) fn others(&self, key: &[u8]) -> Vec<usize> {
+        let mut servers = Vec::new();
+        for server in self.from(key) {
+            if !servers.contains(&server) {
+                servers.push(server);
+            }
         }
+        servers.drain(..1.min(servers.len()));
+        servers
+    }
+
+    /// The servers of all points from the key's own on.
+    fn from(&self, key: &[u8]) -> impl Iterator<Item = usize> {
         let hash = match self.hashing {
+            _ if self.points.is_empty() => 0,
             Hashing::Ketama => one_at_a_time(key),
             Hashing::KetamaWeighted => words(&Md5::digest(key)).next().unwrap_or_default(),
         };
         let after = self.points.partition_point(|(value, _)| *value < hash);
-        let point = self.points.get(after).or_else(|| self.points.first());
-        point.map_or(0, |(_, server)| *server)
+        let (before, after) = self.points.split_at_checked(after).unwrap_or_default();
+        after.iter().chain(before).map(|(_, server)| *server)
     }
 }
 

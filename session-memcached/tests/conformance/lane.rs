@@ -35,6 +35,8 @@ pub(crate) enum Kind {
     Tls,
 }
 
+/// How often a server is asked for its keys.
+const LOOKS: usize = 3;
 /// Where the payload begins in a stored record.
 const BEFORE_PAYLOAD: usize = 184;
 
@@ -64,6 +66,8 @@ impl Kind {
 #[derive(Debug)]
 struct Started {
     servers: Vec<(Server, Watch)>,
+    /// The keys that a server has named in a namespace.
+    known: Mutex<HashMap<(usize, String), BTreeSet<String>>>,
 }
 
 impl Started {
@@ -74,7 +78,7 @@ impl Started {
             let watch = Watch::start(&server).await?;
             servers.push((server, watch));
         }
-        Ok(Self { servers })
+        Ok(Self { servers, known: Mutex::default() })
     }
 
     /// The URL of the store, without the prefix of its keys.
@@ -97,19 +101,18 @@ impl Started {
     }
 
     /// The keys of a namespace. A server that is asked while items come and go may leave one out, so
-    /// they are asked until they say the same twice.
+    /// each is asked several times, and what it named before counts as well.
     async fn keys(&self, namespace: &Namespace) -> test_servers::Result<Vec<(&Server, String)>> {
         let mut all = Vec::new();
-        for (server, _) in &self.servers {
-            let mut last = keys_of(server, namespace).await?;
-            loop {
-                let again = keys_of(server, namespace).await?;
-                if again == last {
-                    break;
-                }
-                last = again;
+        for (n, (server, _)) in self.servers.iter().enumerate() {
+            let mut named = BTreeSet::new();
+            for _ in 0..LOOKS {
+                named.extend(keys_of(server, namespace).await?);
             }
-            all.extend(last.into_iter().map(|key| (server, key)));
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = known.entry((n, namespace.to_string())).or_default();
+            known.extend(named);
+            all.extend(known.iter().map(|key| (server, key.clone())));
         }
         Ok(all)
     }
@@ -280,8 +283,8 @@ impl RawAccess for Lane {
         let mut items = Vec::new();
         for (server, name) in self.started().await?.keys(namespace).await.map_err(failed)? {
             let mut client = server.client().await.map_err(failed)?;
-            let value = client.item(&name).await.map_err(failed)?;
-            items.push([name.into_bytes(), value.unwrap_or_default().0].concat());
+            let item = client.item(&name).await.map_err(failed)?;
+            items.extend(item.map(|(value, _)| [name.into_bytes(), value].concat()));
         }
         Ok(items)
     }

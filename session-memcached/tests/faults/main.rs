@@ -49,6 +49,7 @@ fn main() -> ExitCode {
                        a_restarted_server_is_not_taken_for_the_old_one
                        a_server_with_old_data_refuses_what_was_read_elsewhere;
             outages: one_of_three_that_is_killed_costs_its_share_only
+                     with_a_failover_the_next_server_takes_over
                      a_stopped_server_is_a_typed_error_and_what_was_sent_happens_once
                      restarts_under_load_lose_sessions_and_nothing_else;
             cancelled: calls_that_go_away_shift_no_replies;

@@ -54,6 +54,41 @@ pub(crate) async fn one_of_three_that_is_killed_costs_its_share_only() -> TestRe
     Ok(())
 }
 
+/// Case Z14.
+pub(crate) async fn with_a_failover_the_next_server_takes_over() -> TestResult {
+    let mut servers = Vec::new();
+    for _ in 0..3 {
+        servers.push(Server::start(&Options::new()).await?);
+    }
+    let addresses: Vec<String> = servers.iter().map(Server::address).collect();
+    let url = format!("memcached://{}?session.failover=next", addresses.join(","));
+    let store = open_patiently(&url, TIMEOUT).await;
+    let keys: Vec<Key> = (0..60).map(|_| new_key()).collect();
+    for key in &keys {
+        create(&store, key, b"1").await;
+    }
+    servers[1].kill();
+    let mut moved = Vec::new();
+    for key in &keys {
+        if load(&store, key).await?.is_none() {
+            let revision = create(&store, key, b"elsewhere").await;
+            store.save(key, write(b"2"), Expected::Revision(revision), op()).await?;
+            assert_eq!(&*load(&store, key).await?.unwrap().payload, b"2");
+            moved.push(key);
+        }
+    }
+    assert!((3..40).contains(&moved.len()), "{} of 60 are elsewhere", moved.len());
+    servers[1].start_again().await?;
+    eventually("all servers", async || store.ping().await.is_ok()).await;
+    for key in &keys {
+        // What was made meanwhile is out of sight.
+        let there = load(&store, key).await?.is_some();
+        assert_eq!(there, !moved.contains(&key));
+    }
+    tell("failover", format!("{} of 60 sessions were elsewhere", moved.len()));
+    Ok(())
+}
+
 pub(crate) async fn a_stopped_server_is_a_typed_error_and_what_was_sent_happens_once() -> TestResult
 {
     let timeout = Duration::from_secs(2);

@@ -70,15 +70,22 @@ pub(crate) async fn a_lease_longer_than_the_life_holds_until_its_end() -> TestRe
     let server = Server::start(&Options::new()).await?;
     let store = MemcachedStore::open(&server.url()).await?;
     let other = MemcachedStore::open(&server.url()).await?;
-    let key = new_key();
-    let short = Write::new("x", Duration::from_millis(500));
-    store.create(&key, short, op(), None).await?;
-    let lease = store.lock(&key, lock(HOUR, Duration::ZERO)).await?.lease.unwrap();
+    let mut held = Vec::new();
+    for _ in 0..20 {
+        let key = new_key();
+        let short = Write::new("x", Duration::from_millis(500));
+        store.create(&key, short, op(), None).await?;
+        let lease = store.lock(&key, lock(HOUR, Duration::ZERO)).await?.lease.unwrap();
+        held.push((key, lease));
+    }
+    // Longer than the server would keep the records.
     tokio::time::sleep(Duration::from_secs(4)).await;
-    assert_eq!(load(&store, &key).await?, None);
-    let refused = other.lock(&key, lock(HOUR, Duration::ZERO)).await.unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::LockTimeout);
-    store.renew(&key, &lease, HOUR).await?;
+    for (key, lease) in &held {
+        assert_eq!(load(&store, key).await?, None);
+        let refused = other.lock(key, lock(HOUR, Duration::ZERO)).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::LockTimeout);
+        store.renew(key, lease, HOUR).await?;
+    }
     Ok(())
 }
 

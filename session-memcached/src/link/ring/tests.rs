@@ -30,6 +30,22 @@ fn keys_are_where_libmemcached_puts_them() {
 }
 
 #[test]
+fn all_others_come_after_the_first() {
+    let config = MemcachedConfig::from_url("memcached://a,b:1:3,c,d").unwrap();
+    let ring = Ring::new(&config);
+    for n in 0..100 {
+        let key = format!("key-{n}");
+        let mut all = ring.others(key.as_bytes());
+        assert!(!all.contains(&ring.server(key.as_bytes())));
+        all.push(ring.server(key.as_bytes()));
+        all.sort_unstable();
+        assert_eq!(all, [0, 1, 2, 3]);
+    }
+    let alone = Ring::new(&MemcachedConfig::from_url("memcached://a").unwrap());
+    assert_eq!((alone.server(b"key"), alone.others(b"key")), (0, Vec::new()));
+}
+
+#[test]
 fn a_server_less_moves_its_own_keys_only() {
     let ring = |servers: &str| {
         Ring::new(&MemcachedConfig::from_url(&format!("memcached://{servers}")).unwrap())

@@ -1,0 +1,64 @@
+//! What the store is to reach, and whether it does.
+
+use crate::{
+    findings::Verdict,
+    measure::{Operation, Role},
+    rounds::{Series, bare},
+};
+
+/// Of the throughput of one pipelined socket, with many tasks.
+const OF_THE_SOCKET: f64 = 0.9;
+
+/// With what an operation is compared.
+pub(crate) fn baseline(operation: Operation) -> Operation {
+    operation
+}
+
+/// All targets, for each number of tasks.
+pub(crate) fn verdicts(all: &[Series]) -> Vec<Verdict> {
+    let ours = all.iter().filter(|series| series.role == Role::Ours);
+    ours.flat_map(|ours| against_bare(all, ours).into_iter().chain(against_others(all, ours)))
+        .collect()
+}
+
+fn against_bare(all: &[Series], ours: &Series) -> Option<Verdict> {
+    let bare = bare(all, ours.operation, ours.tasks).filter(|_| ours.tasks > 1)?;
+    let target = format!("{}, {} tasks, of bare {}", ours.name, ours.tasks, bare.name);
+    Some(Verdict::new(target, ours.ratio(bare), OF_THE_SOCKET))
+}
+
+fn against_others(all: &[Series], ours: &Series) -> Vec<Verdict> {
+    let same = |other: &&Series| {
+        other.role == Role::Client
+            && other.operation == ours.operation
+            && other.tasks == ours.tasks
+            && ours.tasks > 1
+    };
+    let verdict = |other: &Series| {
+        let target = format!("{}, {} tasks, of {}", ours.name, ours.tasks, other.name);
+        Verdict::new(target, ours.ratio(other), 1.0)
+    };
+    all.iter().filter(same).map(verdict).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::Sample;
+
+    fn series(name: &'static str, role: Role, per_second: f64) -> Series {
+        let samples = vec![Sample { per_second, ..Sample::default() }];
+        Series { name, role, operation: Operation::Read, tasks: 16, samples }
+    }
+
+    #[test]
+    fn each_target_is_judged() {
+        let all = [
+            series("mg", Role::Bare, 100.0),
+            series("load", Role::Ours, 89.0),
+            series("memcache", Role::Client, 10.0),
+        ];
+        let met: Vec<bool> = verdicts(&all).iter().map(|verdict| verdict.met).collect();
+        assert_eq!(met, [false, true]);
+    }
+}

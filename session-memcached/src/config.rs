@@ -40,7 +40,7 @@ pub struct MemcachedConfig {
     pub protocol: Protocol,
     /// What keys begin with. Default: `session:`. It does not decide which server has a session.
     pub prefix: String,
-    /// How many connections there are to each server. Default: 2. A session always goes over the
+    /// How many connections there are to each server. Default: 1. A session always goes over the
     /// same one.
     pub connections: usize,
     /// How long one attempt to connect may take. Default: 1 s, which lets one lost packet be
@@ -74,7 +74,7 @@ impl MemcachedConfig {
             password: None,
             protocol: Protocol::default(),
             prefix: "session:".to_owned(),
-            connections: 2,
+            connections: 1,
             connect_timeout: Duration::from_secs(1),
             response_timeout: Duration::from_secs(1),
             timeout: Duration::from_secs(5),
@@ -93,7 +93,7 @@ impl MemcachedConfig {
     /// | `session.prefix` | what keys begin with | `session:` |
     /// | `session.hashing` | `ketama` or `ketama_weighted` | `ketama_weighted` |
     /// | `session.failover` | `none`, or `next` for the next server of the ring | `none` |
-    /// | `session.connections` | connections to each server | `2` |
+    /// | `session.connections` | connections to each server | `1` |
     /// | `session.timeout` | time for one operation, like `500ms` or `5s` | `5s` |
     /// | `session.connect_timeout` | time for one attempt to connect | `1s` |
     /// | `session.response_timeout` | time for one answer | `1s` |

@@ -19,7 +19,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::tcp::{OwnedReadHalf, OwnedWriteHalf},
     sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot},
-    task::AbortHandle,
+    task::{AbortHandle, JoinSet},
     time::{Instant, timeout, timeout_at},
 };
 
@@ -94,6 +94,8 @@ struct State {
     in_flight: usize,
     /// The writer is at it, and will look again.
     writing: bool,
+    /// Replies came for several callers at once: where one asks, others are about to.
+    crowded: bool,
     opaque: u32,
     dead: Option<Fault>,
 }
@@ -115,9 +117,13 @@ impl Connection {
     pub(super) fn over_tcp(reader: OwnedReadHalf, writer: OwnedWriteHalf, terms: Terms) -> Self {
         let writer = Arc::new(writer);
         Self::start(Some(Arc::clone(&writer)), terms, |shared| async move {
+            // A task of its own, so that it writes while the replies are read.
+            let other = Arc::clone(&shared);
+            let mut writing = JoinSet::new();
+            writing.spawn(async move { write_directly(&writer, &other).await });
             tokio::select! {
                 fault = read(reader, &shared, terms) => fault,
-                fault = write_directly(&writer, &shared) => fault,
+                fault = writing.join_next() => fault.and_then(Result::ok).unwrap_or_else(closed),
             }
         })
     }
@@ -211,7 +217,8 @@ impl Connection {
         if let Some(fault) = &state.dead {
             return Err(fault.clone());
         }
-        let is_idle = state.in_flight == 0 && state.out.is_empty() && !state.writing;
+        let is_alone =
+            state.in_flight == 0 && state.out.is_empty() && !state.writing && !state.crowded;
         let mut asker = Some(asker);
         for (n, command) in commands.iter().enumerate() {
             let opaque = state.opaque;
@@ -221,7 +228,7 @@ impl Connection {
             state.due.push_back(Due { form, asker });
             state.in_flight += 1;
         }
-        if let (true, Some(direct)) = (is_idle, &self.shared.direct)
+        if let (true, Some(direct)) = (is_alone, &self.shared.direct)
             && let Ok(written) = direct.try_write(&state.out)
         {
             state.out.advance(written);
@@ -283,7 +290,7 @@ fn closed() -> Fault {
 
 /// Reads replies and hands them out, until that cannot go on.
 async fn read(mut from: impl AsyncRead + Unpin, shared: &Shared, terms: Terms) -> Fault {
-    let mut hands = Hands { due: VecDeque::new(), replies: Vec::new(), done: 0 };
+    let mut hands = Hands { due: VecDeque::new(), replies: Vec::new(), done: 0, callers: 0 };
     let mut buffer = BytesMut::with_capacity(CHUNK);
     loop {
         buffer.reserve(CHUNK);
@@ -307,8 +314,9 @@ struct Hands {
     due: VecDeque<Due>,
     /// What has come for the one who is next.
     replies: Vec<Reply>,
-    /// How many have come since the others were told.
+    /// How many have come since the others were told, and for how many callers.
     done: usize,
+    callers: usize,
 }
 
 impl Hands {
@@ -328,7 +336,8 @@ impl Hands {
         }
         let mut state = shared.state();
         state.in_flight = state.in_flight.saturating_sub(self.done);
-        self.done = 0;
+        state.crowded = self.callers > 1;
+        (self.done, self.callers) = (0, 0);
         Ok(())
     }
 
@@ -343,6 +352,7 @@ impl Hands {
         self.done += 1;
         self.replies.push(reply);
         if let Some(asker) = self.due.pop_front().and_then(|due| due.asker) {
+            self.callers += 1;
             // Who has gone away needs no answer.
             drop(asker.to.send(std::mem::take(&mut self.replies)));
         }

@@ -50,12 +50,13 @@ impl Readiness {
     /// Checks `store`.
     #[must_use]
     pub fn new(store: impl SessionStore) -> Self {
-        let (deadline, keep) = (Duration::from_secs(1), Duration::from_secs(1));
+        let (deadline, keep) = (Duration::from_millis(500), Duration::from_secs(1));
         Self { store: Arc::new(store), deadline, keep, last: Arc::default() }
     }
 
-    /// How long to wait for the store before it counts as slow. Default: one second, which is how
-    /// long Kubernetes waits for the answer; give it more there if you give more here.
+    /// How long to wait for the store before it counts as slow. It must be shorter than whoever asks
+    /// waits for the answer, or he hears nothing instead of [`Slow`](Health::Slow). Default: half a
+    /// second; Kubernetes waits for one (`timeoutSeconds`), so give it more there if you give more here.
     #[must_use]
     pub const fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;

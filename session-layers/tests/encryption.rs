@@ -10,10 +10,11 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER};
 use session_core::{
-    Error, ErrorKind, Expected, FrozenClock, Key, KeyHasher, LockRequest, MemoryStore, Meta,
-    OpToken, ReadOptions, Record, Result, Revision, SessionId, SessionManager, SessionStore, Then,
-    Timestamp, Under, Write, forward,
+    Capabilities, CookieChange, Error, ErrorKind, Expected, FrozenClock, Key, KeyHasher,
+    LockAbsent, LockRequest, MemoryStore, Meta, OpToken, ReadOptions, Record, Result, Revision,
+    SessionId, SessionManager, SessionStore, Then, Timestamp, Under, Write, forward,
 };
 use session_layers::{Encrypted, EncryptionKey, KeyRing};
 
@@ -29,11 +30,16 @@ fn op() -> OpToken {
 }
 
 fn a_key(byte: u8) -> EncryptionKey {
-    EncryptionKey::from_bytes([byte; 32])
+    let bytes: Vec<u8> = (byte..byte + 32).collect();
+    EncryptionKey::from_bytes(bytes).unwrap()
+}
+
+fn ring<const N: usize>(bytes: [u8; N]) -> KeyRing {
+    KeyRing::new(bytes.map(a_key)).unwrap()
 }
 
 fn encrypted(inner: &MemoryStore, byte: u8) -> Encrypted<MemoryStore> {
-    Encrypted::new(inner.clone(), KeyRing::new(&a_key(byte)))
+    Encrypted::new(inner.clone(), ring([byte]))
 }
 
 async fn put(store: &dyn SessionStore, key: &Key, payload: &str) -> Revision {
@@ -115,8 +121,8 @@ async fn sec_40_the_newest_key_encrypts_and_all_decrypt() {
     let key = new_key();
     let revision = put(&encrypted(&inner, 1), &key, "by the first").await;
     // First every server learns the new key, then it becomes the newest.
-    let learnt = Encrypted::new(inner.clone(), KeyRing::new(&a_key(1)).and(&a_key(2)));
-    let rotated = Encrypted::new(inner.clone(), KeyRing::new(&a_key(2)).and(&a_key(1)));
+    let learnt = Encrypted::new(inner.clone(), ring([1, 2]));
+    let rotated = Encrypted::new(inner.clone(), ring([2, 1]));
     assert_eq!(payload(&rotated, &key).await, "by the first");
     let write = Write::new("by the second", HOUR);
     rotated.save(&key, write, Expected::Revision(revision), op()).await.unwrap();
@@ -166,7 +172,7 @@ async fn sec_43_a_change_over_has_a_beginning_and_an_end() {
     let (start, end) = (Timestamp::from_millis(1_000), Timestamp::from_millis(2_000));
     let inner = MemoryStore::new();
     let clock = Arc::new(FrozenClock::new(Timestamp::from_millis(999)));
-    let store = encrypted(&inner, 1).change_over(start, end).clock(Arc::clone(&clock));
+    let store = encrypted(&inner, 1).change_over(start, end).unwrap().clock(Arc::clone(&clock));
     let (old, used, early) = (new_key(), new_key(), new_key());
     put(&inner, &old, "old").await;
     // Before it servers without the layer still read everything.
@@ -185,7 +191,7 @@ async fn sec_43_a_change_over_has_a_beginning_and_an_end() {
     assert_eq!(payload(&store, &old).await, "old");
     assert_eq!(payload(&store, &used).await, "changed");
     // What is encrypted is never taken for plain.
-    let stranger = encrypted(&inner, 2).change_over(start, end).clock(Arc::clone(&clock));
+    let stranger = encrypted(&inner, 2).change_over(start, end).unwrap().clock(Arc::clone(&clock));
     is_corrupt(read(&stranger, &used).await, "not in the ring");
     // After it only what is encrypted.
     clock.set(end);
@@ -194,23 +200,175 @@ async fn sec_43_a_change_over_has_a_beginning_and_an_end() {
 }
 
 #[test]
+fn a_change_over_that_ends_before_it_starts_is_refused() {
+    let (early, late) = (Timestamp::from_millis(1_000), Timestamp::from_millis(2_000));
+    for (start, end) in [(late, early), (early, early)] {
+        let refused = encrypted(&MemoryStore::new(), 1).change_over(start, end);
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Config);
+    }
+}
+
+/// The key that the others were written with has leaked and is gone.
+fn without_old_key(inner: &MemoryStore) -> Encrypted<MemoryStore> {
+    encrypted(inner, 100).unreadable_as_absent()
+}
+
+async fn logged_in(sessions: &SessionManager, cookie: Option<SessionId>) -> SessionId {
+    let session = sessions.open(cookie);
+    session.login("ada").await.unwrap();
+    session.insert("user", "ada").await.unwrap();
+    session.save().await.unwrap();
+    match session.cookie_change() {
+        CookieChange::Set { id, .. } => id,
+        other => panic!("no new id, but {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn sec_41_dropping_a_leaked_key_ends_its_sessions_and_locks_nobody_out() {
+    let inner = MemoryStore::new();
+    let leaked = logged_in(&SessionManager::new(encrypted(&inner, 1)).unwrap(), None).await;
+    let strict = SessionManager::new(encrypted(&inner, 100)).unwrap();
+    let error = strict.open(Some(leaked.clone())).get::<String>("user").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "the default");
+
+    let sessions = SessionManager::new(without_old_key(&inner)).unwrap();
+    let visitor = sessions.open(Some(leaked.clone()));
+    assert_eq!(visitor.get::<String>("user").await.unwrap(), None);
+    let locked = sessions.open(Some(leaked.clone())).lock(HOUR).await.unwrap();
+    locked.commit().await.unwrap();
+    let leaving = sessions.open(Some(leaked.clone()));
+    leaving.delete().await.unwrap();
+    assert_eq!(leaving.cookie_change(), CookieChange::Clear);
+
+    let id = logged_in(&sessions, Some(leaked.clone())).await;
+    assert_ne!(id, leaked);
+    let later = sessions.open(Some(id));
+    assert_eq!(later.get::<String>("user").await.unwrap().as_deref(), Some("ada"));
+}
+
+#[tokio::test]
+async fn sec_41_what_is_not_authentic_is_absent_where_that_is_wanted_and_never_read() {
+    let inner = MemoryStore::new();
+    let (store, key) = (without_old_key(&inner), new_key());
+    put(&encrypted(&inner, 1), &key, SECRET).await;
+    let unknown = payload(&inner, &key).await;
+    let (mut damaged, whole) = (unknown.to_vec(), new_key());
+    put(&store, &whole, "readable").await;
+    damaged[0] ^= 1;
+    let copied = payload(&inner, &whole).await;
+    for unreadable in [unknown, damaged.into(), copied, "user=admin".into(), Bytes::new()] {
+        forge(&inner, &key, unreadable, Meta::new()).await;
+        assert_eq!(read(&store, &key).await.unwrap(), None);
+        let request = LockRequest::new(op(), HOUR, Duration::ZERO);
+        let locked = store.lock(&key, request).await.unwrap();
+        assert_eq!(locked.record, None);
+        // The memory store holds keys without a record, so that this is held as well.
+        store.release(&key, &locked.lease.unwrap()).await.unwrap();
+        // It is there all the same: nobody takes its place unnoticed.
+        let taken = store.create(&key, Write::new("x", HOUR), op(), None).await;
+        assert!(taken.is_err());
+    }
+    assert_eq!(payload(&store, &whole).await, "readable");
+    store.delete(&key, Expected::Any, op()).await.unwrap();
+    assert_eq!(read(&inner, &key).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_lock_over_an_unreadable_record_is_not_kept_where_absent_keys_are_not_held() {
+    let (inner, key) = (HoldsNoAbsentKeys::default(), new_key());
+    let store = Encrypted::new(inner.clone(), ring([1])).unreadable_as_absent();
+    put(&inner, &key, "user=admin").await;
+    for _ in 0..2 {
+        let request = LockRequest::new(op(), HOUR, Duration::ZERO);
+        let locked = store.lock(&key, request).await.unwrap();
+        assert!(locked.record.is_none() && locked.lease.is_none(), "{locked:?}");
+    }
+}
+
+/// Says of itself what a store does that can lock records only.
+#[derive(Debug, Clone)]
+struct HoldsNoAbsentKeys {
+    inner: MemoryStore,
+    capabilities: Capabilities,
+}
+
+impl Default for HoldsNoAbsentKeys {
+    fn default() -> Self {
+        let inner = MemoryStore::new();
+        let mut capabilities = inner.capabilities().clone();
+        capabilities.lock_absent = LockAbsent::NotHeld;
+        Self { inner, capabilities }
+    }
+}
+
+#[async_trait]
+impl SessionStore for HoldsNoAbsentKeys {
+    forward!(self => self.inner; create load save touch delete lock renew release sweep ping
+        principal_index enumeration);
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+}
+
+#[test]
 fn sec_44_nothing_shows_a_key() {
     let hex = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
-    let key = EncryptionKey::from_hex(hex).unwrap();
-    let ring = KeyRing::from_hex(&format!("{hex}, {}", "ab".repeat(32))).unwrap();
+    let key = EncryptionKey::parse(hex).unwrap();
+    let ring = KeyRing::parse(&format!("{hex}, {}", "abcd".repeat(16))).unwrap();
     let store = Encrypted::new(MemoryStore::new(), ring.clone());
     let shown = format!("{key:?} {ring:?} {store:?}");
     assert!(shown.contains(&key.id().to_string()), "{shown}");
-    for secret in [&hex[..8], &hex[24..32], "[0, 17, 34", "abab"] {
+    for secret in [&hex[..8], &hex[24..32], "[0, 17, 34", "abcdabcd"] {
         assert!(!shown.contains(secret), "{shown}");
     }
-    for wrong in
-        ["", "s3cret", &hex[1..], &format!("{hex}00"), &format!("{hex},"), &hex.replace('a', "g")]
-    {
-        let error = KeyRing::from_hex(wrong).unwrap_err();
+    for wrong in ["", "s3cret", &hex[1..], &hex.replace('a', "!")] {
+        let error = KeyRing::parse(wrong).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(!format!("{error} {error:?}").contains("s3cret"));
     }
+}
+
+fn ids(text: &str) -> Vec<String> {
+    KeyRing::parse(text).unwrap().ids().map(|id| id.to_string()).collect()
+}
+
+fn why(text: &str) -> String {
+    KeyRing::parse(text).unwrap_err().to_string()
+}
+
+/// As the ring of `session-http` reads them.
+#[test]
+fn keys_are_read_in_hexadecimal_and_both_alphabets_of_base64() {
+    let bytes: Vec<u8> = (0..32).map(|n| 251_u8.wrapping_add(n)).collect();
+    let hex = HEXLOWER.encode(&bytes);
+    let (bare, url) = (BASE64_NOPAD.encode(&bytes), BASE64URL_NOPAD.encode(&bytes));
+    assert!(bare.contains('/') && url.contains('_'), "the alphabets differ");
+    let expected = vec![EncryptionKey::from_bytes(&bytes).unwrap().id().to_string()];
+    for text in [&hex, &hex.to_uppercase(), &format!("{bare}="), &bare, &url] {
+        assert_eq!(ids(text), expected);
+    }
+    let other = a_key(1).id().to_string();
+    let second = BASE64_NOPAD.encode(&(1..33).collect::<Vec<u8>>());
+    for text in [format!("{hex},{second}"), format!(" {hex},\n {second}\n")] {
+        assert_eq!(ids(&text), [expected[0].clone(), other.clone()]);
+    }
+}
+
+#[test]
+fn what_is_no_ring_is_refused_by_name_and_not_repeated() {
+    assert!(why("").contains("needs a key"));
+    assert!(why("cGxhbnRlZA==").contains("at least 32 bytes"));
+    assert!(why(&"00".repeat(32)).contains("one byte repeated"));
+    let key = "00112233445566778899aabbccddeeff".repeat(2);
+    assert!(why(&format!("{key} {}", key.to_uppercase())).contains("the same"));
+    assert!(why("planted-secret!").contains("neither base64 nor hexadecimal"));
+    let folder = KeyRing::from_env("CARGO_MANIFEST_DIR").unwrap_err();
+    assert!(folder.to_string().ends_with("CARGO_MANIFEST_DIR holds no key ring"), "{folder}");
+    assert!(!format!("{folder:?}").contains(env!("CARGO_MANIFEST_DIR")));
+    let unset = KeyRing::from_env("SESSION_LAYERS_NO_SUCH_VARIABLE").unwrap_err();
+    assert!(unset.to_string().contains("SESSION_LAYERS_NO_SUCH_VARIABLE is not set"));
 }
 
 #[tokio::test]
@@ -316,7 +474,7 @@ impl SessionStore for Overheard {
 #[tokio::test]
 async fn an_operation_that_is_sent_again_is_the_same_to_every_kind_of_store() {
     let inner = Overheard::default();
-    let store = Encrypted::new(inner.clone(), KeyRing::new(&a_key(1)));
+    let store = Encrypted::new(inner.clone(), ring([1]));
     let (key, create, save) = (new_key(), op(), op());
     let write = || Write::new("first", HOUR);
     let revision = store.create(&key, write(), create, None).await.unwrap();
@@ -339,7 +497,7 @@ async fn a_session_lives_through_rotation_and_touch() {
     session.insert("user", "ada").await.unwrap();
     session.save().await.unwrap();
     session.cycle_id().await.unwrap();
-    let session_core::CookieChange::Set { id, .. } = session.cookie_change() else {
+    let CookieChange::Set { id, .. } = session.cookie_change() else {
         panic!("no new id");
     };
     let later = sessions.open(Some(id.clone()));

@@ -13,7 +13,10 @@ use std::{
 use async_trait::async_trait;
 use session_core::{Error, ErrorKind, MemoryStore, Operation, Result, SessionStore, forward};
 use session_layers::{Health, Readiness};
-use tokio::{task::JoinSet, time::sleep};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 /// A store that takes its time to answer, and may answer with an error.
 #[derive(Debug, Clone, Default)]
@@ -52,7 +55,7 @@ async fn slow_is_told_from_down_and_nobody_learns_more() {
     let readiness = Readiness::new(store.clone());
     for (after, error, expected, text) in [
         (Duration::ZERO, None, Health::Ready, "ready"),
-        (SECOND / 2, None, Health::Ready, "ready"),
+        (SECOND / 4, None, Health::Ready, "ready"),
         (SECOND * 60, None, Health::Slow, "slow"),
         (Duration::ZERO, Some(ErrorKind::Timeout), Health::Slow, "slow"),
         (
@@ -71,10 +74,20 @@ async fn slow_is_told_from_down_and_nobody_learns_more() {
     }
 }
 
+/// Kubernetes waits for a second, and takes no answer for a no.
+#[tokio::test(start_paused = true)]
+async fn a_probe_hears_that_the_store_is_slow_before_it_gives_up() {
+    let store = Patient::default();
+    store.answers(SECOND * 60, None);
+    let readiness = Readiness::new(store);
+    let probe = timeout(SECOND * 3 / 4, readiness.check());
+    assert_eq!(probe.await.unwrap(), Health::Slow);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_storm_of_checks_costs_one_ping_a_second() {
     let store = Patient::default();
-    store.answers(SECOND / 2, None);
+    store.answers(SECOND / 4, None);
     let readiness = Readiness::new(store.clone());
     let storm = || {
         let mut tasks = JoinSet::new();
@@ -95,7 +108,7 @@ async fn a_storm_of_checks_costs_one_ping_a_second() {
 #[tokio::test(start_paused = true)]
 async fn a_check_that_is_dropped_leaves_the_next_one_free() {
     let store = Patient::default();
-    store.answers(SECOND / 2, None);
+    store.answers(SECOND / 4, None);
     let readiness = Readiness::new(store.clone());
     drop(tokio::time::timeout(SECOND / 10, readiness.check()).await);
     assert_eq!(readiness.check().await, Health::Ready);

@@ -141,6 +141,31 @@ async fn until(what: &str, bound: Duration, mut holds: impl FnMut() -> bool) -> 
 }
 
 #[tokio::test(start_paused = true)]
+async fn settings_of_nothing_leave_the_store_time_to_breathe() {
+    for elects in [true, false] {
+        let mut server = Server::of(memory());
+        server.refuses_locks = !elects;
+        let builder = Sweeper::builder(server.clone()).interval(Duration::ZERO);
+        let _sweeper = builder.pause(Duration::ZERO).lease(Duration::ZERO).start();
+        sleep(Duration::from_secs(1)).await;
+        assert!((10..=200).contains(&server.sweeps()), "{} sweeps", server.sweeps());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_without_end_do_not_stop_the_sweeper() {
+    let server = Server::of(memory());
+    fill(&server, 3, HOUR).await;
+    let builder = Sweeper::builder(server.clone()).interval(Duration::MAX).pause(Duration::MAX);
+    let sweeper = builder.lease(Duration::MAX).start();
+    let second =
+        Sweeper::builder(server.clone()).interval(Duration::MAX).lease(Duration::MAX).start();
+    sleep(HOUR * 24 * 90).await;
+    assert!(sweeper.status().passes + second.status().passes > 0);
+    assert!(server.sweeps() > 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn of_two_sweepers_one_works() {
     let store = memory();
     let servers = [Server::of(store.clone()), Server::of(store)];

@@ -79,6 +79,15 @@ impl Pace {
         });
     }
 
+    /// A request broke off; early, if no instance has been killed.
+    pub(crate) fn count_broken(&self, sent_again: bool) {
+        self.count(|tally| {
+            tally.broken += 1;
+            tally.broken_early += u64::from(tally.kills == 0);
+            tally.sent_again += u64::from(sent_again);
+        });
+    }
+
     /// An instance answered with an error.
     pub(crate) fn failed(&self, answer: String) {
         self.count(|tally| tally.errors += 1);

@@ -25,7 +25,10 @@ pub struct Tally {
     /// Requests whose answer did not come because an instance died: errors of the transport, which
     /// are no answer about a session.
     pub broken: u64,
-    /// Of those, the ones that users sent again, because that does no harm.
+    /// Those among them that broke off before an instance was killed: an instance that was alive
+    /// crashed over them.
+    pub broken_early: u64,
+    /// Of those that broke off, the ones that users sent again, because that does no harm.
     pub sent_again: u64,
     /// Answers that failed, by an instance that was alive.
     pub errors: u64,

@@ -215,10 +215,7 @@ impl<'a> User<'a> {
                 return Err(format!("{path} was not answered within {PATIENCE:?}").into());
             }
             let again = repeat == Repeat::Harmless || !reached;
-            self.pace.count(|tally| {
-                tally.broken += 1;
-                tally.sent_again += u64::from(again);
-            });
+            self.pace.count_broken(again);
             if !again {
                 return Ok(None);
             }

@@ -1,39 +1,50 @@
 //! The keys, and what is derived from them.
 
-use std::{fmt, sync::Arc};
+use std::{collections::HashSet, env, fmt, sync::Arc};
 
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
-use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER, HEXLOWER_PERMISSIVE};
 use hmac::{Hmac, Mac};
 use session_core::{Error, ErrorKind, Operation, Result};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-/// A secret of 256 bits from which the keys are derived that payloads are encrypted with.
+use super::wrong_setting;
+
+/// A secret of 32 bytes or more from which the keys are derived that payloads are encrypted with.
 ///
 /// Its `Debug` shows nothing but its [id](Self::id), and its bytes are wiped when it is dropped.
 #[derive(Clone)]
-pub struct EncryptionKey(Zeroizing<[u8; KEY]>);
+pub struct EncryptionKey(Zeroizing<Vec<u8>>);
 
 impl EncryptionKey {
     /// The key with these bytes, which must be random: a password is no key.
-    #[must_use]
-    pub fn from_bytes(bytes: [u8; KEY]) -> Self {
-        Self(Zeroizing::new(bytes))
-    }
-
-    /// The key that 64 hexadecimal digits write, as `openssl rand -hex 32` makes them.
     ///
     /// # Errors
-    /// [`Config`](ErrorKind::Config) when it is anything else. The error does not quote it.
-    pub fn from_hex(text: &str) -> Result<Self> {
-        let mut bytes = Zeroizing::new([0; KEY]);
-        let fits = HEXLOWER_PERMISSIVE.decode_len(text.len()).is_ok_and(|len| len == KEY);
-        if !fits || HEXLOWER_PERMISSIVE.decode_mut(text.as_bytes(), &mut *bytes).is_err() {
-            let error = Error::new(ErrorKind::Config, "encryption", Operation::Open);
-            return Err(error.with_detail("a key is written as 64 hexadecimal digits"));
+    /// [`Config`](ErrorKind::Config) when there are fewer than 32, or they are one byte repeated.
+    pub fn from_bytes(bytes: impl AsRef<[u8]>) -> Result<Self> {
+        let bytes = bytes.as_ref();
+        if bytes.len() < KEY {
+            return Err(wrong_setting("an encryption key needs at least 32 bytes"));
         }
-        Ok(Self(bytes))
+        if bytes.iter().all(|byte| Some(byte) == bytes.first()) {
+            return Err(wrong_setting("an encryption key of one byte repeated is no key"));
+        }
+        Ok(Self::unchecked(bytes))
+    }
+
+    /// The key that a text writes, in base64 (of either alphabet, with or without padding) or in
+    /// hexadecimal.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) as [`from_bytes`](Self::from_bytes), and when it is in neither
+    /// form. The error does not quote it.
+    pub fn parse(text: &str) -> Result<Self> {
+        Self::from_bytes(&*decode(text.trim())?)
+    }
+
+    pub(super) fn unchecked(bytes: &[u8]) -> Self {
+        Self(Zeroizing::new(bytes.to_vec()))
     }
 
     /// A new random key, for tests: the key of a fleet is made once and kept.
@@ -47,7 +58,7 @@ impl EncryptionKey {
                 .with_detail("the operating system gave no random bytes")
                 .with_source(source)
         })?;
-        Ok(Self(bytes))
+        Ok(Self::unchecked(&*bytes))
     }
 
     /// The name of the key in what is encrypted with it. It is derived from the key, so that two
@@ -116,28 +127,45 @@ pub(super) struct Derived {
 }
 
 impl KeyRing {
-    /// A ring of one key.
-    #[must_use]
-    pub fn new(newest: &EncryptionKey) -> Self {
-        Self { newest: Arc::new(Derived::new(newest)), older: Vec::new() }
-    }
-
-    /// With one more key that decrypts only.
-    #[must_use]
-    pub fn and(mut self, key: &EncryptionKey) -> Self {
-        self.older.push(Arc::new(Derived::new(key)));
-        self
-    }
-
-    /// The ring that a setting writes: keys as [`EncryptionKey::from_hex`] reads them, the newest
-    /// first, with commas between them.
+    /// A ring of these keys, the newest first.
     ///
     /// # Errors
-    /// [`Config`](ErrorKind::Config) when one of them is no key. The error does not quote it.
-    pub fn from_hex(text: &str) -> Result<Self> {
-        let mut keys = text.split(',').map(|key| EncryptionKey::from_hex(key.trim()));
-        let newest = keys.next().unwrap_or_else(|| EncryptionKey::from_hex(""))?;
-        keys.try_fold(Self::new(&newest), |ring, key| Ok(ring.and(&key?)))
+    /// [`Config`](ErrorKind::Config) when there is none, or two are the same.
+    pub fn new(keys: impl IntoIterator<Item = EncryptionKey>) -> Result<Self> {
+        let mut keys = keys.into_iter().map(|key| Arc::new(Derived::new(&key)));
+        let newest = keys.next().ok_or_else(|| wrong_setting("a key ring needs a key"))?;
+        let ring = Self { newest, older: keys.collect() };
+        let mut seen = HashSet::new();
+        if !ring.ids().all(|id| seen.insert(id)) {
+            return Err(wrong_setting("two keys of the ring are the same"));
+        }
+        Ok(ring)
+    }
+
+    /// The ring that a setting writes: keys as [`EncryptionKey::parse`] reads them, the newest
+    /// first, separated by commas or white space.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) as [`new`](Self::new), and when one of them is no key. The
+    /// error does not quote it.
+    pub fn parse(text: &str) -> Result<Self> {
+        let words = text.split(|c: char| c == ',' || c.is_whitespace());
+        let keys = words.filter(|word| !word.is_empty()).map(EncryptionKey::parse);
+        Self::new(keys.collect::<Result<Vec<_>>>()?)
+    }
+
+    /// The ring that an environment variable holds, in the form of [`parse`](Self::parse).
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) as [`parse`](Self::parse), and when it is not set. The error
+    /// names the variable and shows nothing of its value.
+    pub fn from_env(variable: &str) -> Result<Self> {
+        let text = env::var(variable).map_err(|_absent_or_not_text| {
+            wrong_setting(format!("{variable} is not set, or not text"))
+        })?;
+        Self::parse(&Zeroizing::new(text)).map_err(|error| {
+            wrong_setting(format!("{variable} holds no key ring")).with_source(error)
+        })
     }
 
     /// The names of the keys, the newest first.
@@ -170,15 +198,27 @@ impl Derived {
         Self {
             id: key.id(),
             cipher: XChaCha20Poly1305::new((&*cipher).into()),
-            nonces: keyed(&key.derive(b"session payload nonces")),
+            nonces: keyed(&*key.derive(b"session payload nonces")),
         }
     }
 }
 
 #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
-fn keyed(key: &[u8; KEY]) -> Hmac<Sha256> {
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("HMAC takes keys of any length")
 }
 
-/// Bytes of a key.
+/// Text of hexadecimal digits only could be base64 as well, but no random key looks like that.
+fn decode(word: &str) -> Result<Zeroizing<Vec<u8>>> {
+    let hex = HEXLOWER_PERMISSIVE.decode(word.as_bytes());
+    let bare = || word.trim_end_matches('=').as_bytes();
+    hex.or_else(|_| BASE64_NOPAD.decode(bare()))
+        .or_else(|_| BASE64URL_NOPAD.decode(bare()))
+        .map(Zeroizing::new)
+        .map_err(|_shows_characters| {
+            wrong_setting("an encryption key is neither base64 nor hexadecimal")
+        })
+}
+
+/// Bytes of a derived key, and the fewest of a secret.
 const KEY: usize = 32;

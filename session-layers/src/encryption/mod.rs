@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use session_core::{
-    Capabilities, Clock, Error, ErrorKind, Expected, Key, LockRequest, Locked, OpToken, Operation,
-    ReadOptions, Record, Result, Revision, SessionStore, SystemClock, Timestamp, Under, Write,
-    forward,
+    Capabilities, Clock, Error, ErrorKind, Expected, Key, LockAbsent, LockRequest, Locked, OpToken,
+    Operation, ReadOptions, Record, Result, Revision, SessionStore, SystemClock, Timestamp, Under,
+    Write, forward,
 };
 
 pub use self::keys::{EncryptionKey, KeyId, KeyRing};
@@ -24,6 +24,7 @@ pub struct Encrypted<S> {
     keys: KeyRing,
     namespace: String,
     change: Option<(Timestamp, Timestamp)>,
+    unreadable_is_absent: bool,
     clock: Arc<dyn Clock>,
     capabilities: Capabilities,
 }
@@ -35,7 +36,15 @@ impl<S: SessionStore> Encrypted<S> {
         let mut capabilities = inner.capabilities().clone();
         capabilities.max_payload = capabilities.max_payload.saturating_sub(OVERHEAD);
         let clock = Arc::new(SystemClock::default());
-        Self { inner, keys, namespace: String::new(), change: None, clock, capabilities }
+        Self {
+            inner,
+            keys,
+            namespace: String::new(),
+            change: None,
+            unreadable_is_absent: false,
+            clock,
+            capabilities,
+        }
     }
 
     /// The name of the application or tenant whose sessions these are. A payload of another one is
@@ -53,9 +62,29 @@ impl<S: SessionStore> Encrypted<S> {
     /// that are not encrypted are read as they are. So every server must have the layer before
     /// `start`, and by `end` every session must have been saved or have ended. Until `end` whoever
     /// can write to the store can forge sessions, as before.
-    #[must_use]
-    pub const fn change_over(mut self, start: Timestamp, end: Timestamp) -> Self {
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) when `end` is not after `start`: what was written before
+    /// `start` could not be read after it.
+    pub fn change_over(mut self, start: Timestamp, end: Timestamp) -> Result<Self> {
+        if end <= start {
+            return Err(wrong_setting("a change-over must end after it starts"));
+        }
         self.change = Some((start, end));
+        Ok(self)
+    }
+
+    /// Takes a session whose payload cannot be read for one that has ended: its user is nobody
+    /// and can log in again, under a new id. Default: it is
+    /// [`Corrupt`](session_core::ErrorKind::Corrupt), and every use of it an error.
+    ///
+    /// Set it before a key that leaked goes, and where a damaged session must not lock its user
+    /// out. With it, a server that lacks a key that others write with logs users out instead of
+    /// failing. Each time the event `undecryptable` says so. The record itself stays until it expires
+    /// or is deleted.
+    #[must_use]
+    pub const fn unreadable_as_absent(mut self) -> Self {
+        self.unreadable_is_absent = true;
         self
     }
 
@@ -106,6 +135,19 @@ impl<S: SessionStore> Encrypted<S> {
         Ok(record)
     }
 
+    /// Opens what was read. `None` if nothing was, or what cannot be read counts as nothing.
+    fn opened_or_absent(
+        &self,
+        key: &Key,
+        record: Option<Record>,
+        of: Operation,
+    ) -> Result<Option<Record>> {
+        match record.map(|record| self.open(key, record, of)).transpose() {
+            Err(_told) if self.unreadable_is_absent => Ok(None),
+            opened => opened,
+        }
+    }
+
     /// Opens the record that comes with a refusal. One that cannot be read is left out: whoever
     /// reads again learns why.
     async fn opened<T: Send>(
@@ -138,7 +180,7 @@ impl<S: SessionStore> SessionStore for Encrypted<S> {
 
     async fn load(&self, key: &Key, options: ReadOptions) -> Result<Option<Record>> {
         let record = self.inner.load(key, options).await?;
-        record.map(|record| self.open(key, record, Operation::Load)).transpose()
+        self.opened_or_absent(key, record, Operation::Load)
     }
 
     async fn save(
@@ -152,15 +194,26 @@ impl<S: SessionStore> SessionStore for Encrypted<S> {
         self.opened(Operation::Save, Some(key), self.inner.save(key, write, expected, op)).await
     }
 
-    /// A lock over a record that cannot be read is given back at once.
+    /// A lock over a record that cannot be read is given back at once, unless the record counts as
+    /// absent and the store holds absent keys.
     async fn lock(&self, key: &Key, request: LockRequest) -> Result<Locked> {
         let Locked { lease, record, .. } = self.inner.lock(key, request).await?;
-        let opened = record.map(|record| self.open(key, record, Operation::Lock)).transpose();
-        if let (Err(_), Some(lease)) = (&opened, &lease) {
+        let found = record.is_some();
+        let opened = self.opened_or_absent(key, record, Operation::Lock);
+        let holds_absent = self.capabilities.lock_absent == LockAbsent::Held;
+        let keeps = match &opened {
+            Ok(Some(_)) => true,
+            Ok(None) => !found || holds_absent,
+            Err(_) => false,
+        };
+        if keeps {
+            return Ok(Locked::new(lease, opened?));
+        }
+        if let Some(lease) = &lease {
             // If that fails, the lease ends by itself; the caller is told what is wrong here.
             drop(self.inner.release(key, lease).await);
         }
-        Ok(Locked::new(lease, opened?))
+        Ok(Locked::new(None, opened?))
     }
 
     forward!(self => self.inner, around opened; touch delete);
@@ -169,4 +222,8 @@ impl<S: SessionStore> SessionStore for Encrypted<S> {
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
     }
+}
+
+fn wrong_setting(detail: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Config, "encryption", Operation::Open).with_detail(detail)
 }

@@ -11,7 +11,7 @@ const KEY: KeyDigest = KeyDigest::from_bytes([7; 32]);
 const OP: OpToken = OpToken::from_bytes([9; 16]);
 
 fn ring(byte: u8) -> KeyRing {
-    KeyRing::new(&EncryptionKey::from_bytes([byte; 32]))
+    KeyRing::new([EncryptionKey::unchecked(&[byte; 32])]).unwrap()
 }
 
 fn place<'a>(meta: &'a Meta, namespace: &'a str) -> Place<'a> {

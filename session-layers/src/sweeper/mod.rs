@@ -99,29 +99,33 @@ impl Drop for Sweeper {
 }
 
 impl SweeperBuilder {
-    /// The time from the end of a pass to the beginning of the next, give or take a tenth. Default:
-    /// a minute.
-    pub const fn interval(mut self, interval: Duration) -> Self {
-        self.settings.interval = interval;
+    /// The time from the end of a pass to the beginning of the next, give or take a tenth; at least
+    /// 10 ms, at most 30 days: anything else counts as the nearer of the two. Default: a minute.
+    pub fn interval(mut self, interval: Duration) -> Self {
+        self.settings.interval = interval.clamp(SHORTEST, LONGEST);
         self
     }
 
-    /// The bounds of one step. Default: 1,000 records or a second.
-    pub const fn budget(mut self, budget: SweepBudget) -> Self {
+    /// The bounds of one step, of which the number is at least one. Default: 1,000 records or a
+    /// second.
+    pub fn budget(mut self, mut budget: SweepBudget) -> Self {
+        budget.max_scanned = budget.max_scanned.max(1);
         self.settings.budget = budget;
         self
     }
 
-    /// The time between two steps of a pass, which live traffic has for itself. Default: 100 ms.
-    pub const fn pause(mut self, pause: Duration) -> Self {
-        self.settings.pause = pause;
+    /// The time between two steps of a pass, which live traffic has for itself; at most 30 days.
+    /// Default: 100 ms.
+    pub fn pause(mut self, pause: Duration) -> Self {
+        self.settings.pause = pause.min(LONGEST);
         self
     }
 
     /// How long it takes at most until another server goes on when the elected one has died. It
-    /// must be longer than a step takes. Default: a minute.
-    pub const fn lease(mut self, lease: Duration) -> Self {
-        self.settings.lease = lease;
+    /// must be longer than a step takes; bounded as the [`interval`](Self::interval) is. Default: a
+    /// minute.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.settings.lease = lease.clamp(SHORTEST, LONGEST);
         self
     }
 
@@ -154,3 +158,8 @@ impl Shared {
 
 /// How long a shutdown waits for the store to take the lease back.
 const STOP: Duration = Duration::from_secs(5);
+
+/// A worker that waits for less works without end.
+const SHORTEST: Duration = Duration::from_millis(10);
+/// Far from what overflows a clock.
+const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);

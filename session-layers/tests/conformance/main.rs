@@ -20,7 +20,8 @@ use crate::{
 };
 
 fn encrypted(store: Arc<dyn SessionStore>, namespace: &Namespace) -> Arc<dyn SessionStore> {
-    let keys = KeyRing::new(&EncryptionKey::from_bytes([1; 32]));
+    let key = EncryptionKey::from_bytes(b"a key of 32 bytes, or more of it").expect("a key");
+    let keys = KeyRing::new([key]).expect("a ring");
     Arc::new(Encrypted::new(store, keys).namespace(namespace.as_str()))
 }
 

@@ -19,6 +19,7 @@ use crate::{
     lane::{Kind, Lane},
 };
 
+#[expect(clippy::expect_used, reason = "a test may panic")]
 fn encrypted(store: Arc<dyn SessionStore>, namespace: &Namespace) -> Arc<dyn SessionStore> {
     let key = EncryptionKey::from_bytes(b"a key of 32 bytes, or more of it").expect("a key");
     let keys = KeyRing::new([key]).expect("a ring");

@@ -55,6 +55,27 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// All kinds there are, for tables that have to decide on each.
+    pub const ALL: [Self; 17] = [
+        Self::AlreadyExists,
+        Self::NotFound,
+        Self::Conflict,
+        Self::LockHeld,
+        Self::LockLost,
+        Self::LockTimeout,
+        Self::TooManyWaiters,
+        Self::TooManySessions,
+        Self::TooLarge,
+        Self::InvalidId,
+        Self::Corrupt,
+        Self::Unavailable,
+        Self::Timeout,
+        Self::Forbidden,
+        Self::Config,
+        Self::Unsupported,
+        Self::Backend,
+    ];
+
     /// The kind's name in lower case, as it appears in metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -347,6 +368,14 @@ mod tests {
             .with_source(std::io::Error::other("the cause"));
         assert_eq!(error.to_string(), "memory load: the store is unavailable: connection refused");
         assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("the cause"));
+    }
+
+    #[test]
+    fn all_kinds_are_listed() {
+        for (at, kind) in ErrorKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, at, "{kind:?}");
+        }
+        assert_eq!(ErrorKind::ALL.len(), ErrorKind::Backend as usize + 1, "the last one");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{
-    HeaderName, HeaderValue,
+    HeaderName, HeaderValue, StatusCode,
     header::{CACHE_CONTROL, EXPIRES, PRAGMA, VARY},
 };
 
@@ -11,7 +11,8 @@ use crate::{Headers, ResponseHeaders};
 
 /// What responses that depend on the session say to caches: PHP's `session.cache_limiter`.
 ///
-/// It speaks where the handler said nothing of caching itself. A response that sets or clears the
+/// It speaks where the handler said nothing of caching itself, and of errors (4xx, 5xx) it lets
+/// nobody keep any. A response that sets or clears the
 /// session id is kept out of every cache whatever is chosen here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -32,6 +33,11 @@ pub enum CacheLimiter {
 const LONG_AGO: HeaderValue = HeaderValue::from_static("Thu, 19 Nov 1981 08:52:00 GMT");
 
 impl CacheLimiter {
+    /// Whether it is said of a response with this status: errors are not to be kept.
+    pub(crate) fn speaks_of(self, status: StatusCode) -> bool {
+        self == Self::NoCache || !(status.is_client_error() || status.is_server_error())
+    }
+
     pub(crate) fn apply(self, headers: &mut impl ResponseHeaders) {
         let said = [CACHE_CONTROL, EXPIRES, PRAGMA];
         if said.iter().any(|name| headers.values(name).next().is_some()) {

@@ -33,7 +33,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderName;
 use serde::{Deserialize, Serialize};
 use session_core::{
-    Error, ErrorKind, Operation, Result, Session, SessionData, SessionFacts, Timestamp,
+    Error, ErrorKind, LockedSession, Operation, Result, Session, SessionData, SessionFacts,
+    Timestamp,
 };
 use sha2::Sha256;
 
@@ -72,13 +73,13 @@ pub async fn token(session: &Session) -> Result<String> {
     }
 }
 
-/// [`token`] for a session that is held exclusively, or within an update. `facts` are those of
-/// [`Session::facts`].
+/// [`token`] for a session that is held exclusively.
 ///
 /// # Errors
 /// [`Corrupt`](ErrorKind::Corrupt) when something else is kept in the entry `_csrf`.
-pub fn token_in(data: &mut SessionData, facts: Option<SessionFacts>) -> Result<String> {
-    Secret::generate(facts)?.settle(data)?.token()
+pub async fn token_in(held: &mut LockedSession) -> Result<String> {
+    let facts = held.facts().await?;
+    Secret::generate(facts)?.settle(held)?.token()
 }
 
 /// Refuses a request without a valid token: compared in constant time, and stored nothing.
@@ -110,10 +111,6 @@ async fn current(session: &Session) -> Result<Option<Secret>> {
 }
 
 async fn begin(session: &Session) -> Result<Secret> {
-    if session.facts().await?.is_none() {
-        // A new session of somebody who has just logged in.
-        session.save().await?;
-    }
     let fresh = Secret::generate(session.facts().await?)?;
     session.update(|data| fresh.settle(data)).await
 }

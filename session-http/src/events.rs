@@ -41,6 +41,24 @@ pub(crate) fn dropped_on_plain_http() {
     );
 }
 
+/// A handler that was still at work when its response was finished had the session exclusively.
+pub(crate) fn let_go_late() {
+    warn!(
+        target: "session",
+        event = "let_go_late",
+        "exclusive session dropped after the response: its changes are given up; commit it"
+    );
+}
+
+pub(crate) fn messages_dropped(cause: &Error) {
+    warn!(
+        target: "session",
+        event = "messages_dropped",
+        error = %cause,
+        "flash messages dropped: this release cannot read them"
+    );
+}
+
 pub(crate) fn failed(cause: &Error) {
     let (kind, operation, backend) = (cause.kind(), cause.operation().as_str(), cause.backend());
     let source = std::error::Error::source(cause).map(tracing::field::display);
@@ -51,6 +69,7 @@ pub(crate) fn failed(cause: &Error) {
         | ErrorKind::LockHeld
         | ErrorKind::LockTimeout
         | ErrorKind::Forbidden
+        | ErrorKind::TooManySessions
         | ErrorKind::TooManyWaiters => {
             info!(target: "session", event = "refused", ?kind, operation, backend, error = %cause, "session request refused");
         }

@@ -60,8 +60,9 @@ impl Exchange {
     /// touch the session.
     ///
     /// # Errors
-    /// Those of [`Session::save`](session_core::Session::save). Nothing was saved then, and the
-    /// handler's response must not be sent: it speaks of changes that were not made.
+    /// Those of [`Session::save`](session_core::Session::save). The handler's response must not be
+    /// sent then: it speaks of changes that were not made. What was committed in exclusive mode may
+    /// have been saved all the same.
     pub async fn finish(
         &self,
         status: StatusCode,
@@ -77,8 +78,15 @@ impl Exchange {
         } else if saves {
             self.session.save().await?;
         }
+        if self.arrival.is_safe && self.arrival.is_stale {
+            self.session.resend_id().await;
+        }
         let outcome = self.outcome().await;
-        self.complete(outcome, headers)
+        self.complete(outcome, headers)?;
+        if let Some(limiter) = self.sessions.cache_limiter().filter(|it| it.speaks_of(status)) {
+            limiter.apply(headers);
+        }
+        Ok(())
     }
 
     /// The response to send instead of the handler's when the session failed. It reports the error
@@ -86,12 +94,15 @@ impl Exchange {
     /// changed it before.
     pub async fn error_response(&self, error: &Error) -> Response<Bytes> {
         let mut response = self.sessions.page(error);
+        forbid_storing(response.headers_mut());
         if !self.session.was_used() {
             return response;
         }
         let settled = self.session.settle(false).await;
+        let given_up = if self.arrival.is_safe { Ok(()) } else { self.give_up().await };
         let outcome = self.outcome().await;
-        if let Err(error) = settled.and_then(|()| self.complete(outcome, response.headers_mut())) {
+        let completed = self.complete(outcome, response.headers_mut());
+        for error in [settled, given_up, completed].into_iter().filter_map(Result::err) {
             events::failed(&error);
         }
         response
@@ -106,14 +117,11 @@ impl Exchange {
         self.session.delete().await
     }
 
-    /// What the client has to hear of the id, and whether the session is a remembered one. I/O only
-    /// for an id that is stale: a session whose id is to be sent was read.
+    /// What the client has to hear of the id, and whether the session is a remembered one. No I/O: a
+    /// session whose id is to be sent was read.
     async fn outcome(&self) -> (CookieChange, bool) {
         if !self.arrival.is_safe {
             return (CookieChange::None, false);
-        }
-        if self.arrival.is_stale {
-            self.session.resend_id().await;
         }
         let change = self.session.cookie_change();
         let is_sent = matches!(change, CookieChange::Set { .. } | CookieChange::Extend { .. });
@@ -145,9 +153,6 @@ impl Exchange {
                 forbid_storing(headers);
             }
             _ => {}
-        }
-        if let Some(limiter) = self.sessions.cache_limiter() {
-            limiter.apply(headers);
         }
         for name in self.sessions.carriers().vary() {
             vary_by(name, headers);

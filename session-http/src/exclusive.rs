@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use session_core::{Error, ErrorKind, LockedSession, Operation, Result, Session, SessionFacts};
+use session_core::{Error, ErrorKind, LockedSession, Operation, Result, Session};
+
+use crate::events;
 
 /// The session of one request: a [`Session`] that can also be opened [exclusively](Self::exclusive).
 ///
@@ -38,7 +40,7 @@ impl RequestSession {
             Some(locked) => locked,
             None => Box::new(self.session.lock(self.slot.wait).await?),
         };
-        *self.slot.held() = Held::ByHandler;
+        self.slot.is_now(Held::ByHandler);
         Ok(ExclusiveSession { locked: Some(locked), request: self.clone() })
     }
 
@@ -50,12 +52,12 @@ impl RequestSession {
 
     /// Saves what the handler did in exclusive mode, or gives it up, and unlocks.
     pub(crate) async fn settle(&self, keeps: bool) -> Result<()> {
-        let locked = self.slot.take_back();
-        match locked {
-            Some(locked) if keeps => locked.commit().await,
-            Some(locked) => locked.rollback().await,
-            None if keeps && matches!(*self.slot.held(), Held::ByHandler) => Err(still_held()),
-            None => Ok(()),
+        let held = std::mem::replace(&mut *self.slot.held(), Held::Over);
+        match held {
+            Held::Back(locked) if keeps => locked.commit().await,
+            Held::Back(locked) => locked.rollback().await,
+            Held::ByHandler if keeps => Err(still_held()),
+            _ => Ok(()),
         }
     }
 }
@@ -81,11 +83,31 @@ enum Held {
     ByHandler,
     /// The handler is done.
     Back(Box<LockedSession>),
+    /// The response is finished: nobody commits any more what comes back.
+    Over,
 }
 
 impl Slot {
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes where the lock is, unless the request is over.
+    fn is_now(&self, place: Held) {
+        let mut held = self.held();
+        if !matches!(*held, Held::Over) {
+            *held = place;
+        }
+    }
+
+    fn give_back(&self, locked: Box<LockedSession>) {
+        let mut held = self.held();
+        if matches!(*held, Held::Over) {
+            drop(held);
+            events::let_go_late();
+        } else {
+            *held = Held::Back(locked);
+        }
     }
 
     fn take_back(&self) -> Option<Box<LockedSession>> {
@@ -112,10 +134,14 @@ impl fmt::Debug for Slot {
 /// its end: when the handler drops it, which it does by returning, the changes are saved and the lock
 /// is given up before the response is sent, in one round trip; or they are given up, as
 /// [`SavePolicy`](crate::SavePolicy) says of the response's status. A handler that panics gives
-/// them up.
+/// them up. One that is cancelled counts as one that returned: what becomes of its changes is decided by
+/// the status that is answered in its place, and the default policy gives them up for 408 and 5xx.
+///
+/// [`delete`](LockedSession::delete) ends the session; then there is nothing to save.
 ///
 /// A response that is streamed must not take the lock along: call [`commit`](Self::commit) before.
-/// One that does is an error, and nothing is saved.
+/// One that does is an error, and nothing is saved. So is nothing of one that was taken when the
+/// response was finished already, by a task that goes on, unless it is committed.
 ///
 /// Until it was committed, every change of the session has to go through it: an update, a log-in or
 /// a rotation by the other handles of the same request waits for the lock like everybody's, and
@@ -150,18 +176,10 @@ impl ExclusiveSession {
         }
     }
 
-    /// When the session began, and how long it lives; `None` when it has not been saved yet.
-    ///
-    /// # Errors
-    /// Those of the transport.
-    pub async fn facts(&self) -> Result<Option<SessionFacts>> {
-        self.request.session.facts().await
-    }
-
     fn let_go(&mut self) -> Option<Box<LockedSession>> {
         let locked = self.locked.take();
         if locked.is_some() {
-            *self.request.slot.held() = Held::Nowhere;
+            self.request.slot.is_now(Held::Nowhere);
         }
         locked
     }
@@ -172,7 +190,7 @@ impl Drop for ExclusiveSession {
         if thread::panicking() {
             drop(self.let_go());
         } else if let Some(locked) = self.locked.take() {
-            *self.request.slot.held() = Held::Back(locked);
+            self.request.slot.give_back(locked);
         }
     }
 }

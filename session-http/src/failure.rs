@@ -12,14 +12,18 @@ use session_core::{Error, ErrorKind, Operation};
 /// - 503, when the request may be tried again as it is: the store is down or slow, or the lock was
 ///   not free in time.
 /// - 409, when the session went on without this request: it was ended, or changed in a way that
-///   leaves nothing to merge, or its lock was lost. Nothing was saved.
+///   leaves nothing to merge, or its lock was lost; or when a log-in
+///   is refused because its principal has as many sessions as he may have. Nothing was saved.
 /// - 403, when the request is refused: its CSRF token is missing or wrong.
 /// - 500 for everything else.
 #[must_use]
 pub fn status_of(error: &Error) -> StatusCode {
     match error.kind() {
         _ if error.is_retryable() => StatusCode::SERVICE_UNAVAILABLE,
-        ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::LockLost => StatusCode::CONFLICT,
+        ErrorKind::NotFound
+        | ErrorKind::Conflict
+        | ErrorKind::LockLost
+        | ErrorKind::TooManySessions => StatusCode::CONFLICT,
         ErrorKind::Forbidden => StatusCode::FORBIDDEN,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -58,7 +62,13 @@ mod tests {
 
     #[test]
     fn the_status_says_whether_to_try_again() {
-        for (kind, status) in [
+        let decided = [
+            (ErrorKind::AlreadyExists, 500),
+            (ErrorKind::TooManySessions, 409),
+            (ErrorKind::LockHeld, 503),
+            (ErrorKind::InvalidId, 500),
+            (ErrorKind::Config, 500),
+            (ErrorKind::Unsupported, 500),
             (ErrorKind::Unavailable, 503),
             (ErrorKind::Timeout, 503),
             (ErrorKind::LockTimeout, 503),
@@ -70,7 +80,10 @@ mod tests {
             (ErrorKind::Corrupt, 500),
             (ErrorKind::TooLarge, 500),
             (ErrorKind::Backend, 500),
-        ] {
+        ];
+        for kind in ErrorKind::ALL {
+            let status = decided.iter().find(|(decided, _)| *decided == kind);
+            let status = status.map(|(_, status)| *status).expect("every kind is decided on");
             let page = page_of(&Error::new(kind, "memory", Operation::Load));
             assert_eq!(page.status().as_u16(), status, "{kind:?}");
             assert_eq!(page.headers().contains_key(RETRY_AFTER), status == 503);

@@ -19,7 +19,9 @@
 //! which work on the session that is held.
 
 use serde::{Deserialize, Serialize};
-use session_core::{Result, Session, SessionData};
+use session_core::{ErrorKind, Result, Session, SessionData};
+
+use crate::events;
 
 /// The entry that messages wait in.
 const ENTRY: &str = "_flash";
@@ -90,7 +92,8 @@ pub async fn push(session: &Session, flash: Flash) -> Result<()> {
 }
 
 /// Takes the messages that wait, the oldest first. Each is taken by one request only. Where none
-/// waits, nothing is written.
+/// waits, nothing is written. Messages that this release cannot read, left by a newer one, are
+/// dropped.
 ///
 /// # Errors
 /// Those of [`Session::update`].
@@ -104,9 +107,9 @@ pub async fn take(session: &Session) -> Result<Vec<Flash>> {
 /// [`push`] for a session that is held exclusively, or within an update.
 ///
 /// # Errors
-/// [`Corrupt`](session_core::ErrorKind::Corrupt) when something else is kept in the entry `_flash`.
+/// [`Unsupported`](ErrorKind::Unsupported) when the message cannot be encoded.
 pub fn push_to(data: &mut SessionData, flash: Flash) -> Result<()> {
-    let mut waiting: Vec<Flash> = data.get(ENTRY)?.unwrap_or_default();
+    let mut waiting = take_from(data)?;
     waiting.push(flash);
     let too_many = waiting.len().saturating_sub(MAX_WAITING);
     waiting.drain(..too_many);
@@ -118,5 +121,33 @@ pub fn push_to(data: &mut SessionData, flash: Flash) -> Result<()> {
 /// # Errors
 /// As [`push_to`].
 pub fn take_from(data: &mut SessionData) -> Result<Vec<Flash>> {
-    Ok(data.remove(ENTRY)?.unwrap_or_default())
+    match data.remove(ENTRY) {
+        Err(error) if error.kind() == ErrorKind::Corrupt => {
+            events::messages_dropped(&error);
+            data.insert(ENTRY, Vec::<Flash>::new())?;
+            data.remove::<Vec<Flash>>(ENTRY)?;
+            Ok(Vec::new())
+        }
+        waiting => Ok(waiting?.unwrap_or_default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use session_core::{MemoryStore, SessionManager};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn messages_of_a_newer_release_are_dropped_and_fail_no_page() {
+        let manager = SessionManager::new(MemoryStore::new()).unwrap();
+        let session = manager.open(None);
+        session.insert(ENTRY, "of another shape").await.unwrap();
+        assert_eq!(take(&session).await.unwrap(), []);
+        assert!(!session.contains(ENTRY).await.unwrap());
+        session.insert(ENTRY, "of another shape").await.unwrap();
+        session.save().await.unwrap();
+        push(&session, Flash::info("Saved.")).await.unwrap();
+        assert_eq!(take(&session).await.unwrap(), [Flash::info("Saved.")]);
+    }
 }

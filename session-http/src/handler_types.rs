@@ -40,7 +40,7 @@ macro_rules! handler_types {
         /// The session of this request, to be read only: a [`session_core::ReadOnlySession`], for
         /// handlers to take.
         ///
-        /// Such a request costs one read at most, and does not count as activity.
+        /// Such a request costs one read (two, when its id is to be signed again), and does not count as activity.
         #[derive(Debug, Clone)]
         pub struct ReadOnlySession(pub(crate) ::session_core::ReadOnlySession);
 
@@ -88,16 +88,6 @@ macro_rules! handler_types {
             /// Those of the transport.
             pub async fn rollback(self) -> ::session_core::Result<()> {
                 self.0.rollback().await
-            }
-
-            /// When the session began, and how long it lives; `None` when it has not been saved yet.
-            ///
-            /// # Errors
-            /// Those of the transport.
-            pub async fn facts(
-                &self,
-            ) -> ::session_core::Result<Option<::session_core::SessionFacts>> {
-                self.0.facts().await
             }
 
             #[doc = concat!("The session itself, for code that knows no ", $framework, ".")]

@@ -52,8 +52,8 @@ impl SessionHeader {
     /// The bare id in headers of these names, which may be the same: `X-Auth-Token`, for instance.
     ///
     /// # Errors
-    /// [`Config`](session_core::ErrorKind::Config) when one is no header's name, or that of a header with another
-    /// meaning.
+    /// [`Config`](session_core::ErrorKind::Config) when one is no header's name, or that of a header that means
+    /// something to browsers, caches or servers: `Host`, `Vary`, `Content-Length` and the like.
     pub fn named(request: &str, response: &str) -> Result<Self> {
         Ok(Self::new(named(request)?, false, named(response)?))
     }
@@ -123,7 +123,28 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
 }
 
 fn named(name: &str) -> Result<HeaderName> {
-    const TAKEN: [&str; 4] = ["authorization", "cookie", "set-cookie", "vary"];
+    const TAKEN: [&str; 20] = [
+        "accept",
+        "authorization",
+        "cache-control",
+        "clear-site-data",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "cookie",
+        "expires",
+        "host",
+        "location",
+        "origin",
+        "pragma",
+        "proxy-authorization",
+        "set-cookie",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+        "vary",
+    ];
     let name = HeaderName::try_from(name)
         .map_err(|source| wrong_setting("not the name of a header").with_source(source))?;
     if TAKEN.contains(&name.as_str()) {
@@ -182,7 +203,16 @@ mod tests {
     #[test]
     fn the_names_are_yours_but_for_those_that_mean_something() {
         assert!(SessionHeader::named("X-Auth-Token", "X-Auth-Token").is_ok());
-        for name in ["", "a b", "Cookie", "set-cookie", "Authorization"] {
+        for name in [
+            "",
+            "a b",
+            "Cookie",
+            "set-cookie",
+            "Authorization",
+            "Host",
+            "Connection",
+            "Content-Length",
+        ] {
             let error = SessionHeader::named(name, "x").expect_err("no such header");
             assert_eq!(error.kind(), ErrorKind::Config, "{name}");
         }

@@ -32,7 +32,7 @@ pub use failure::status_of;
 pub use header::SessionHeader;
 pub use keys::{KeyId, KeyRing};
 pub use message::{Headers, ResponseHeaders};
-pub use remember::remember_me;
+pub use remember::{forget_me, remember_me};
 pub use signing::Signing;
 pub use transport::Transport;
 pub use web::{SavePolicy, SiteData, WebSessions, WebSessionsBuilder};

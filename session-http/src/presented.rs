@@ -64,9 +64,8 @@ pub(crate) fn choose<'a>(
     if !picks || others.len() >= MAX_CANDIDATES {
         return Err(Refusal::Ambiguous);
     }
-    let is_signed = |value: &&[u8]| value.contains(&b'.');
-    let signed = std::iter::once(first).chain(others).filter(is_signed);
-    let mut tokens = signed.filter_map(|value| form.read(carrier, value, &now).ok());
+    let all = std::iter::once(first).chain(others);
+    let mut tokens = all.filter_map(|value| form.read(carrier, value, &now).ok());
     let chosen = tokens.next().ok_or(Refusal::Ambiguous)?;
     let is_alone = tokens.all(|other| other.id == chosen.id);
     is_alone.then_some(Some(chosen)).ok_or(Refusal::Ambiguous)
@@ -205,6 +204,19 @@ mod tests {
         assert_eq!(read_as(&picks, &["__Host-id=x; __Host-id=y"]), ambiguous, "none is");
         let many: Vec<String> = (0..8).map(|n| format!("__Host-id={n}")).collect();
         assert_eq!(read_as(&picks, &[own, many.join("; ")]), ambiguous, "too many to check");
+    }
+
+    #[test]
+    fn sec_38_a_signed_cookie_does_not_beat_an_unsigned_one_that_is_still_good() {
+        let ring = KeyRing::new([b"0123456789abcdef0123456789abcdef"]).unwrap();
+        let signing = Signing::new(ring).pick_signed();
+        let form = |signing| TokenForm { ids: Ids::Native, signing: Some(signing) };
+        let strict = form(signing.clone());
+        let planted = strict.write("__Host-id", &SessionId::parse_native(B).unwrap());
+        let both = [format!("__Host-id={A}; __Host-id={planted}")];
+        let tolerant = form(signing.accept_unsigned_until(Timestamp::from_millis(u64::MAX)));
+        assert_eq!(read_as(&tolerant, &both), Err(Refusal::Ambiguous));
+        assert_eq!(read_as(&strict, &both), id(B));
     }
 
     proptest! {

@@ -17,7 +17,7 @@ const ENTRY: &str = "_remember";
 ///
 /// ```
 /// # use session_core::{Lifetime, MemoryStore, Result, Session, SessionManager};
-/// use session_http::remember_me;
+/// use session_http::{forget_me, remember_me};
 /// # use std::time::Duration;
 ///
 /// const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -32,6 +32,8 @@ const ENTRY: &str = "_remember";
 ///     session.login(user).await?;
 ///     if box_ticked {
 ///         remember_me(session, DAY * 14).await?;
+///     } else {
+///         forget_me(session).await?; // as the visitor before may have wanted it
 ///     }
 ///     Ok(())
 /// }
@@ -47,6 +49,22 @@ const ENTRY: &str = "_remember";
 pub async fn remember_me(session: &Session, idle: Duration) -> Result<()> {
     session.set_idle_lifetime(idle).await?;
     session.insert(ENTRY, true).await
+}
+
+/// Undoes [`remember_me`]: the session lives on without activity for as long as the manager says, and
+/// the cookie that goes out next is as its own setting says. Costs nothing for a session that is not
+/// remembered.
+///
+/// A log-in keeps what the session was before, so call it at the log-in of somebody who did not tick the
+/// box: on a shared computer he may not be the one who did.
+///
+/// # Errors
+/// Those of [`Session::remove`].
+pub async fn forget_me(session: &Session) -> Result<()> {
+    if session.remove::<bool>(ENTRY).await?.is_some() {
+        session.reset_idle_lifetime().await?;
+    }
+    Ok(())
 }
 
 /// Asked of a session that was read.

@@ -64,7 +64,8 @@ impl Signing {
     /// only. Default: such a request is one without a session.
     ///
     /// It helps against planted junk. Somebody with a session of his own can still plant his signed
-    /// cookie beside that of a visitor; such a request is one without a session.
+    /// cookie beside that of a visitor; such a request is one without a session. While ids without a
+    /// signature are accepted as well, so is one with a signed and an unsigned id.
     #[must_use]
     pub const fn pick_signed(mut self) -> Self {
         self.picks = true;

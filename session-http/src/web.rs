@@ -62,8 +62,9 @@ struct Settings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum SavePolicy {
-    /// On all but server errors (5xx). A handler that fails has not finished its work, and half of
-    /// its changes are given up like those of a transaction. The default.
+    /// On all but server errors (5xx) and 408, which a timeout answers when it drops the handler. A
+    /// handler that fails or is cut off has not finished its work, and half of its changes are given
+    /// up like those of a transaction. The default.
     #[default]
     UnlessServerError,
     /// On every response.
@@ -72,7 +73,8 @@ pub enum SavePolicy {
 
 impl SavePolicy {
     fn saves(self, status: StatusCode) -> bool {
-        self == Self::Always || !status.is_server_error()
+        let is_unfinished = status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT;
+        self == Self::Always || !is_unfinished
     }
 }
 
@@ -135,7 +137,7 @@ impl WebSessions {
     /// Starts a request: reads its cookie, or header, and opens its session. No I/O.
     ///
     /// An id that is refused (malformed, ambiguous, forged, or over plain HTTP though it must not be)
-    /// is [counted](Self::diagnostics), and the request goes on without a session.
+    /// is [counted](Self::diagnostics) and told to the manager's audit hook, and the request goes on without a session.
     #[must_use]
     pub fn begin(&self, request_headers: &impl Headers) -> Exchange {
         let via = self.0.carriers.via(request_headers);
@@ -153,6 +155,7 @@ impl WebSessions {
     }
 
     fn refuse<T>(&self, carrier: Carrier<'_>, why: Refusal) -> Option<T> {
+        self.0.manager.id_refused(why.as_str());
         if let Some(times) = self.0.refused.count(why, Instant::now()) {
             events::refused(why, times, carrier.key_ring());
         }

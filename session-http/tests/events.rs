@@ -16,9 +16,11 @@ use std::{
 
 use direct::Direct;
 use http::HeaderMap;
-use session_core::SessionId;
+use session_core::{
+    Error, ErrorKind, MemoryStore, Operation, SessionEvent, SessionId, SessionManager,
+};
 use session_http::{
-    KeyRing, SessionCookie, Transport,
+    KeyRing, SessionCookie, Transport, WebSessions,
     scenarios::{Bench, Browser},
 };
 use tokio::join;
@@ -141,6 +143,36 @@ async fn nodes_that_do_not_share_keys_are_named_in_the_log_and_do_not_flood_it()
     let forged = there.id().replace(&id_of(&theirs), &id_of(&ours));
     expect(&log, &here.presenting(format!("__Host-id={forged}")), "/get/a", &["cookie_refused"])
         .await;
+}
+
+#[tokio::test]
+async fn a_log_in_beyond_the_limit_is_no_failure_of_the_store() {
+    let (log, _guard) = Log::start();
+    let manager = SessionManager::new(MemoryStore::new()).unwrap();
+    let error = Error::new(ErrorKind::TooManySessions, "session", Operation::Save);
+    WebSessions::new(manager).begin(&HeaderMap::new()).error_response(&error).await;
+    assert_eq!(log.events(), ["refused"]);
+}
+
+#[test]
+fn sec_46_the_audit_hook_is_told_of_guessed_ids_that_end_before_the_store() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let hook = Arc::clone(&told);
+    let manager = SessionManager::builder(MemoryStore::new())
+        .audit(move |event| hook.lock().unwrap().push(*event))
+        .build()
+        .unwrap();
+    let ring = KeyRing::new(["a key of 32 bytes at the very least"]).unwrap();
+    let cookie = SessionCookie::builder().signed(ring).build().unwrap();
+    let sessions = WebSessions::builder(manager).cookie(cookie).build();
+    for _ in 0..2 {
+        let guess = format!("__Host-id={}", "A".repeat(43));
+        let request = HeaderMap::from_iter([(http::header::COOKIE, guess.parse().unwrap())]);
+        drop(sessions.begin(&request));
+    }
+    let event = SessionEvent::IdRefused("session id without a signature");
+    assert_eq!(*told.lock().unwrap(), [event, event], "each of them");
+    assert_eq!((event.name(), event.session()), ("cookie_refused", None));
 }
 
 #[tokio::test]

@@ -168,6 +168,7 @@ impl Session {
         let outcome = step(&mut data)?;
         let entries = data.current();
         if !state.is_worth_storing(&entries) {
+            state.data = data;
             return Ok(outcome);
         }
         let document = state.document(entries);
@@ -226,7 +227,7 @@ impl Session {
     }
 
     pub(super) fn idle(&self, state: &State) -> Ttl {
-        let own = state.life.or(state.own_idle).or(state.header.idle);
+        let own = state.life.or(state.own_idle());
         self.manager().settings().idle(own)
     }
 

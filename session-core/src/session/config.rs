@@ -257,7 +257,8 @@ impl SessionManagerBuilder {
     }
 
     /// What is told of each turn in a session's life: for an audit trail, for counters, for an alarm
-    /// when one client tries many ids ([`SessionEvent::UnknownId`]).
+    /// when one client tries many ids ([`SessionEvent::UnknownId`],
+    /// [`SessionEvent::IdRefused`]).
     ///
     /// The hook runs where the event happens, in the task of the request (but for a lock that is
     /// lost, which no request may be waiting for), so a task-local of the application tells it who

@@ -47,6 +47,10 @@ pub enum SessionEvent {
     Unreadable(LogId, ErrorKind),
     /// It was presented by a client with other properties than the one that logged in.
     ClientChanged(LogId),
+    /// What was presented as an id was refused for this reason before the store was asked: it is
+    /// malformed, several were presented, or its signature is wrong. There is no session to name. The
+    /// web layer traces it, and not each when there are many.
+    IdRefused(&'static str),
 }
 
 impl SessionEvent {
@@ -67,12 +71,13 @@ impl SessionEvent {
             Self::LockLost(_) => "lock_lost",
             Self::Unreadable(..) => "unreadable",
             Self::ClientChanged(_) => "client_changed",
+            Self::IdRefused(_) => "cookie_refused",
         }
     }
 
-    /// The log-safe name of the session.
+    /// The log-safe name of the session, if there is one.
     #[must_use]
-    pub const fn session(&self) -> LogId {
+    pub const fn session(&self) -> Option<LogId> {
         match *self {
             Self::Created(session)
             | Self::Rotated { session, .. }
@@ -86,12 +91,13 @@ impl SessionEvent {
             | Self::Gone(session)
             | Self::LockLost(session)
             | Self::Unreadable(session, _)
-            | Self::ClientChanged(session) => session,
+            | Self::ClientChanged(session) => Some(session),
+            Self::IdRefused(_) => None,
         }
     }
 
     fn trace(&self) {
-        let (event, session) = (self.name(), self.session());
+        let (event, Some(session)) = (self.name(), self.session()) else { return };
         match self {
             Self::Created(_) => info!(target: "session", event, %session, "session created"),
             Self::Rotated { former, .. } => {
@@ -133,6 +139,7 @@ impl SessionEvent {
                 %session,
                 "a session was presented by another client: possibly stolen"
             ),
+            Self::IdRefused(_) => {}
         }
     }
 }
@@ -148,6 +155,14 @@ impl fmt::Debug for AuditHook {
 }
 
 impl SessionManager {
+    /// Tells the audit hook of an id that was refused before the store was asked
+    /// ([`SessionEvent::IdRefused`]): for the authors of web layers.
+    pub fn id_refused(&self, reason: &'static str) {
+        if let Some(AuditHook(hook)) = &self.settings().audit {
+            hook(&SessionEvent::IdRefused(reason));
+        }
+    }
+
     /// Tells the application and the log of something that happened to the session under `key`.
     pub(super) fn tell(&self, event: impl FnOnce(LogId) -> SessionEvent, key: &Key) {
         let event = event(key.log_id());

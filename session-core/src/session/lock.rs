@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    Session,
+    Session, SessionFacts,
     data::SessionData,
     events::SessionEvent,
     load::{MAX_HOPS, gone},
@@ -243,10 +243,14 @@ impl LockedSession {
     /// - [`Conflict`](ErrorKind::Conflict): an entry was changed through the unlocked handle as
     ///   well, and its merge rule refuses; nothing was written.
     ///
-    /// The session is unlocked in any case.
+    /// The session is unlocked in any case. When this request itself [ended](Self::delete) it,
+    /// there is nothing to save.
     pub async fn commit(mut self) -> Result<()> {
         let session = self.session().clone();
         let mut state = session.state().await;
+        if self.held.is_some() && matches!(state.phase, Phase::New) {
+            return Ok(());
+        }
         let later = state.data.changed_since(&self.carried);
         let rules = &session.manager().settings().rules;
         let mut over = None;
@@ -277,6 +281,23 @@ impl LockedSession {
             Some(held) => held.stop().release().await,
             None => Ok(()),
         }
+    }
+
+    /// Ends the session, as [`Session::delete`] does. Its lock goes with this value, and its changes
+    /// with the session.
+    ///
+    /// # Errors
+    /// Those of [`Session::delete`].
+    pub async fn delete(&self) -> Result<()> {
+        self.session().delete().await
+    }
+
+    /// When the session began, and how long it lives; `None` when it has not been saved yet.
+    ///
+    /// # Errors
+    /// Those of the transport.
+    pub async fn facts(&self) -> Result<Option<SessionFacts>> {
+        self.session().facts().await
     }
 
     /// Whether the lock is no longer ours, or cannot be renewed in time. What was changed cannot

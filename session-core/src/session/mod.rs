@@ -43,7 +43,7 @@ pub use principal::{PrincipalSessions, SessionInfo};
 pub use read_only::ReadOnlySession;
 pub use snapshot::SessionSnapshot;
 pub use state::CookieChange;
-use state::{Phase, Place, State};
+use state::{NewIdle, Phase, Place, State};
 
 use crate::{LogId, ReadOptions, Result, SessionHandle, SessionId, Timestamp, Ttl, instant_after};
 
@@ -236,7 +236,18 @@ impl Session {
     /// Those of the transport.
     pub async fn set_idle_lifetime(&self, idle: Duration) -> Result<()> {
         let mut state = self.ready().await?;
-        state.own_idle = Some(idle.into());
+        state.new_idle = NewIdle::Own(idle.into());
+        state.data.force();
+        Ok(())
+    }
+
+    /// Undoes [`set_idle_lifetime`](Self::set_idle_lifetime): the manager's idle lifetime holds again.
+    ///
+    /// # Errors
+    /// Those of the transport.
+    pub async fn reset_idle_lifetime(&self) -> Result<()> {
+        let mut state = self.ready().await?;
+        state.new_idle = NewIdle::Managers;
         state.data.force();
         Ok(())
     }

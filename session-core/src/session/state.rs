@@ -18,12 +18,21 @@ pub(super) struct State {
     pub(super) data: SessionData,
     /// The last save that was sent, until it is known what came of it.
     attempt: Option<Attempt>,
-    /// An idle lifetime of the session's own, to be saved with it.
-    pub(super) own_idle: Option<Ttl>,
+    pub(super) new_idle: NewIdle,
     /// How long the session lives from the next save on, where a framework says so with each.
     pub(super) life: Option<Ttl>,
     /// Whether the session was used by more than a read-only handle: only then is it touched.
     pub(super) engaged: bool,
+}
+
+/// What the next save does to the idle lifetime of the session's own.
+#[derive(Clone, Copy, Default)]
+pub(super) enum NewIdle {
+    #[default]
+    AsBefore,
+    Own(Ttl),
+    /// None of its own.
+    Managers,
 }
 
 /// A save that was sent.
@@ -88,8 +97,8 @@ pub(super) struct Snapshot {
 impl State {
     pub(super) fn unread(manager: &SessionManager) -> Self {
         let (header, meta, data) = blank(manager);
-        let (phase, attempt, own_idle, life) = (Phase::Unread, None, None, None);
-        Self { phase, header, meta, data, attempt, own_idle, life, engaged: false }
+        let (phase, attempt, new_idle, life) = (Phase::Unread, None, NewIdle::AsBefore, None);
+        Self { phase, header, meta, data, attempt, new_idle, life, engaged: false }
     }
 
     /// A session that another handle read.
@@ -103,7 +112,7 @@ impl State {
     /// Forgets the session that ended: what is inserted from now on belongs to a new one.
     pub(super) fn start_over(&mut self, manager: &SessionManager) {
         (self.header, self.meta, self.data) = blank(manager);
-        (self.own_idle, self.life) = (None, None);
+        (self.new_idle, self.life) = (NewIdle::AsBefore, None);
         self.phase = Phase::New;
     }
 
@@ -137,13 +146,23 @@ impl State {
     pub(super) fn saved(&mut self, place: Place, entries: Entries) {
         self.attempt = None;
         self.data = self.data.saved(entries);
-        self.header.idle = self.own_idle.take().or(self.header.idle);
+        self.header.idle = self.own_idle();
+        self.new_idle = NewIdle::AsBefore;
         self.phase = Phase::Stored(place);
+    }
+
+    /// The idle lifetime of the session's own, from the next save on.
+    pub(super) const fn own_idle(&self) -> Option<Ttl> {
+        match self.new_idle {
+            NewIdle::AsBefore => self.header.idle,
+            NewIdle::Own(idle) => Some(idle),
+            NewIdle::Managers => None,
+        }
     }
 
     pub(super) fn document(&self, entries: Entries) -> Document {
         let mut header = self.header.clone();
-        header.idle = self.own_idle.or(header.idle);
+        header.idle = self.own_idle();
         Document::from_parts(header, entries)
     }
 

@@ -13,7 +13,8 @@ use tokio::sync::Notify;
 use crate::{
     ExclusiveSession, csrf,
     flash::{self, Flash},
-    remember_me,
+    forget_me, remember_me,
+    scenarios::bench::in_time,
 };
 
 /// An application that uses its session as the path says:
@@ -31,6 +32,7 @@ use crate::{
 /// | `/failing/…` | does the rest, then fails with a session error |
 /// | `/wait/…` | does the rest after it was told to go on |
 /// | `/remember/SECONDS` | remembers the session for so long |
+/// | `/forget/USER` | logs in without being remembered |
 /// | `/csrf`, `/csrf/TOKEN` | answers a token, checks one |
 /// | `/flash/TEXT`, `/flashes` | leaves a message, takes all of them |
 /// | `/exclusively/…` | see [`handle_exclusive`](Self::handle_exclusive) |
@@ -98,7 +100,7 @@ impl TestApp {
     /// | `release` | the same, commits, and answers after it was told to go on |
     /// | `undo` | the same, and rolls it back |
     /// | `keep` | the same, and keeps the session beyond the response |
-    /// | `flash/TEXT`, `flashes`, `csrf` | as without `exclusively` |
+    /// | `flash/TEXT`, `flashes`, `csrf`, `logout` | as without `exclusively` |
     /// | `status/CODE/…`, `failing/…`, `wait/…` | as without `exclusively` |
     ///
     /// # Errors
@@ -123,8 +125,11 @@ impl TestApp {
             ["flash", text] => flash::push_to(&mut session, Flash::info(text))?,
             ["flashes"] => return Ok(answer(status, shown(&flash::take_from(&mut session)?))),
             ["csrf"] => {
-                let facts = session.facts().await?;
-                return Ok(answer(status, csrf::token_in(&mut session, facts)?));
+                return Ok(answer(status, csrf::token_in(&mut session).await?));
+            }
+            ["logout"] => {
+                session.delete().await?;
+                return Ok(answer(status, "done".to_owned()));
             }
             _ => {}
         }
@@ -171,7 +176,7 @@ impl TestApp {
 
     /// Returns when a request for `/wait/…` has arrived.
     pub async fn arrived(&self) {
-        self.gate.arrived.notified().await;
+        in_time("a request for `/wait/…`", self.gate.arrived.notified()).await;
     }
 
     /// Lets that request go on.
@@ -208,6 +213,10 @@ async fn act(session: &Session, words: &[&str]) -> Result<String> {
         ["remember", seconds] => {
             let idle = Duration::from_secs(seconds.parse().expect("a number"));
             remember_me(session, idle).await?;
+        }
+        ["forget", user] => {
+            session.login(user).await?;
+            forget_me(session).await?;
         }
         ["csrf"] => return csrf::token(session).await,
         ["csrf", token] => csrf::check(session, token).await?,

@@ -79,16 +79,26 @@ impl Bench {
     /// Returns when the store was asked for so many more reads.
     pub async fn reads(&self, wanted: usize) {
         let mut seen = 0;
-        while seen < wanted {
-            tokio::task::yield_now().await;
-            seen += self.counts().reads;
-        }
+        let enough = async {
+            while seen < wanted {
+                tokio::task::yield_now().await;
+                seen += self.counts().reads;
+            }
+        };
+        in_time("enough reads", enough).await;
     }
 
     /// Leaves the calls so far out of the next [`counts`](Self::counts).
     pub fn forget_counts(&self) {
         let Counts { .. } = self.counts();
     }
+}
+
+/// What has to come, and comes within moments unless the adapter is broken.
+pub(super) async fn in_time<T>(what: &str, coming: impl Future<Output = T>) -> T {
+    let patience = Duration::from_secs(120);
+    let came = tokio::time::timeout(patience, coming).await;
+    came.unwrap_or_else(|_| panic!("{what} did not come within two minutes"))
 }
 
 impl Default for Bench {

@@ -103,12 +103,15 @@ macro_rules! scenario_list {
             sec_09_pages_and_apis_do_not_exchange_their_ids
             sec_36_the_cache_limiter_gives_way_to_the_cookie
             sec_35_a_remembered_session_outlives_pauses_and_not_its_deadline
+            who_does_not_ask_for_it_is_not_remembered_for_the_one_before
             a_csrf_token_is_asked_for_checked_and_ended_by_a_log_in
             a_guarded_handler_needs_the_csrf_header
             a_message_is_shown_once
             an_exclusive_route_has_the_session_to_itself
             an_exclusive_route_can_let_go_before_its_response
             an_exclusive_route_gives_up_its_changes_when_it_fails
+            sec_18_an_exclusive_route_can_log_out
+            sec_24_an_exclusive_route_leaves_nothing_under_an_unknown_id
             sec_49_waiters_for_a_session_are_bounded_and_told_to_come_back
             a_read_only_route_writes_nothing
             z02_a_store_that_is_down_refuses_and_loses_nothing

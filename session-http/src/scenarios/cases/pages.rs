@@ -27,6 +27,18 @@ pub async fn sec_36_the_cache_limiter_gives_way_to_the_cookie(adapter: &dyn Adap
         let reply = browser.get("/get/a").await;
         assert_eq!(reply.header("cache-control"), Some(control));
         assert_eq!(reply.header("vary"), Some("cookie"));
+        let missing = browser.get("/status/404/get/a").await;
+        let of_errors = limiter == CacheLimiter::NoCache;
+        assert_eq!(missing.header("cache-control"), of_errors.then_some(control), "{limiter:?}");
+        let careless = bench
+            .browser_with(adapter, |web| {
+                let web = web.cache_limiter(limiter);
+                web.on_error(|_, response| response.headers_mut().clear())
+            })
+            .await;
+        let careless = careless.presenting(browser.cookie().expect("a cookie"));
+        let failed = careless.get("/failing/get/a").await;
+        assert_eq!(failed.header("cache-control"), Some("no-store"), "{limiter:?}");
         let untouched = browser.get("/untouched").await;
         assert_eq!(untouched.header("cache-control"), None, "{limiter:?}");
     }
@@ -59,6 +71,19 @@ pub async fn sec_35_a_remembered_session_outlives_pauses_and_not_its_deadline(
     assert_eq!(browser.get("/get/user").await.text(), "alice");
     bench.clock.advance(minutes(2));
     assert_eq!(browser.get("/get/user").await.text(), "none", "the deadline stays");
+}
+
+/// On a computer that several people use.
+pub async fn who_does_not_ask_for_it_is_not_remembered_for_the_one_before(adapter: &dyn Adapter) {
+    let bench = Bench::new();
+    let browser = bench.browser(adapter).await;
+    browser.get("/login/alice").await;
+    let remembered = browser.get("/remember/1800").await;
+    assert!(remembered.set_cookie().expect("a cookie").contains("Max-Age"));
+    let next = browser.get("/forget/bob").await;
+    assert!(!next.set_cookie().expect("a cookie").contains("Max-Age"), "until the browser closes");
+    bench.clock.advance(Duration::from_secs(601));
+    assert_eq!(browser.get("/get/user").await.text(), "none", "as long as others");
 }
 
 /// Nothing is stored before a token is asked for.

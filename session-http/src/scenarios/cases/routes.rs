@@ -83,6 +83,31 @@ pub async fn an_exclusive_route_gives_up_its_changes_when_it_fails(adapter: &dyn
     assert_eq!(browser.get("/count").await.text(), "5");
 }
 
+/// SEC-18: also where the session is held.
+pub async fn sec_18_an_exclusive_route_can_log_out(adapter: &dyn Adapter) {
+    let bench = Bench::new();
+    let browser = visitor(&bench, adapter).await;
+    let former = browser.presenting(browser.cookie().expect("a cookie"));
+    let reply = browser.get("/exclusively/logout").await;
+    assert_eq!((reply.status(), reply.text()), (200, "done"));
+    assert_eq!((browser.cookie(), bench.store.records().await), (None, 0));
+    assert_eq!(former.get("/get/count").await.text(), "none");
+}
+
+/// SEC-24: locking and reading are one call, so an unknown id costs a release as well; no session
+/// is left, and nobody has to wait.
+pub async fn sec_24_an_exclusive_route_leaves_nothing_under_an_unknown_id(adapter: &dyn Adapter) {
+    let bench = Bench::new();
+    let browser = bench.browser(adapter).await;
+    let unknown = format!("__Host-id={}", "A".repeat(43));
+    for _ in 0..2 {
+        let reply = browser.presenting(unknown.clone()).get("/exclusively/undo").await;
+        assert_eq!((reply.status(), reply.set_cookie()), (200, None));
+        assert_eq!(bench.counts(), Counts::new(1, 1));
+        assert_eq!(bench.store.records().await, 0);
+    }
+}
+
 /// SEC-49: whoever does not get the lock in time, or finds too many in line, is told so.
 pub async fn sec_49_waiters_for_a_session_are_bounded_and_told_to_come_back(adapter: &dyn Adapter) {
     let bench = Bench::with_max_waiters(2);

@@ -243,14 +243,10 @@ impl LockedSession {
     /// - [`Conflict`](ErrorKind::Conflict): an entry was changed through the unlocked handle as
     ///   well, and its merge rule refuses; nothing was written.
     ///
-    /// The session is unlocked in any case. When this request itself [ended](Self::delete) it,
-    /// there is nothing to save.
+    /// The session is unlocked in any case.
     pub async fn commit(mut self) -> Result<()> {
         let session = self.session().clone();
         let mut state = session.state().await;
-        if self.held.is_some() && matches!(state.phase, Phase::New) {
-            return Ok(());
-        }
         let later = state.data.changed_since(&self.carried);
         let rules = &session.manager().settings().rules;
         let mut over = None;
@@ -290,6 +286,11 @@ impl LockedSession {
     /// Those of [`Session::delete`].
     pub async fn delete(&self) -> Result<()> {
         self.session().delete().await
+    }
+
+    /// Whether this request itself ended the session while it was locked: there is nothing to save.
+    pub async fn is_ended(&self) -> bool {
+        self.held.is_some() && matches!(self.session().state().await.phase, Phase::New)
     }
 
     /// When the session began, and how long it lives; `None` when it has not been saved yet.

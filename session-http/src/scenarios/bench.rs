@@ -98,7 +98,8 @@ impl Bench {
 pub(super) async fn in_time<T>(what: &str, coming: impl Future<Output = T>) -> T {
     let patience = Duration::from_secs(120);
     let came = tokio::time::timeout(patience, coming).await;
-    came.unwrap_or_else(|_| panic!("{what} did not come within two minutes"))
+    assert!(came.is_ok(), "{what} did not come within two minutes");
+    came.expect("it came")
 }
 
 impl Default for Bench {

@@ -1,6 +1,6 @@
 //! What Linux tells of processes.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use nix::unistd::{Pid, getpgid};
 
@@ -12,9 +12,11 @@ pub(crate) fn strays(parent: Pid) -> Vec<Pid> {
     children.filter(|child| getpgid(Some(*child)).is_ok_and(|group| group != parent)).collect()
 }
 
-/// Stopped by a signal, or gone.
+/// Stopped by a signal with all its threads, or gone.
 pub(crate) fn is_stopped(id: Pid) -> bool {
-    state(id).is_none_or(|state| "TZ".contains(state))
+    let Ok(threads) = fs::read_dir(format!("/proc/{id}/task")) else { return true };
+    let mut stats = threads.flatten().map(|thread| thread.path().join("stat"));
+    stats.all(|stat| state_in(&stat).is_none_or(|state| "TZ".contains(state)))
 }
 
 /// Gone, or dead and waiting for somebody to take note.
@@ -23,6 +25,9 @@ pub(crate) fn is_gone(id: Pid) -> bool {
 }
 
 fn state(id: Pid) -> Option<char> {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    stat.rsplit_once(") ")?.1.chars().next()
+    state_in(format!("/proc/{id}/stat").as_ref())
+}
+
+fn state_in(stat: &Path) -> Option<char> {
+    fs::read_to_string(stat).ok()?.rsplit_once(") ")?.1.chars().next()
 }

@@ -122,7 +122,8 @@ impl Process {
         matches!(self.child().try_wait(), Ok(Some(status)) if status.success())
     }
 
-    /// Stops the program and those of its children that have left its group.
+    /// Stops the program and those of its children that have left its group, and returns when none of
+    /// its threads runs any more.
     pub(crate) fn pause(&self) -> Result<()> {
         self.signal(Signal::SIGSTOP)?;
         wait(|| proc::is_stopped(self.group));

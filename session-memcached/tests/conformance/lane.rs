@@ -40,6 +40,10 @@ const LOOKS: usize = 3;
 /// Where the payload begins in a stored record.
 const BEFORE_PAYLOAD: usize = 184;
 
+/// A machine may be busy: no case is about how long a server takes.
+const PATIENCE: &str =
+    "session.timeout=120s&session.response_timeout=60s&session.connect_timeout=60s";
+
 impl Kind {
     fn options(self) -> Options {
         // Room for what the server tells of writes.
@@ -156,7 +160,8 @@ impl Lane {
         clock: impl Clock,
     ) -> Result<Arc<dyn SessionStore>> {
         let url = self.started().await?.url(self.kind);
-        let builder = MemcachedStore::builder(&format!("{url}session.prefix={namespace}:"))?;
+        let builder =
+            MemcachedStore::builder(&format!("{url}{PATIENCE}&session.prefix={namespace}:"))?;
         Ok(Arc::new(builder.clock(clock).open().await?))
     }
 }
@@ -294,7 +299,7 @@ impl RawAccess for Lane {
 impl SingleConnectionOpen for Lane {
     async fn open_single(&self, namespace: &Namespace) -> Result<Arc<dyn SessionStore>> {
         let url = self.started().await?.url(self.kind);
-        let url = format!("{url}session.connections=1&session.prefix={namespace}:");
+        let url = format!("{url}{PATIENCE}&session.connections=1&session.prefix={namespace}:");
         let builder = MemcachedStore::builder(&url)?.clock(self.clock_of(namespace));
         Ok(Arc::new(builder.open().await?))
     }

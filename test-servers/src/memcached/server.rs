@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::{
@@ -178,7 +177,7 @@ impl Server {
     /// # Errors
     /// When it does not run.
     pub fn stop(&self) -> Result<()> {
-        self.signal(Signal::SIGSTOP)
+        self.running(Process::pause)
     }
 
     /// `SIGCONT`, after [`Server::stop`].
@@ -186,12 +185,11 @@ impl Server {
     /// # Errors
     /// When it does not run.
     pub fn resume(&self) -> Result<()> {
-        self.signal(Signal::SIGCONT)
+        self.running(Process::resume)
     }
 
-    fn signal(&self, signal: Signal) -> Result<()> {
-        let process = self.process();
-        process.as_ref().ok_or_else(|| Error::new("the server does not run"))?.signal(signal)
+    fn running(&self, act: impl FnOnce(&Process) -> Result<()>) -> Result<()> {
+        act(self.process().as_ref().ok_or_else(|| Error::new("the server does not run"))?)
     }
 
     /// A connection for the tests themselves: plain, and logged in.

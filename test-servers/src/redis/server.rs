@@ -11,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::{
@@ -226,7 +225,7 @@ impl Server {
     /// # Errors
     /// When it does not run.
     pub fn stop(&self) -> Result<()> {
-        self.signal(Signal::SIGSTOP)?;
+        self.running(Process::pause)?;
         self.paused.store(true, Ordering::Relaxed);
         Ok(())
     }
@@ -236,14 +235,13 @@ impl Server {
     /// # Errors
     /// When it does not run.
     pub fn resume(&self) -> Result<()> {
-        self.signal(Signal::SIGCONT)?;
+        self.running(Process::resume)?;
         self.paused.store(false, Ordering::Relaxed);
         Ok(())
     }
 
-    fn signal(&self, signal: Signal) -> Result<()> {
-        let process = self.process();
-        process.as_ref().ok_or_else(|| Error::new("the server does not run"))?.signal(signal)
+    fn running(&self, act: impl FnOnce(&Process) -> Result<()>) -> Result<()> {
+        act(self.process().as_ref().ok_or_else(|| Error::new("the server does not run"))?)
     }
 
     /// Sends a command as somebody who may do everything, and returns the reply as `redis-cli`

@@ -11,6 +11,7 @@ mod report;
 mod rounds;
 mod setup;
 mod sql;
+mod web;
 
 use std::{env, process::ExitCode};
 
@@ -42,6 +43,7 @@ fn run() -> Result<()> {
         "memcached" => runtime.block_on(memcached::run(&options)),
         "redis" => runtime.block_on(redis::run(&options)),
         "sql" => runtime.block_on(sql::run(&options)),
+        "web" => runtime.block_on(web::run(&options)),
         _ => Err(USAGE.into()),
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 pub(crate) const USAGE: &str = "\
-usage: session-benches memcached|redis|sql [OPTION]..
+usage: session-benches memcached|redis|sql|web [OPTION]..
 
   --quick        five short rounds (under two minutes) instead of nine longer ones
   --valkey       redis: on Valkey instead of Redis
@@ -18,7 +18,7 @@ usage: session-benches memcached|redis|sql [OPTION]..
   --engine NAME  sql: only on mariadb, mysql, postgres or sqlite; may be given again
   --durable      sql: every commit is on disk before it is acknowledged
   --skip-speed   without the rounds
-  --skip-wait    without the bursts on one lock
+  --skip-wait    without the bursts on one lock, or of web: without the updates of one session
   --skip-sweep   sql: without the sweep beside writers
   --only TEXT    only contenders with TEXT in their name, and what they are compared with
   --alone TEXT   only contenders with TEXT in their name, for a profile

@@ -1,19 +1,12 @@
 //! A store that counts what it is asked for, and that can be down.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use async_trait::async_trait;
-use session_core::{
-    Capabilities, Cursor, Enumeration, Error, ErrorKind, Expected, Incarnation, Key, Lease,
-    LockRequest, Locked, MemoryStore, OpToken, Operation, PrincipalIndex, ReadOptions, Record,
-    Result, Revision, SessionStore, SweepBudget, SweepReport, Ttl, Under, Write,
-};
+use session_core::{Error, ErrorKind, Key, MemoryStore, Operation, Result, SessionStore};
 
 /// How often a store was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -80,93 +73,41 @@ impl ProbedStore {
         all.keys(None, usize::MAX).await.expect("the memory store answers").keys.len()
     }
 
-    fn read(&self, operation: Operation) -> Result<&MemoryStore> {
-        self.pass(&self.probe.reads, operation)
+    async fn read<T: Send>(
+        &self,
+        operation: Operation,
+        _key: Option<&Key>,
+        call: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        self.probe.reads.fetch_add(1, Ordering::SeqCst);
+        self.pass(operation)?;
+        call.await
     }
 
-    fn write(&self, operation: Operation) -> Result<&MemoryStore> {
-        self.pass(&self.probe.writes, operation)
+    async fn write<T: Send>(
+        &self,
+        operation: Operation,
+        _key: Option<&Key>,
+        call: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        self.probe.writes.fetch_add(1, Ordering::SeqCst);
+        self.pass(operation)?;
+        call.await
     }
 
-    fn pass(&self, counter: &AtomicUsize, operation: Operation) -> Result<&MemoryStore> {
-        counter.fetch_add(1, Ordering::SeqCst);
+    fn pass(&self, operation: Operation) -> Result<()> {
         if self.probe.is_down.load(Ordering::SeqCst) {
             let error = Error::new(ErrorKind::Unavailable, "probed", operation);
             return Err(error.with_detail(PLANTED).with_source(std::io::Error::other(PLANTED)));
         }
-        Ok(&self.inner)
+        Ok(())
     }
 }
 
 #[async_trait]
 impl SessionStore for ProbedStore {
-    async fn create(
-        &self,
-        key: &Key,
-        write: Write,
-        op: OpToken,
-        under: Option<Under<'_>>,
-    ) -> Result<Revision> {
-        self.write(Operation::Create)?.create(key, write, op, under).await
-    }
-
-    async fn load(&self, key: &Key, options: ReadOptions) -> Result<Option<Record>> {
-        self.read(Operation::Load)?.load(key, options).await
-    }
-
-    async fn save(
-        &self,
-        key: &Key,
-        write: Write,
-        expected: Expected<'_>,
-        op: OpToken,
-    ) -> Result<Revision> {
-        self.write(Operation::Save)?.save(key, write, expected, op).await
-    }
-
-    async fn touch(
-        &self,
-        key: &Key,
-        ttl: Ttl,
-        incarnation: Incarnation,
-        op: OpToken,
-    ) -> Result<()> {
-        self.write(Operation::Touch)?.touch(key, ttl, incarnation, op).await
-    }
-
-    async fn delete(&self, key: &Key, expected: Expected<'_>, op: OpToken) -> Result<()> {
-        self.write(Operation::Delete)?.delete(key, expected, op).await
-    }
-
-    async fn lock(&self, key: &Key, request: LockRequest) -> Result<Locked> {
-        self.read(Operation::Lock)?.lock(key, request).await
-    }
-
-    async fn renew(&self, key: &Key, lease: &Lease, duration: Duration) -> Result<()> {
-        self.write(Operation::Renew)?.renew(key, lease, duration).await
-    }
-
-    async fn release(&self, key: &Key, lease: &Lease) -> Result<()> {
-        self.write(Operation::Release)?.release(key, lease).await
-    }
-
-    async fn sweep(&self, cursor: Option<&Cursor>, budget: SweepBudget) -> Result<SweepReport> {
-        self.write(Operation::Sweep)?.sweep(cursor, budget).await
-    }
-
-    async fn ping(&self) -> Result<()> {
-        self.read(Operation::Ping)?.ping().await
-    }
-
-    fn capabilities(&self) -> &Capabilities {
-        self.inner.capabilities()
-    }
-
-    fn principal_index(&self) -> Option<&dyn PrincipalIndex> {
-        self.inner.principal_index()
-    }
-
-    fn enumeration(&self) -> Option<&dyn Enumeration> {
-        self.inner.enumeration()
-    }
+    session_core::forward!(self => self.inner, around read; load lock ping);
+    session_core::forward!(self => self.inner, around write;
+        create save touch delete renew release sweep);
+    session_core::forward!(self => self.inner; capabilities principal_index enumeration);
 }

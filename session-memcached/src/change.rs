@@ -72,7 +72,7 @@ impl<'a> Change<'a> {
         mut self,
         mut rule: impl FnMut(&mut Slot, Timestamp) -> Result<T> + Send,
     ) -> Result<T> {
-        let mut state = self.hint();
+        let mut state = self.begin().await?;
         let mut tries = 0_u32;
         while tries == 0 || Instant::now() < self.deadline {
             let mut slot = state.slot();
@@ -108,9 +108,14 @@ impl<'a> Change<'a> {
         Err(self.fault(Fault::timeout()))
     }
 
-    fn hint(&self) -> State {
+    /// A write begins with what is remembered. Whoever takes a lock is given the record, which no hint
+    /// has whole.
+    async fn begin(&self) -> Result<State> {
         let seen = self.store.0.hints.take(self.key.digest());
-        State { fresh: false, seen }
+        if self.operation == Operation::Lock {
+            return self.read().await;
+        }
+        Ok(State { fresh: false, seen })
     }
 
     /// Whether a lock was taken by an entry that the server would drop, with the item, too early.

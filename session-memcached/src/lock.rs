@@ -97,7 +97,6 @@ async fn claim(store: &MemcachedStore, key: &Key, request: LockRequest) -> Resul
 
 /// Looks at the item, and takes the lock if it is free.
 async fn look_and_take(store: &MemcachedStore, key: &Key, request: LockRequest) -> Result<Asked> {
-    store.0.hints.take(key.digest());
     let change = Change::new(store, LOCK, key).event(Event::Lock(request.op, request.lease));
     change
         .make(|slot, now| match slot.lock(request.op, request.lease, now) {
@@ -124,5 +123,32 @@ impl Pauses {
         let pause = self.limit.mul_f64(fastrand::f64());
         self.limit = (self.limit * 2).min(WAKE_STEP);
         pause
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+    use session_core::{OpToken, ReadOptions, SessionStore, Write};
+    use test_servers::memcached::{Options, Server};
+
+    use super::*;
+
+    /// Others may remember the item between any two steps of a caller.
+    #[tokio::test]
+    async fn a_lock_brings_the_record_whatever_is_remembered_of_the_item() {
+        let server = Server::start(&Options::new()).await.unwrap();
+        let store = MemcachedStore::open(&server.url()).await.unwrap();
+        let hour = Duration::from_secs(3_600);
+        let key = test_load::new_key();
+        let op = OpToken::generate().unwrap();
+        store.create(&key, Write::new("payload", hour), op, None).await.unwrap();
+        store.load(&key, ReadOptions::default()).await.unwrap();
+        let request = test_load::lock(hour / 2, Duration::ZERO);
+        let Asked::Granted(locked) = look_and_take(&store, &key, request).await.unwrap() else {
+            panic!("the lock is free");
+        };
+        assert_eq!(locked.record.unwrap().payload, "payload");
     }
 }

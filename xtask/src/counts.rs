@@ -2,6 +2,9 @@
 
 use std::ops::AddAssign;
 
+/// How many lines of a failed test are repeated.
+const MOST_TOLD: usize = 8;
+
 /// Sums of tests. A check that is not a test program, such as the formatter, counts as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Counts {
@@ -59,11 +62,17 @@ impl Outcome {
     /// one failure.
     pub(crate) fn of_tests(output: &str, success: bool) -> Self {
         let mut outcome = Self::default();
-        for line in output.lines() {
+        let mut lines = output.lines();
+        while let Some(line) = lines.next() {
             if let Some(counts) = summary(line) {
                 outcome.counts += counts;
             } else if let Some(note) = remark(line) {
                 outcome.notes.push(note);
+            } else if let Some(name) = reported(line) {
+                // Beside the note that it failed.
+                let told = lines.by_ref().skip_while(|line| line.is_empty());
+                let told = told.take_while(|line| !line.is_empty()).take(MOST_TOLD);
+                outcome.notes.extend(told.map(|line| format!("failed: {name}: {line}")));
             }
         }
         if !success && outcome.counts.failed == 0 {
@@ -100,6 +109,12 @@ fn remark(line: &str) -> Option<String> {
     Some(format!("ignored: {name}: {reason}"))
 }
 
+/// Reads `---- name stdout ----`, behind which stands what a failed test has told.
+fn reported(line: &str) -> Option<&str> {
+    let name = line.strip_prefix("---- ")?.strip_suffix(" ----")?;
+    Some(name.strip_suffix(" stdout").unwrap_or(name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +126,16 @@ test cases::c02 ... ignored, the server is not there
 test cases::c03 ... FAILED
 test page        ... ignored (no browser)
 test doc.md - example (line 3) ... ignored
+
+failures:
+
+---- cases::c03 stdout ----
+
+thread 'cases::c03' panicked at c03.rs:1:1:
+two are not three
+
+failures:
+    cases::c03
 
 test result: FAILED. 1 passed; 1 failed; 3 ignored; 0 measured; 5 filtered out; finished in 0.1s
 test result: ok. 40 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.1s
@@ -127,6 +152,8 @@ test result: ok. 40 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fin
                 "failed: cases::c03",
                 "ignored: page: no browser",
                 "ignored: doc.md - example (line 3): no reason given",
+                "failed: cases::c03: thread 'cases::c03' panicked at c03.rs:1:1:",
+                "failed: cases::c03: two are not three",
             ]
         );
     }

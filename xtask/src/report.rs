@@ -30,7 +30,11 @@ pub(crate) fn render(lines: &[Line], conformance: &[String]) -> String {
             line.outcome.notes.iter().map(move |note| format!("{}: {note}", line.step))
         })
         .collect();
-    text += &section("not run, or failed", &notes);
+    // Who sees only the end of a long output sees what failed.
+    let (ignored, told): (Vec<_>, Vec<_>) =
+        notes.into_iter().partition(|note| note.contains(": ignored: "));
+    text += &section("not run", &ignored);
+    text += &section("failed, or to be known", &told);
     let Counts { passed, failed, skipped } = sum;
     text += &format!("\n{passed} passed, {failed} failed, {skipped} skipped\n");
     text

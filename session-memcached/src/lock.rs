@@ -128,8 +128,6 @@ impl Pauses {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
-
     use session_core::{OpToken, ReadOptions, SessionStore, Write};
     use test_servers::memcached::{Options, Server};
 

@@ -1,8 +1,8 @@
-//! The scenarios of `session-http`, through actix-web.
+//! The scenarios of `session-http`, through actix-web, on every kind of store.
 
 #![expect(clippy::unwrap_used, clippy::future_not_send, reason = "a test, on one thread")]
 
-use std::{pin::Pin, rc::Rc};
+use std::{pin::Pin, process::ExitCode, rc::Rc};
 
 use actix_web::{
     App, HttpRequest, HttpResponse,
@@ -14,6 +14,7 @@ use actix_web::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
+use libtest_mimic::Arguments;
 use session_actix::{
     CsrfGuard, ExclusiveSession, ReadOnlySession, Result, Session, SessionMiddleware,
 };
@@ -111,4 +112,7 @@ impl Server for Running {
     }
 }
 
-session_http::scenario_tests!(#[actix_web::test], Actix);
+fn main() -> ExitCode {
+    let trials = test_stores::scenarios("", |_name| Some(Actix));
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}

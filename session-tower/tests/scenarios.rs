@@ -1,6 +1,8 @@
-//! The scenarios of `session-http`, through axum.
+//! The scenarios of `session-http`, through axum, on every kind of store.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::process::ExitCode;
 
 use async_trait::async_trait;
 use axum::{
@@ -13,6 +15,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http_body_util::BodyExt;
+use libtest_mimic::Arguments;
 use session_http::{
     WebSessions,
     scenarios::{Adapter, Server, TestApp},
@@ -83,4 +86,7 @@ impl Server for Running {
     }
 }
 
-session_http::scenario_tests!(#[tokio::test], Axum);
+fn main() -> ExitCode {
+    let trials = test_stores::scenarios("", |_name| Some(Axum));
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}

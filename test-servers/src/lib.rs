@@ -32,5 +32,5 @@ mod wait;
 
 pub use error::{Error, Result};
 pub use program::Program;
-pub use trial::{TestResult, reason_to_ignore, trial};
+pub use trial::{TestResult, ignorable_trial, reason_to_ignore, trial};
 pub use wait::until;

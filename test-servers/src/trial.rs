@@ -34,13 +34,25 @@ pub fn trial<F>(
 where
     F: Future<Output = TestResult>,
 {
+    ignorable_trial(name, words, missing, || async { test().await.map(|()| Completion::Completed) })
+}
+
+/// As [`trial`], for a test that may find out while it runs that it has to be ignored.
+pub fn ignorable_trial<F>(
+    name: impl Into<String>,
+    words: &'static [&'static str],
+    missing: Option<String>,
+    test: impl FnOnce() -> F + Send + 'static,
+) -> Trial
+where
+    F: Future<Output = std::result::Result<Completion, Box<dyn error::Error>>>,
+{
     Trial::ignorable_test(name, move || {
         if let Some(reason) = reason_to_ignore(words, missing)? {
             return Ok(Completion::ignored_with(reason));
         }
         let played = Runtime::new()?.block_on(async { timeout(LIMIT, test()).await });
-        played.map_err(|_elapsed| Failed::from(format!("not done after {LIMIT:?}")))??;
-        Ok(Completion::Completed)
+        Ok(played.map_err(|_elapsed| Failed::from(format!("not done after {LIMIT:?}")))??)
     })
 }
 

@@ -100,7 +100,7 @@ async fn with_an_unknown_id_nothing_is_written(framework: Framework) {
     for path in ["/untouched", "/get/a", "/remove/a", "/cycle", "/logout", "/clear"] {
         browser.presenting(&unknown).get(path).await;
         assert_eq!(bench.counts().writes, 0, "{path}");
-        assert_eq!(bench.store.records().await, 0, "{path}");
+        assert_eq!(bench.records().await, 0, "{path}");
     }
     for path in ["/set/a/1", "/login/alice"] {
         let visitor = browser.presenting(&unknown);
@@ -129,7 +129,7 @@ async fn a_store_that_is_down_refuses_and_loses_nothing(framework: Framework) {
     bench.store.bring_up();
     assert_eq!(browser.cookie(), cookie);
     assert_eq!(browser.get("/get/a").await.text(), "1");
-    assert_eq!(bench.store.records().await, 1);
+    assert_eq!(bench.records().await, 1);
 }
 
 /// The limit of both traits: a handler that reads and writes does so on its own copy.

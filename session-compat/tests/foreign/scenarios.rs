@@ -1,11 +1,9 @@
-//! The scenarios of `session-http` that a foreign framework can play, and why the others are not for
-//! it.
+//! The scenarios of `session-http` that a foreign framework can play, on every kind of store, and why
+//! the others are not for it.
 
 use std::collections::BTreeMap;
 
 use libtest_mimic::{Completion, Trial};
-use session_http::scenarios::{Adapter, cases};
-use test_servers::trial;
 
 use crate::framework::{Foreign, Framework};
 
@@ -38,6 +36,14 @@ const PLAYED: &[&str] = &[
     "sec_25_without_data_nothing_is_stored_and_no_cookie_is_set",
     "the_session_is_saved_before_the_response_is_sent",
 ];
+
+macro_rules! names {
+    ($($name:ident)*) => { &[$(stringify!($name)),*] };
+    (=> $($name:ident)*) => { names![$($name)*] };
+}
+
+/// All of them.
+const NAMES: &[&str] = session_http::scenario_list!([names]);
 
 /// Why a scenario is not for a framework.
 fn reason(framework: Framework, scenario: &str) -> Option<&'static str> {
@@ -81,42 +87,19 @@ fn settings(framework: Framework, scenario: &str) -> Foreign {
 }
 
 pub(crate) fn trials() -> Vec<Trial> {
-    macro_rules! trials {
-        ($framework:ident => $($name:ident)*) => {{
-            let mut trials = left_out($framework, &[$(stringify!($name)),*]);
-            $(trials.extend(one($framework, stringify!($name), async |adapter| {
-                cases::$name(adapter).await;
-            }));)*
-            trials
-        }};
-    }
-    let all = Framework::ALL.into_iter();
-    all.flat_map(|framework| session_http::scenario_list!([trials] framework)).collect()
+    let of = |framework: Framework| {
+        let played = test_stores::scenarios(&format!("{framework}::scenarios::"), move |name| {
+            reason(framework, name).is_none().then(|| settings(framework, name))
+        });
+        left_out(framework).into_iter().chain(played)
+    };
+    Framework::ALL.into_iter().flat_map(of).collect()
 }
 
-fn one(
-    framework: Framework,
-    name: &'static str,
-    play: impl AsyncFnOnce(&dyn Adapter) + Send + 'static,
-) -> Option<Trial> {
-    if reason(framework, name).is_some() {
-        return None;
-    }
-    let called = format!("{framework}::scenarios::{name}");
-    Some(trial(called, &[], None, move || async move {
-        play(&settings(framework, name)).await;
-        Ok(())
-    }))
-}
-
-/// Names what is left out, once for each reason.
-fn left_out(framework: Framework, names: &[&str]) -> Vec<Trial> {
-    if framework == Framework::Tower014 {
-        // As 0.15.
-        return Vec::new();
-    }
+/// Names what is left out on every store, once for each reason.
+fn left_out(framework: Framework) -> Vec<Trial> {
     let mut by_reason = BTreeMap::<_, Vec<&str>>::new();
-    for name in names {
+    for name in NAMES {
         if let Some(reason) = reason(framework, name) {
             by_reason.entry(reason).or_default().push(name);
         }

@@ -2,9 +2,12 @@
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use session_core::{Lifetime, MemoryStore, OffsetClock, SessionManager, SteadyClock};
+use session_core::{Lifetime, OffsetClock, SessionManager, SteadyClock};
 
-use super::{Adapter, Browser, Counts, ProbedStore, TestApp};
+use super::{
+    Adapter, Browser, Counts, InMemory, ProbedStore, TestApp,
+    place::{Place, Played, Stores},
+};
 use crate::{WebSessions, WebSessionsBuilder};
 
 /// A store of its own for each scenario, and the applications that use it.
@@ -13,28 +16,59 @@ use crate::{WebSessions, WebSessionsBuilder};
 pub struct Bench {
     /// The store.
     pub store: ProbedStore,
-    /// The clock of the store and of the servers.
+    /// The clock of the servers. [`advance`](Self::advance) moves that of the store as well.
     pub clock: Arc<OffsetClock>,
     /// The application.
     pub app: TestApp,
+    place: Box<dyn Place>,
 }
 
 /// How long sessions live in the scenarios: 10 minutes idle, 60 in all.
 const LIFETIME: Lifetime = Lifetime::new(Duration::from_secs(600), Some(Duration::from_secs(3600)));
 
+/// How many may wait for the lock of a session, where a scenario is not about that.
+const ROOM: usize = 50;
+
+fn servers_clock() -> Arc<OffsetClock> {
+    Arc::new(OffsetClock::new(SteadyClock::start()))
+}
+
 impl Bench {
-    /// An empty store.
+    /// An empty store in memory.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_max_waiters(50)
+        let clock = servers_clock();
+        Self::at(InMemory::place(Arc::clone(&clock), ROOM), clock)
     }
 
-    /// An empty store, with room for so many who wait for the lock of a session.
-    #[must_use]
-    pub fn with_max_waiters(waiters: usize) -> Self {
-        let clock = Arc::new(OffsetClock::new(SteadyClock::start()));
-        let store = MemoryStore::builder().clock(Arc::clone(&clock)).max_waiters(waiters).build();
-        Self { store: ProbedStore::new(store), clock, app: TestApp::default() }
+    /// An empty store of these.
+    pub async fn on(stores: &dyn Stores) -> Self {
+        Self::with_max_waiters(stores, ROOM).await
+    }
+
+    /// An empty store of these, with room for so many who wait for the lock of a session.
+    pub async fn with_max_waiters(stores: &dyn Stores, waiters: usize) -> Self {
+        let clock = servers_clock();
+        Self::at(stores.open(Arc::clone(&clock), waiters).await, clock)
+    }
+
+    fn at(place: Box<dyn Place>, clock: Arc<OffsetClock>) -> Self {
+        Self { store: ProbedStore::around(place.store()), clock, app: TestApp::default(), place }
+    }
+
+    /// Moves the clocks of the store and of the servers.
+    ///
+    /// # Errors
+    /// With the reason, where that of the store cannot be moved.
+    pub async fn advance(&self, by: Duration) -> Played {
+        self.place.advance(by).await?;
+        self.clock.advance(by);
+        Ok(())
+    }
+
+    /// How many sessions there are, aliases of rotated ids included.
+    pub async fn records(&self) -> usize {
+        self.place.records().await
     }
 
     /// A browser in front of a server with the default settings.
@@ -78,10 +112,10 @@ impl Bench {
 
     /// Returns when the store was asked for so many more reads.
     pub async fn reads(&self, wanted: usize) {
-        let mut seen = 0;
         let enough = async {
+            let mut seen = self.counts().reads;
             while seen < wanted {
-                tokio::task::yield_now().await;
+                self.store.asked().await;
                 seen += self.counts().reads;
             }
         };

@@ -7,24 +7,31 @@
 //! session_http::scenario_tests!(#[tokio::test], MyAdapter);
 //! ```
 //!
+//! The sessions are in memory then. Other stores can be given by [`Stores`]: a scenario takes the
+//! adapter and the stores, and says so where it needs what they do not have.
+//!
 //! Scenarios that prove a statement of the security checklist carry its number (`sec_03_…`).
 
 #![expect(
     clippy::expect_used,
+    clippy::missing_errors_doc,
     clippy::missing_panics_doc,
     clippy::future_not_send,
-    reason = "this module is a test suite: its functions panic when a scenario fails"
+    reason = "this module is a test suite: its functions panic when a scenario fails, and return an \
+              error where it has to be ignored"
 )]
 
 mod app;
 mod bench;
 mod browser;
 pub mod cases;
+mod place;
 mod probe;
 
 pub use app::TestApp;
 pub use bench::Bench;
 pub use browser::{Browser, Reply};
+pub use place::{Ignored, InMemory, Place, Played, Stores, count};
 pub use probe::{Counts, ProbedStore};
 
 use async_trait::async_trait;
@@ -120,7 +127,7 @@ macro_rules! scenario_list {
     };
 }
 
-/// One test for each scenario: `scenario_tests!(#[tokio::test], MyAdapter)`.
+/// One test for each scenario, on a store in memory: `scenario_tests!(#[tokio::test], MyAdapter)`.
 #[macro_export]
 macro_rules! scenario_tests {
     (#[$test:meta], $adapter:expr) => {
@@ -130,7 +137,9 @@ macro_rules! scenario_tests {
         $(
             #[$test]
             async fn $name() {
-                $crate::scenarios::cases::$name(&$adapter).await;
+                let stores = $crate::scenarios::InMemory;
+                let played = $crate::scenarios::cases::$name(&$adapter, &stores).await;
+                assert_eq!(played, Ok(()));
             }
         )*
     };

@@ -6,7 +6,8 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use session_core::{Error, ErrorKind, Key, MemoryStore, Operation, Result, SessionStore};
+use session_core::{Error, ErrorKind, Key, Operation, Result, SessionStore};
+use tokio::sync::Notify;
 
 /// How often a store was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -26,10 +27,10 @@ impl Counts {
     }
 }
 
-/// A memory store that counts its calls. A clone is a handle to the same store and counters.
+/// A store that counts its calls. A clone is a handle to the same store and counters.
 #[derive(Debug, Clone)]
 pub struct ProbedStore {
-    inner: MemoryStore,
+    inner: Arc<dyn SessionStore>,
     probe: Arc<Probe>,
 }
 
@@ -38,6 +39,7 @@ struct Probe {
     reads: AtomicUsize,
     writes: AtomicUsize,
     is_down: AtomicBool,
+    asked: Notify,
 }
 
 /// What an error of the store must not show to visitors.
@@ -46,7 +48,11 @@ pub(super) const PLANTED: &str = "planted-host.internal:6379";
 impl ProbedStore {
     /// Counts the calls of `inner`.
     #[must_use]
-    pub fn new(inner: MemoryStore) -> Self {
+    pub fn new(inner: impl SessionStore) -> Self {
+        Self::around(Arc::new(inner))
+    }
+
+    pub(super) fn around(inner: Arc<dyn SessionStore>) -> Self {
         Self { inner, probe: Arc::default() }
     }
 
@@ -67,10 +73,9 @@ impl ProbedStore {
         self.probe.is_down.store(false, Ordering::SeqCst);
     }
 
-    /// How many sessions there are, aliases of rotated ids included.
-    pub async fn records(&self) -> usize {
-        let all = self.inner.enumeration().expect("the memory store enumerates");
-        all.keys(None, usize::MAX).await.expect("the memory store answers").keys.len()
+    /// Returns when the store was asked for a read since the last time this returned.
+    pub(super) async fn asked(&self) {
+        self.probe.asked.notified().await;
     }
 
     async fn read<T: Send>(
@@ -80,6 +85,7 @@ impl ProbedStore {
         call: impl Future<Output = Result<T>> + Send,
     ) -> Result<T> {
         self.probe.reads.fetch_add(1, Ordering::SeqCst);
+        self.probe.asked.notify_one();
         self.pass(operation)?;
         call.await
     }

@@ -22,6 +22,7 @@ mod flavor;
 mod options;
 mod sentinels;
 mod server;
+mod shared;
 mod stats;
 
 pub use crate::certificates::Certificates;

@@ -20,6 +20,7 @@
 
 mod administrator;
 mod client;
+pub mod clock;
 mod data;
 mod flavor;
 mod mysql;

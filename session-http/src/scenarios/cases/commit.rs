@@ -4,12 +4,15 @@ use tokio::join;
 
 use crate::{
     SavePolicy,
-    scenarios::{Adapter, Bench, Browser, Counts},
+    scenarios::{Adapter, Bench, Browser, Counts, Played, Stores},
 };
 
 /// No traffic, no headers: neither for a visitor without a cookie nor for one with a session.
-pub async fn a_handler_that_does_not_touch_its_session_costs_nothing(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn a_handler_that_does_not_touch_its_session_costs_nothing(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let browser = bench.browser(adapter).await;
     for has_session in [false, true] {
         if has_session {
@@ -23,11 +26,15 @@ pub async fn a_handler_that_does_not_touch_its_session_costs_nothing(adapter: &d
             assert_eq!(reply.header(header), None, "with a session: {has_session}");
         }
     }
+    Ok(())
 }
 
 /// What is documented of the modes.
-pub async fn reading_costs_one_load_and_writing_one_save(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn reading_costs_one_load_and_writing_one_save(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let browser = bench.browser(adapter).await;
     browser.get("/set/a/1").await;
     assert_eq!(bench.counts(), Counts::new(0, 1), "a first write creates");
@@ -39,21 +46,29 @@ pub async fn reading_costs_one_load_and_writing_one_save(adapter: &dyn Adapter) 
         browser.get(path).await;
         assert_eq!(bench.counts(), Counts::new(1, 1), "{path}");
     }
+    Ok(())
 }
 
 /// Whoever sees the response finds its changes in the store, through another server as well.
-pub async fn the_session_is_saved_before_the_response_is_sent(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn the_session_is_saved_before_the_response_is_sent(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let (browser, other) = (bench.browser(adapter).await, bench.browser(adapter).await);
     browser.get("/set/a/1").await;
-    assert_eq!(bench.store.records().await, 1);
+    assert_eq!(bench.records().await, 1);
     let elsewhere = other.presenting(browser.cookie().expect("a cookie"));
     assert_eq!(elsewhere.get("/get/a").await.text(), "1");
+    Ok(())
 }
 
 /// Two requests that both read the session before either saves it.
-pub async fn parallel_requests_keep_all_their_entries(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn parallel_requests_keep_all_their_entries(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let browser = bench.browser(adapter).await;
     browser.get("/set/first/1").await;
     let (waiting, ()) = join!(browser.get("/wait/set/slow/1"), async {
@@ -64,6 +79,7 @@ pub async fn parallel_requests_keep_all_their_entries(adapter: &dyn Adapter) {
     });
     assert_eq!(waiting.status(), 200);
     assert_eq!(all(&browser, &["first", "slow", "quick"]).await, ["none", "1", "1"]);
+    Ok(())
 }
 
 async fn all(browser: &Browser, names: &[&str]) -> Vec<String> {
@@ -75,8 +91,11 @@ async fn all(browser: &Browser, names: &[&str]) -> Vec<String> {
 }
 
 /// By `update` and under the lock, mixed.
-pub async fn counting_in_parallel_counts_each_request(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn counting_in_parallel_counts_each_request(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let browser = bench.browser(adapter).await;
     browser.get("/count").await;
     let (count, exclusive) = ("/count", "/exclusive");
@@ -93,11 +112,15 @@ pub async fn counting_in_parallel_counts_each_request(adapter: &dyn Adapter) {
         [a, b, c, d, e, f].iter().map(|reply| reply.text().parse().expect("a number")).collect();
     seen.sort_unstable();
     assert_eq!(seen, [2, 3, 4, 5, 6, 7]);
+    Ok(())
 }
 
 /// A handler that fails has not finished its work.
-pub async fn a_server_error_gives_up_the_changes(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn a_server_error_gives_up_the_changes(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let browser = bench.browser(adapter).await;
     let reply = browser.get("/status/500/set/a/1").await;
     assert_eq!((reply.status(), reply.text()), (500, "done"), "the handler's own response");
@@ -116,14 +139,18 @@ pub async fn a_server_error_gives_up_the_changes(adapter: &dyn Adapter) {
     let always = bench.browser_with(adapter, |web| web.save_policy(SavePolicy::Always)).await;
     always.get("/status/500/set/a/3").await;
     assert_eq!(always.get("/get/a").await.text(), "3");
+    Ok(())
 }
 
 /// The id was changed in the store before the handler failed; the browser must learn it.
-pub async fn a_server_error_does_not_lose_a_rotation(adapter: &dyn Adapter) {
+pub async fn a_server_error_does_not_lose_a_rotation(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
     let paths =
         ["/status/500/cycle", "/status/500/login/alice", "/failing/cycle", "/failing/login/alice"];
     for path in paths {
-        let bench = Bench::new();
+        let bench = Bench::on(stores).await;
         let browser = bench.browser(adapter).await;
         browser.get("/set/a/1").await;
         let before = browser.id();
@@ -132,11 +159,12 @@ pub async fn a_server_error_does_not_lose_a_rotation(adapter: &dyn Adapter) {
         assert_ne!(browser.id(), before, "{path}");
         assert_eq!(browser.get("/get/a").await.text(), "1", "{path}");
     }
+    Ok(())
 }
 
 /// A form with a mistake still remembers what it was told.
-pub async fn other_errors_keep_the_changes(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn other_errors_keep_the_changes(adapter: &dyn Adapter, stores: &dyn Stores) -> Played {
+    let bench = Bench::on(stores).await;
     let browser = bench.browser(adapter).await;
     for status in [303, 404, 422] {
         let value = status.to_string();
@@ -144,4 +172,5 @@ pub async fn other_errors_keep_the_changes(adapter: &dyn Adapter) {
         assert_eq!(reply.status(), status);
         assert_eq!(browser.get("/get/a").await.text(), value);
     }
+    Ok(())
 }

@@ -6,22 +6,29 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::{
     SessionCookie, SiteData, Transport,
-    scenarios::{Adapter, Bench, Counts},
+    scenarios::{Adapter, Bench, Counts, Played, Stores},
 };
 
 /// SEC-10, SEC-30: name and attributes of the default.
-pub async fn sec_30_the_cookie_goes_out_with_every_protection(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn sec_30_the_cookie_goes_out_with_every_protection(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let browser = bench.browser(adapter).await;
     let reply = browser.get("/set/a/1").await;
     let expected = format!("__Host-id={}; Path=/; Secure; HttpOnly; SameSite=Lax", browser.id());
     assert_eq!(reply.set_cookie(), Some(expected.as_str()));
     assert_eq!(browser.get("/set/a/2").await.set_cookie(), None, "it is sent once");
+    Ok(())
 }
 
 /// SEC-35: not by default; and when it is wanted, never beyond the session's own life.
-pub async fn sec_35_a_persistent_cookie_is_renewed_with_the_session(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn sec_35_a_persistent_cookie_is_renewed_with_the_session(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let day = Duration::from_secs(86_400);
     let cookie = SessionCookie::builder().persistent(day).build().expect("a cookie");
     let browser = bench.browser_with(adapter, |web| web.cookie(cookie)).await;
@@ -40,11 +47,11 @@ pub async fn sec_35_a_persistent_cookie_is_renewed_with_the_session(adapter: &dy
     about(max_age(reply.set_cookie()), minutes(10));
     assert_eq!(browser.get("/get/a").await.set_cookie(), None, "nothing has changed");
 
-    bench.clock.advance(minutes(5));
+    bench.advance(minutes(5)).await?;
     let reply = browser.get("/get/a").await;
     about(max_age(reply.set_cookie()), minutes(10));
     for _ in 0..10 {
-        bench.clock.advance(minutes(5));
+        bench.advance(minutes(5)).await?;
         browser.get("/get/a").await;
     }
     let reply = browser.get("/set/a/2").await;
@@ -53,12 +60,16 @@ pub async fn sec_35_a_persistent_cookie_is_renewed_with_the_session(adapter: &dy
     let plain = bench.browser(adapter).await;
     let reply = plain.get("/set/a/1").await;
     assert_eq!(max_age(reply.set_cookie()), None);
+    Ok(())
 }
 
 /// SEC-36: with the cookie, no cache may store the response; without it, caches must know what it
 /// depends on.
-pub async fn sec_36_what_depends_on_the_session_is_not_cached(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn sec_36_what_depends_on_the_session_is_not_cached(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let browser = bench.browser(adapter).await;
     let anonymous = browser.get("/get/a").await;
     assert_eq!(anonymous.header("vary"), Some("cookie"), "it would differ with a cookie");
@@ -74,11 +85,15 @@ pub async fn sec_36_what_depends_on_the_session_is_not_cached(adapter: &dyn Adap
         assert_eq!(reply.header("cache-control"), None, "{path}");
         assert_eq!(reply.header("vary"), Some("cookie"), "{path}");
     }
+    Ok(())
 }
 
 /// SEC-37: the attributes are those that the cookie was set with.
-pub async fn sec_37_a_log_out_clears_the_cookie_and_the_site_data(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn sec_37_a_log_out_clears_the_cookie_and_the_site_data(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let cookie = SessionCookie::builder().name("__Secure-shop").path("/").domain("example.com");
     let cookie = cookie.build().expect("a cookie");
     let browser = bench
@@ -94,11 +109,15 @@ pub async fn sec_37_a_log_out_clears_the_cookie_and_the_site_data(adapter: &dyn 
     let expected = "__Secure-shop=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT";
     assert_eq!(cleared.set_cookie(), Some(format!("{expected}{attributes}").as_str()));
     assert_eq!(cleared.header("clear-site-data"), Some("\"cache\", \"storage\""));
+    Ok(())
 }
 
 /// SEC-38: whichever comes first, in one header or in two.
-pub async fn sec_38_several_session_cookies_are_none(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn sec_38_several_session_cookies_are_none(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let (browser, planted) = (bench.browser(adapter).await, bench.browser(adapter).await);
     browser.get("/set/a/victim").await;
     planted.get("/set/a/attacker").await;
@@ -116,11 +135,15 @@ pub async fn sec_38_several_session_cookies_are_none(adapter: &dyn Adapter) {
     assert_eq!(browser.send("/get/a", second).await.text(), "none");
     let twice = browser.presenting(format!("{own}; {own}")).get("/get/a").await;
     assert_eq!(twice.text(), "victim", "the same cookie twice is one");
+    Ok(())
 }
 
 /// SEC-39: where a proxy says which requests came over TLS.
-pub async fn sec_39_a_secure_cookie_keeps_off_plain_http(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn sec_39_a_secure_cookie_keeps_off_plain_http(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let browser =
         bench.browser_with(adapter, |web| web.transport(Transport::forwarded_proto())).await;
     let proto = |value: &'static str| {
@@ -137,7 +160,7 @@ pub async fn sec_39_a_secure_cookie_keeps_off_plain_http(adapter: &dyn Adapter) 
             assert_eq!((reply.status(), reply.set_cookie()), (status, None), "{path}");
         }
     }
-    assert_eq!(bench.store.records().await, 0, "nothing is left that nobody can reach");
+    assert_eq!(bench.records().await, 0, "nothing is left that nobody can reach");
     let reply = browser.send("/set/a/1", proto("https")).await;
     assert!(reply.set_cookie().is_some());
     assert_eq!(browser.send("/get/a", proto("http")).await.text(), "none", "sent in the clear");
@@ -148,4 +171,5 @@ pub async fn sec_39_a_secure_cookie_keeps_off_plain_http(adapter: &dyn Adapter) 
         .browser_with(adapter, |web| web.cookie(dev).transport(Transport::forwarded_proto()))
         .await;
     assert!(bare.get("/set/a/1").await.set_cookie().is_some(), "a cookie that is not Secure");
+    Ok(())
 }

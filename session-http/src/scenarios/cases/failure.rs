@@ -2,11 +2,14 @@
 
 use http::{HeaderValue, StatusCode};
 
-use crate::scenarios::{Adapter, Bench, probe::PLANTED};
+use crate::scenarios::{Adapter, Bench, Played, Stores, probe::PLANTED};
 
 /// Z02: the request is refused, and the session is what it was once the store is back.
-pub async fn z02_a_store_that_is_down_refuses_and_loses_nothing(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn z02_a_store_that_is_down_refuses_and_loses_nothing(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let browser = bench.browser(adapter).await;
     browser.get("/set/a/1").await;
     let id = browser.id();
@@ -26,12 +29,16 @@ pub async fn z02_a_store_that_is_down_refuses_and_loses_nothing(adapter: &dyn Ad
     bench.store.bring_up();
     assert_eq!(browser.id(), id);
     assert_eq!(browser.get("/get/a").await.text(), "1");
-    assert_eq!(bench.store.records().await, 1, "no fresh session beside the old one");
+    assert_eq!(bench.records().await, 1, "no fresh session beside the old one");
+    Ok(())
 }
 
 /// Z03: not for a new session either, whatever the handler makes of the error.
-pub async fn z03_no_cookie_is_issued_when_the_store_is_down(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn z03_no_cookie_is_issued_when_the_store_is_down(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let browser = bench.browser(adapter).await;
     bench.store.take_down();
     for path in ["/set/a/1", "/login/alice", "/count", "/swallow/set/a/1"] {
@@ -41,12 +48,13 @@ pub async fn z03_no_cookie_is_issued_when_the_store_is_down(adapter: &dyn Adapte
     let swallowed = browser.get("/swallow/count").await;
     assert_eq!((swallowed.status(), swallowed.set_cookie()), (200, None));
     bench.store.bring_up();
-    assert_eq!(bench.store.records().await, 0);
+    assert_eq!(bench.records().await, 0);
+    Ok(())
 }
 
 /// Neither the handler's error nor that of the save at the end.
-pub async fn errors_tell_visitors_nothing(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn errors_tell_visitors_nothing(adapter: &dyn Adapter, stores: &dyn Stores) -> Played {
+    let bench = Bench::on(stores).await;
     let browser = bench.browser(adapter).await;
     let newcomer = bench.browser(adapter).await;
     browser.get("/set/a/1").await;
@@ -61,11 +69,12 @@ pub async fn errors_tell_visitors_nothing(adapter: &dyn Adapter) {
             assert!(!reply.text().is_empty(), "a sentence for the visitor");
         }
     }
+    Ok(())
 }
 
 /// The hook has its say in both cases.
-pub async fn the_error_page_is_yours(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn the_error_page_is_yours(adapter: &dyn Adapter, stores: &dyn Stores) -> Played {
+    let bench = Bench::on(stores).await;
     let browser = bench
         .browser_with(adapter, |web| {
             web.on_error(|error, response| {
@@ -86,4 +95,5 @@ pub async fn the_error_page_is_yours(adapter: &dyn Adapter) {
         assert_eq!((reply.status(), reply.text()), (418, "<h1>Back soon</h1>"), "{path}");
         assert_eq!(reply.header("content-type"), Some("text/html"), "{path}");
     }
+    Ok(())
 }

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::{
     SessionCookie, SessionHeader, Transport,
-    scenarios::{Adapter, Bench, Counts, Reply},
+    scenarios::{Adapter, Bench, Counts, Played, Reply, Stores},
 };
 
 fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
@@ -25,8 +25,11 @@ fn new_id(reply: &Reply) -> String {
 }
 
 /// SEC-09: then the cookie counts for nothing, as the URL does in any case.
-pub async fn sec_09_a_header_carries_the_id_where_that_is_configured(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn sec_09_a_header_carries_the_id_where_that_is_configured(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let api = bench
         .browser_with(adapter, |web| {
             web.header(SessionHeader::bearer()).transport(Transport::forwarded_proto())
@@ -60,11 +63,15 @@ pub async fn sec_09_a_header_carries_the_id_where_that_is_configured(adapter: &d
     let over = api.send("/logout", https(bearer(&rotated))).await;
     assert_eq!(new_id(&over), "", "the client may forget it");
     assert_eq!(api.send("/get/user", https(bearer(&rotated))).await.text(), "none");
+    Ok(())
 }
 
 /// SEC-09: what came by the cookie, which scripts cannot read, is not shown in a header.
-pub async fn sec_09_pages_and_apis_do_not_exchange_their_ids(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn sec_09_pages_and_apis_do_not_exchange_their_ids(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let browser = bench
         .browser_with(adapter, |web| {
             web.header_or_cookie(SessionHeader::bearer(), SessionCookie::default())
@@ -85,4 +92,5 @@ pub async fn sec_09_pages_and_apis_do_not_exchange_their_ids(adapter: &dyn Adapt
     assert_eq!(script.get("/get/a").await.text(), "page");
     let basic = headers(&[("authorization", "Basic YTpi")]);
     assert_eq!(browser.send("/get/a", basic).await.text(), "page", "another scheme is no session");
+    Ok(())
 }

@@ -5,11 +5,14 @@ use std::time::Duration;
 use session_core::{KeyHasher, SessionId};
 use tokio::join;
 
-use crate::scenarios::{Adapter, Bench, Counts};
+use crate::scenarios::{Adapter, Bench, Counts, Played, Stores};
 
 /// SEC-03: what is stored then has an id of its own.
-pub async fn sec_03_an_unknown_id_is_never_adopted(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn sec_03_an_unknown_id_is_never_adopted(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let unknown = SessionId::generate().expect("random bytes");
     let browser = bench.browser(adapter).await;
     for path in ["/set/a/1", "/count", "/exclusive", "/login/alice"] {
@@ -19,11 +22,15 @@ pub async fn sec_03_an_unknown_id_is_never_adopted(adapter: &dyn Adapter) {
         let again = browser.presenting(format!("__Host-id={}", unknown.expose()));
         assert_eq!(again.get("/get/a").await.text(), "none", "{path}");
     }
+    Ok(())
 }
 
 /// SEC-04: such a visitor is one without a cookie, and the store does not hear of it.
-pub async fn sec_04_hostile_cookies_cost_nothing(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn sec_04_hostile_cookies_cost_nothing(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let browser = bench.browser(adapter).await;
     let long = "A".repeat(10_000);
     let hostile =
@@ -35,11 +42,15 @@ pub async fn sec_04_hostile_cookies_cost_nothing(adapter: &dyn Adapter) {
             assert_eq!(bench.counts(), Counts::new(0, 0), "{value:?}");
         }
     }
+    Ok(())
 }
 
 /// SEC-06: a copy of the store gives nobody a cookie.
-pub async fn sec_06_a_key_presented_as_an_id_finds_nothing(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn sec_06_a_key_presented_as_an_id_finds_nothing(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let browser = bench.browser(adapter).await;
     browser.get("/set/a/1").await;
     let id = SessionId::parse_native(&browser.id()).expect("an id of ours");
@@ -48,6 +59,7 @@ pub async fn sec_06_a_key_presented_as_an_id_finds_nothing(adapter: &dyn Adapter
     let thief = browser.presenting(format!("__Host-id={}", base64url(digest.as_bytes())));
     assert_eq!(thief.get("/get/a").await.text(), "none");
     assert_eq!(bench.counts(), Counts::new(1, 0), "it was looked up, and nothing was written");
+    Ok(())
 }
 
 fn base64url(bytes: &[u8]) -> String {
@@ -62,8 +74,11 @@ fn base64url(bytes: &[u8]) -> String {
 }
 
 /// SEC-09: not from the URL.
-pub async fn sec_09_ids_come_from_the_cookie_only(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn sec_09_ids_come_from_the_cookie_only(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let browser = bench.browser(adapter).await;
     browser.get("/set/a/1").await;
     let (id, cookie) = (browser.id(), browser.cookie().expect("a cookie"));
@@ -77,11 +92,15 @@ pub async fn sec_09_ids_come_from_the_cookie_only(adapter: &dyn Adapter) {
     headers.insert("x-session-id", id.parse().expect("a header"));
     assert_eq!(stranger.send("/get/a", headers).await.text(), "none");
     assert_eq!(bench.counts(), Counts::new(0, 0));
+    Ok(())
 }
 
 /// SEC-11: whoever knew the id before the log-in holds nothing after it.
-pub async fn sec_11_a_log_in_changes_the_id_and_ends_the_old_one(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn sec_11_a_log_in_changes_the_id_and_ends_the_old_one(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let browser = bench.browser(adapter).await;
     browser.get("/set/cart/full").await;
     let fixed = browser.presenting(browser.cookie().expect("a cookie"));
@@ -91,11 +110,15 @@ pub async fn sec_11_a_log_in_changes_the_id_and_ends_the_old_one(adapter: &dyn A
     assert_eq!(browser.get("/get/cart").await.text(), "full", "the data goes along");
     assert_eq!(fixed.get("/get/user").await.text(), "none");
     assert_eq!(fixed.get("/get/cart").await.text(), "none");
+    Ok(())
 }
 
 /// SEC-14: parallel requests of one page do not lose their session when one of them rotates it.
-pub async fn sec_14_requests_with_a_rotated_id_go_on_for_a_grace(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn sec_14_requests_with_a_rotated_id_go_on_for_a_grace(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let browser = bench.browser(adapter).await;
     browser.get("/set/a/1").await;
     let old = browser.presenting(browser.cookie().expect("a cookie"));
@@ -105,7 +128,8 @@ pub async fn sec_14_requests_with_a_rotated_id_go_on_for_a_grace(adapter: &dyn A
     assert_eq!((written.status(), written.set_cookie()), (200, None), "the new id is not shown");
     assert_eq!(browser.get("/get/b").await.text(), "2", "both write the same session");
 
-    bench.clock.advance(Duration::from_secs(31));
+    bench.advance(Duration::from_secs(31)).await?;
     assert_eq!(old.get("/get/a").await.text(), "none", "the grace is over");
     assert_eq!(browser.get("/get/a").await.text(), "1");
+    Ok(())
 }

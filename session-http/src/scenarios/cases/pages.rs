@@ -7,12 +7,15 @@ use tokio::join;
 
 use crate::{
     CacheLimiter,
-    scenarios::{Adapter, Bench, Counts},
+    scenarios::{Adapter, Bench, Counts, Played, Stores},
 };
 
 /// SEC-36: what the cookie forbids wins.
-pub async fn sec_36_the_cache_limiter_gives_way_to_the_cookie(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn sec_36_the_cache_limiter_gives_way_to_the_cookie(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let hour = Duration::from_secs(3600);
     for (limiter, control) in [
         (CacheLimiter::NoCache, "no-store, no-cache, must-revalidate"),
@@ -42,13 +45,15 @@ pub async fn sec_36_the_cache_limiter_gives_way_to_the_cookie(adapter: &dyn Adap
         let untouched = browser.get("/untouched").await;
         assert_eq!(untouched.header("cache-control"), None, "{limiter:?}");
     }
+    Ok(())
 }
 
 /// SEC-35, SEC-16: the cookie says what the store will do.
 pub async fn sec_35_a_remembered_session_outlives_pauses_and_not_its_deadline(
     adapter: &dyn Adapter,
-) {
-    let bench = Bench::new();
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let browser = bench.browser(adapter).await;
     let minutes = |n: u64| Duration::from_secs(60 * n);
     let max_age = |cookie: Option<&str>| -> u64 {
@@ -60,35 +65,43 @@ pub async fn sec_35_a_remembered_session_outlives_pauses_and_not_its_deadline(
     let reply = browser.get("/remember/1800").await;
     assert!((1740..=1800).contains(&max_age(reply.set_cookie())));
 
-    bench.clock.advance(minutes(25));
+    bench.advance(minutes(25)).await?;
     let reply = browser.get("/get/user").await;
     assert_eq!(reply.text(), "alice", "longer than others are kept");
     assert!((1740..=1800).contains(&max_age(reply.set_cookie())), "and the cookie follows");
-    bench.clock.advance(minutes(20));
+    bench.advance(minutes(20)).await?;
     let reply = browser.get("/cycle").await;
     assert!((840..=900).contains(&max_age(reply.set_cookie())), "no longer than the session");
-    bench.clock.advance(minutes(14));
+    bench.advance(minutes(14)).await?;
     assert_eq!(browser.get("/get/user").await.text(), "alice");
-    bench.clock.advance(minutes(2));
+    bench.advance(minutes(2)).await?;
     assert_eq!(browser.get("/get/user").await.text(), "none", "the deadline stays");
+    Ok(())
 }
 
 /// On a computer that several people use.
-pub async fn who_does_not_ask_for_it_is_not_remembered_for_the_one_before(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn who_does_not_ask_for_it_is_not_remembered_for_the_one_before(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let browser = bench.browser(adapter).await;
     browser.get("/login/alice").await;
     let remembered = browser.get("/remember/1800").await;
     assert!(remembered.set_cookie().expect("a cookie").contains("Max-Age"));
     let next = browser.get("/forget/bob").await;
     assert!(!next.set_cookie().expect("a cookie").contains("Max-Age"), "until the browser closes");
-    bench.clock.advance(Duration::from_secs(601));
+    bench.advance(Duration::from_secs(601)).await?;
     assert_eq!(browser.get("/get/user").await.text(), "none", "as long as others");
+    Ok(())
 }
 
 /// Nothing is stored before a token is asked for.
-pub async fn a_csrf_token_is_asked_for_checked_and_ended_by_a_log_in(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn a_csrf_token_is_asked_for_checked_and_ended_by_a_log_in(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let browser = bench.browser(adapter).await;
     let check = async |token: &str| browser.get(&format!("/csrf/{token}")).await.status();
     assert_eq!(check("").await, 200, "(this path answers a token)");
@@ -122,11 +135,15 @@ pub async fn a_csrf_token_is_asked_for_checked_and_ended_by_a_log_in(adapter: &d
     for token in [one.text(), other.text()] {
         assert_eq!(pages.get(&format!("/csrf/{token}")).await.status(), 200, "of parallel pages");
     }
+    Ok(())
 }
 
 /// The handler does not begin without the header.
-pub async fn a_guarded_handler_needs_the_csrf_header(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn a_guarded_handler_needs_the_csrf_header(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let browser = bench.browser(adapter).await;
     let token = browser.get("/csrf").await.text().to_owned();
     let with = |token: &str| {
@@ -139,11 +156,12 @@ pub async fn a_guarded_handler_needs_the_csrf_header(adapter: &dyn Adapter) {
     assert_eq!(browser.get("/get/a").await.text(), "none");
     assert_eq!(browser.send("/guarded/set/a/1", with(&token)).await.status(), 200);
     assert_eq!(browser.get("/get/a").await.text(), "1");
+    Ok(())
 }
 
 /// Also when two pages ask for it at once.
-pub async fn a_message_is_shown_once(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn a_message_is_shown_once(adapter: &dyn Adapter, stores: &dyn Stores) -> Played {
+    let bench = Bench::on(stores).await;
     let browser = bench.browser(adapter).await;
     assert_eq!(browser.get("/flashes").await.text(), "");
     assert_eq!(bench.counts(), Counts::new(0, 0), "nothing is stored for nothing");
@@ -174,4 +192,5 @@ pub async fn a_message_is_shown_once(adapter: &dyn Adapter) {
     let waiting = browser.get("/flashes").await;
     assert_eq!(waiting.text().split(',').count(), 32);
     assert!(waiting.text().ends_with(",39"), "the oldest went");
+    Ok(())
 }

@@ -7,7 +7,7 @@ use tokio::join;
 
 use crate::{
     KeyRing, SessionCookie, Signing, WebSessionsBuilder,
-    scenarios::{Adapter, Bench, Browser, Counts},
+    scenarios::{Adapter, Bench, Browser, Counts, Played, Stores},
 };
 
 /// A ring of keys, each named by a digit.
@@ -31,8 +31,11 @@ fn moved(node: &Browser, visitor: &Browser) -> Browser {
 }
 
 /// SEC-07: what is not signed as it should be is refused before any I/O.
-pub async fn sec_07_a_signed_id_is_accepted_and_a_forged_one_costs_nothing(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn sec_07_a_signed_id_is_accepted_and_a_forged_one_costs_nothing(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let sessions = bench.sessions(signed(ring("1").into()));
     let browser = bench.serve(adapter, sessions.clone()).await;
     browser.get("/set/a/1").await;
@@ -56,11 +59,15 @@ pub async fn sec_07_a_signed_id_is_accepted_and_a_forged_one_costs_nothing(adapt
     }
     let seen = sessions.diagnostics();
     assert_eq!((seen.forged, seen.unsigned, seen.malformed, seen.unknown_key), (2, 2, 2, 0));
+    Ok(())
 }
 
 /// The mistake that logs users in and out as the load balancer moves them.
-pub async fn nodes_that_do_not_share_keys_can_tell(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn nodes_that_do_not_share_keys_can_tell(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let wrong = bench.sessions(signed(ring("2").into()));
     let (right, other) =
         (node(&bench, adapter, "1").await, bench.serve(adapter, wrong.clone()).await);
@@ -72,11 +79,15 @@ pub async fn nodes_that_do_not_share_keys_can_tell(adapter: &dyn Adapter) {
     assert_eq!((seen.unknown_key, seen.forged), (1, 0), "told from a forgery");
     assert_eq!(seen.last_unknown_key, ring("1").ids().next(), "which names the other key");
     assert_eq!(right.get("/get/user").await.text(), "alice");
+    Ok(())
 }
 
 /// A new key is known to all nodes before one of them signs with it.
-pub async fn keys_are_exchanged_without_logging_anybody_out(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn keys_are_exchanged_without_logging_anybody_out(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let (before, during) = (node(&bench, adapter, "1").await, node(&bench, adapter, "12").await);
     let (after, end) = (node(&bench, adapter, "21").await, node(&bench, adapter, "2").await);
     before.get("/login/alice").await;
@@ -91,11 +102,15 @@ pub async fn keys_are_exchanged_without_logging_anybody_out(adapter: &dyn Adapte
     assert_eq!(moved(&during, &visitor).get("/get/user").await.text(), "alice");
     assert_eq!(moved(&end, &visitor).get("/get/user").await.text(), "alice");
     assert_eq!(moved(&end, &before).get("/get/user").await.text(), "none", "the old key is gone");
+    Ok(())
 }
 
 /// In the steps that are documented at `Signing`.
-pub async fn signatures_come_to_a_live_fleet_without_logging_anybody_out(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn signatures_come_to_a_live_fleet_without_logging_anybody_out(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let plain = bench.browser(adapter).await;
     let not_yet = bench.browser_with(adapter, signed(Signing::new(ring("1")).not_yet())).await;
     let until = bench.clock.now().after(Duration::from_secs(300));
@@ -113,17 +128,21 @@ pub async fn signatures_come_to_a_live_fleet_without_logging_anybody_out(adapter
         assert_eq!(moved(node, &visitor).get("/get/user").await.text(), "alice");
     }
 
-    bench.clock.advance(Duration::from_secs(300));
+    bench.advance(Duration::from_secs(300)).await?;
     bench.forget_counts();
     assert_eq!(moved(&signs, &plain).get("/get/user").await.text(), "none", "the time is over");
     assert_eq!(bench.counts(), Counts::new(0, 0));
     assert_eq!(visitor.get("/get/user").await.text(), "alice");
+    Ok(())
 }
 
 /// The browser may just have got the new id from another response, which must stay.
-pub async fn a_rotated_id_is_not_signed_again(adapter: &dyn Adapter) {
+pub async fn a_rotated_id_is_not_signed_again(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
     for (path, rotation) in [("/wait/get/a", "/login/alice"), ("/wait/peek/a", "/cycle")] {
-        let bench = Bench::new();
+        let bench = Bench::on(stores).await;
         let (before, after) = (node(&bench, adapter, "1").await, node(&bench, adapter, "21").await);
         before.get("/set/a/1").await;
         let slow = moved(&after, &before);
@@ -134,7 +153,7 @@ pub async fn a_rotated_id_is_not_signed_again(adapter: &dyn Adapter) {
         });
         assert_eq!((reply.text(), reply.set_cookie()), ("1", None), "{rotation} meanwhile");
     }
-    let bench = Bench::new();
+    let bench = Bench::on(stores).await;
     let (before, after) = (node(&bench, adapter, "1").await, node(&bench, adapter, "21").await);
     before.get("/set/a/1").await;
     let slow = moved(&after, &before);
@@ -145,11 +164,15 @@ pub async fn a_rotated_id_is_not_signed_again(adapter: &dyn Adapter) {
     let gone = moved(&after, &before);
     before.get("/logout").await;
     assert_eq!(gone.get("/get/a").await.set_cookie(), None, "nor is one that ended");
+    Ok(())
 }
 
 /// SEC-38: where a signature tells planted junk from the browser's own cookie.
-pub async fn sec_38_the_only_signed_cookie_is_picked_where_that_is_wanted(adapter: &dyn Adapter) {
-    let bench = Bench::new();
+pub async fn sec_38_the_only_signed_cookie_is_picked_where_that_is_wanted(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
     let picks = bench.browser_with(adapter, signed(Signing::new(ring("1")).pick_signed())).await;
     let refuses = node(&bench, adapter, "1").await;
     picks.get("/set/a/victim").await;
@@ -163,4 +186,5 @@ pub async fn sec_38_the_only_signed_cookie_is_picked_where_that_is_wanted(adapte
     }
     let both = picks.presenting(format!("{other}; {own}"));
     assert_eq!(both.get("/get/a").await.text(), "none", "both are signed");
+    Ok(())
 }

@@ -10,6 +10,7 @@
 //! | [`redis`] | Redis and Valkey: one server, a pair under Sentinel, a cluster |
 //! | [`sql`] | MariaDB, Oracle's MySQL, PostgreSQL; PgBouncer in front of it |
 //! | [`haproxy`] | HAProxy, a load balancer |
+//! | [`php`] | none; PHP that answers questions on its standard input |
 //! | [`proxy`] | none; a proxy that stands between a client and any server and loses things |
 //!
 //! [`Program`] is any other program, which can be killed as well. [`trial`] makes tests that are ignored, with the reason, where a server is not installed.
@@ -19,6 +20,7 @@ mod directory;
 mod error;
 pub mod haproxy;
 pub mod memcached;
+pub mod php;
 mod ports;
 mod proc;
 mod process;

@@ -28,6 +28,7 @@ const PROGRAMS: &[(&[&str], &[&str])] = &[
     (&["valkey-cli"], &["valkey-tools"]),
     (&["mariadb-install-db"], &["mariadb-server-core"]),
     (&["mariadb"], &["mariadb-client-core"]),
+    (&["php"], &["php-cli"]),
     (&["postgres"], &["postgresql"]),
 ];
 

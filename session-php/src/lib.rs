@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+
+mod de;
+mod error;
+mod graph;
+mod key;
+mod limits;
+mod ser;
+mod session;
+mod text;
+mod value;
+
+pub use de::from_slice;
+pub use error::{Error, ErrorKind, Result};
+pub use key::KeyRef;
+pub use limits::Limits;
+pub use ser::to_vec;
+pub use session::{Names, SerializeHandler, SessionData};
+pub use text::Precision;
+pub use value::{Entries, Kind, ObjectKind, ObjectView, Property, Value, View, Visibility};

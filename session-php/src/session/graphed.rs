@@ -1,0 +1,139 @@
+//! Variables in one graph, written as PHP writes them.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+
+use super::{SerializeHandler, names};
+use crate::{
+    Error, ErrorKind, Limits, Precision, Result, Value,
+    graph::{Graph, Key, Node, NodeId},
+    text::{Builder, Scanner, Writer},
+};
+
+/// Offsets into the graph's bytes have 32 bits.
+const MOST_BYTES: usize = 1 << 31;
+
+/// Each variable's name, and its place in the graph.
+#[derive(Debug, Clone)]
+pub(super) struct Graphed {
+    graph: Arc<Graph>,
+    names: Vec<Bytes>,
+    /// As many as names.
+    places: Vec<u32>,
+}
+
+impl Graphed {
+    pub(super) fn read(handler: SerializeHandler, source: &Bytes, limits: Limits) -> Result<Self> {
+        let mut graph = Graph::of_text(source.clone());
+        let mut scanner = Scanner::new(source, limits)?;
+        let mut builder = Builder::new(&mut graph);
+        let (mut names, mut places, mut known) = (Vec::new(), Vec::new(), HashMap::new());
+        if handler == SerializeHandler::PhpSerialize {
+            builder.begin();
+            let place = builder.place();
+            if !source.is_empty() {
+                scanner.value(&mut builder)?;
+            }
+            let root = builder.node_at(place);
+            return Self::of_array(graph, root);
+        }
+        while let Some(name) = handler.next_name(&mut scanner, source)? {
+            builder.begin();
+            let place = builder.place();
+            scanner.value(&mut builder)?;
+            match known.get(&name).and_then(|number: &usize| places.get_mut(*number)) {
+                Some(known) => *known = place,
+                None => {
+                    known.insert(name.clone(), names.len());
+                    names.push(name);
+                    places.push(place);
+                }
+            }
+        }
+        Ok(Self { graph: Arc::new(graph), names, places })
+    }
+
+    /// The variables of an array.
+    fn of_array(graph: Graph, root: NodeId) -> Result<Self> {
+        let refuse = |detail| Err(Error::new(ErrorKind::Unsupported, detail));
+        let items = match graph.node(root) {
+            Node::Null => {
+                return Ok(Self { graph: Arc::new(graph), names: vec![], places: vec![] });
+            }
+            Node::Array(items) => items,
+            _ => return refuse("not an array, which PHP does not save again"),
+        };
+        if graph.has_references && graph.entries.iter().filter(|it| it.node == root).count() > 1 {
+            return refuse("a session that contains itself, which PHP does not save again");
+        }
+        let name = |key| match key {
+            Key::Int(number) => names::of_number(number),
+            Key::Str(span) => Bytes::copy_from_slice(graph.bytes(span)),
+        };
+        let names = graph.items(items).iter().map(|entry| name(entry.key)).collect();
+        let places = (items.start..items.start + items.len).collect();
+        Ok(Self { graph: Arc::new(graph), names, places })
+    }
+
+    pub(super) fn names(&self) -> &[Bytes] {
+        &self.names
+    }
+
+    fn position(&self, name: &[u8]) -> Option<usize> {
+        self.names.iter().position(|known| known == name)
+    }
+
+    fn node_at(&self, place: u32) -> NodeId {
+        self.graph.entries.get(place as usize).map_or(NodeId(0), |entry| entry.node)
+    }
+
+    pub(super) fn value(&self, name: &[u8]) -> Option<Value> {
+        let place = *self.places.get(self.position(name)?)?;
+        Some(Value { graph: Arc::clone(&self.graph), root: self.node_at(place) })
+    }
+
+    /// Assigns as PHP does: all that are one variable by reference change.
+    pub(super) fn assign(&mut self, name: &[u8], text: &[u8], limits: Limits) -> Result<()> {
+        let position = self.position(name);
+        let graph = Arc::make_mut(&mut self.graph);
+        if graph.size() + text.len() > MOST_BYTES {
+            return Err(Error::new(ErrorKind::TooLarge, "too much was assigned"));
+        }
+        let base = graph.keep(text).start;
+        let mut builder = Builder::with_base(graph, base);
+        builder.begin();
+        let place = builder.place();
+        Scanner::new(text, limits)?.value(&mut builder)?;
+        let node = builder.node_at(place);
+        match position.and_then(|position| self.places.get(position)) {
+            Some(known) => graph.replace(*known, node),
+            None => {
+                self.names.push(Bytes::copy_from_slice(name));
+                self.places.push(place);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove(&mut self, name: &[u8]) {
+        if let Some(position) = self.position(name) {
+            self.names.remove(position);
+            self.places.remove(position);
+        }
+    }
+
+    pub(super) fn write(&self, handler: SerializeHandler, limits: Limits) -> Result<Vec<u8>> {
+        let roots = self.places.iter().map(|place| self.node_at(*place));
+        let longest = limits.bytes;
+        let mut writer = Writer::new(&self.graph, roots, Precision::Shortest, longest);
+        handler.write_head(&mut writer.out, self.names.len());
+        (0..handler.slots_ahead()).for_each(|_| writer.take_slot());
+        for (name, place) in self.names.iter().zip(&self.places) {
+            handler.write_name(&mut writer.out, name);
+            writer.value(self.node_at(*place))?;
+        }
+        handler.write_end(&mut writer.out);
+        Ok(writer.out)
+    }
+}

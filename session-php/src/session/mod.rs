@@ -1,0 +1,240 @@
+//! Sessions: named values, as PHP's session serialisers write them.
+
+mod graphed;
+mod handler;
+mod names;
+mod texts;
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde::{Serialize, de::DeserializeOwned};
+
+use self::{graphed::Graphed, texts::Texts};
+pub use self::{handler::SerializeHandler, names::Names};
+use crate::{Limits, Result, Value, ser};
+
+/// The variables of a session, `$_SESSION`.
+///
+/// What is not touched goes back as it came, byte for byte. References between variables stay
+/// right: a variable that shares its value with another is assigned as PHP assigns it, and what
+/// another variable still uses outlives the removal of the one that had it.
+#[derive(Clone)]
+pub struct SessionData {
+    handler: SerializeHandler,
+    limits: Limits,
+    /// What was read, until something is changed.
+    source: Option<Bytes>,
+    /// Each variable as its text.
+    texts: Texts,
+    /// All of them in one graph, instead: where a change has to follow references.
+    graphed: Option<Graphed>,
+}
+
+/// Names and values may be secrets.
+impl fmt::Debug for SessionData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("SessionData");
+        debug.field("handler", &self.handler).field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl SessionData {
+    /// A session without variables.
+    #[must_use]
+    pub fn new(handler: SerializeHandler) -> Self {
+        let (limits, texts) = (Limits::new(), Texts::default());
+        Self { handler, limits, source: None, texts, graphed: None }
+    }
+
+    /// Reads what a store has of a session. Nothing is an empty session.
+    ///
+    /// # Errors
+    /// Where PHP would destroy the session, or the limits do not let it be read: as
+    /// [`Value::parse`]. [`Unsupported`](crate::ErrorKind::Unsupported): what `php_serialize` wrote is
+    /// not an array, or refers to itself as a whole; PHP would not save such a session.
+    pub fn decode(handler: SerializeHandler, data: impl Into<Bytes>) -> Result<Self> {
+        Self::decode_within(handler, data, Limits::new())
+    }
+
+    /// As [`decode`](Self::decode), within limits.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub fn decode_within(
+        handler: SerializeHandler,
+        data: impl Into<Bytes>,
+        limits: Limits,
+    ) -> Result<Self> {
+        let source = data.into();
+        let texts = Texts::read(handler, &source, limits)?;
+        let mut session = Self { handler, limits, source: Some(source), texts, graphed: None };
+        if session.texts.has_references() {
+            // Only the graph shows what may refer to what.
+            let graphed = session.make_graph()?;
+            session.graphed = (!session.texts.is_closed()).then_some(graphed);
+        }
+        Ok(session)
+    }
+
+    /// Which serialiser it is for.
+    #[must_use]
+    pub fn handler(&self) -> SerializeHandler {
+        self.handler
+    }
+
+    /// How many variables it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.names().len()
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The names of its variables, in their order.
+    #[must_use]
+    pub fn names(&self) -> Names<'_> {
+        Names::new(self.graphed.as_ref().map_or(self.texts.names(), Graphed::names))
+    }
+
+    /// Whether there is a variable of this name.
+    #[must_use]
+    pub fn contains(&self, name: impl AsRef<[u8]>) -> bool {
+        let name = name.as_ref();
+        self.names().any(|found| found == name)
+    }
+
+    /// A variable as a `T`. `None` where there is no such variable; a `null` is there.
+    ///
+    /// # Errors
+    /// As [`View::to`](crate::View::to).
+    pub fn get<T: DeserializeOwned>(&self, name: impl AsRef<[u8]>) -> Result<Option<T>> {
+        self.value(name)?.map(|value| value.to()).transpose()
+    }
+
+    /// A variable as it is.
+    ///
+    /// # Errors
+    /// [`TooLarge`](crate::ErrorKind::TooLarge) where changes made the session larger than its limits.
+    pub fn value(&self, name: impl AsRef<[u8]>) -> Result<Option<Value>> {
+        let name = name.as_ref();
+        match (&self.graphed, self.texts.lone_text(name)) {
+            (Some(graphed), _) => Ok(graphed.value(name)),
+            (None, None) => Ok(None),
+            (None, Some(Some(text))) => Value::parse_within(text, self.limits).map(Some),
+            (None, Some(None)) => Ok(self.make_graph()?.value(name)),
+        }
+    }
+
+    /// `$_SESSION[$name] = $value`. Where the variable shares its value with another by reference,
+    /// both change.
+    ///
+    /// # Errors
+    /// [`Name`](crate::ErrorKind::Name): the serialiser cannot write the name. PHP would lose the
+    /// variable, or all of them. As [`to_vec`](crate::to_vec).
+    pub fn insert<T: Serialize + ?Sized>(
+        &mut self,
+        name: impl AsRef<[u8]>,
+        value: &T,
+    ) -> Result<()> {
+        self.handler.check_name(name.as_ref())?;
+        self.assign(name.as_ref(), ser::to_vec(value)?.into())
+    }
+
+    /// As [`insert`](Self::insert), with a PHP value.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert), and [`TooLarge`](crate::ErrorKind::TooLarge).
+    pub fn insert_value(&mut self, name: impl AsRef<[u8]>, value: &Value) -> Result<()> {
+        self.handler.check_name(name.as_ref())?;
+        self.assign(name.as_ref(), value.serialize()?)
+    }
+
+    fn assign(&mut self, name: &[u8], text: Bytes) -> Result<()> {
+        let limits = self.limits;
+        if self.graphed.is_some() || !self.texts.assign(name, &text, limits)? {
+            self.graph()?.assign(name, &text, limits)?;
+        }
+        self.source = None;
+        Ok(())
+    }
+
+    /// `unset($_SESSION[$name])`; whether it was there.
+    ///
+    /// # Errors
+    /// [`TooLarge`](crate::ErrorKind::TooLarge) where changes made the session larger than its limits.
+    pub fn remove(&mut self, name: impl AsRef<[u8]>) -> Result<bool> {
+        let name = name.as_ref();
+        if !self.contains(name) {
+            return Ok(false);
+        }
+        if self.graphed.is_none() && !self.texts.is_used(name) {
+            self.texts.remove(name);
+        } else {
+            self.graph()?.remove(name);
+        }
+        self.source = None;
+        Ok(true)
+    }
+
+    /// Removes all variables, as `session_unset()` does.
+    pub fn clear(&mut self) {
+        (self.source, self.texts, self.graphed) = (None, Texts::default(), None);
+    }
+
+    /// What is to be stored. An empty session is empty bytes for `php` and `php_binary`, which PHP
+    /// stores as well.
+    ///
+    /// # Errors
+    /// [`TooLarge`](crate::ErrorKind::TooLarge) beyond the limits of length.
+    pub fn encode(&self) -> Result<Bytes> {
+        if let Some(source) = &self.source {
+            return Ok(source.clone());
+        }
+        let bytes = match &self.graphed {
+            None => self.texts.write(self.handler),
+            Some(graphed) => graphed.write(self.handler, self.limits)?,
+        };
+        self.limits.check_length(bytes.len())?;
+        Ok(bytes.into())
+    }
+
+    /// The same session for a serialiser, each value written as PHP writes it. With the
+    /// serialiser that it has, this is what PHP makes of it by loading and saving it.
+    ///
+    /// # Errors
+    /// [`Name`](crate::ErrorKind::Name) where the serialiser cannot write a name.
+    pub fn rewritten(&self, handler: SerializeHandler) -> Result<Self> {
+        if handler != self.handler {
+            self.names().try_for_each(|name| handler.check_name(name))?;
+        }
+        let graphed = match &self.graphed {
+            Some(graphed) => graphed.clone(),
+            None => self.make_graph()?,
+        };
+        let (limits, texts) = (self.limits, Texts::default());
+        Ok(Self { handler, limits, source: None, texts, graphed: Some(graphed) })
+    }
+
+    fn make_graph(&self) -> Result<Graphed> {
+        match &self.source {
+            Some(source) => Graphed::read(self.handler, source, self.limits),
+            None => {
+                Graphed::read(self.handler, &self.texts.write(self.handler).into(), self.limits)
+            }
+        }
+    }
+
+    /// From here on all variables are in one graph.
+    fn graph(&mut self) -> Result<&mut Graphed> {
+        let graphed = match self.graphed.take() {
+            Some(graphed) => graphed,
+            None => self.make_graph()?,
+        };
+        Ok(self.graphed.insert(graphed))
+    }
+}

@@ -1,0 +1,17 @@
+//! The text form that `serialize` writes and `unserialize` reads.
+
+mod build;
+mod float;
+mod number;
+mod outline;
+mod scan;
+mod write;
+
+pub use self::float::Precision;
+pub(crate) use self::{
+    build::Builder,
+    float::write_float,
+    outline::{Outline, Token},
+    scan::{ScannedKey, Scanner},
+    write::{Writer, write_int, write_length, write_quoted},
+};

@@ -1,0 +1,45 @@
+//! How much memory an input can make us take.
+
+use peak_alloc::PeakAlloc;
+use session_php::Value;
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+#[test]
+fn memory_goes_by_the_length_of_the_input() {
+    let length = 1 << 20;
+    let fill = |piece: &str| piece.repeat(length / piece.len());
+    let inputs = [
+        // Counts that promise more than there is, in each other.
+        fill("a:9999:{i:0;"),
+        format!("a:{}:{{", length / 7) + &fill("i:0;N;"),
+        // The most values for the fewest bytes.
+        format!(
+            "a:1:{{i:0;a:{}:{{{}}}}}",
+            90_000,
+            (0..90_000).map(|n| format!("i:{n};N;")).collect::<String>()
+        ),
+        format!(
+            "a:{}:{{{}}}",
+            90_000,
+            (0..90_000).map(|n| format!("s:5:\"{n:05}\";N;")).collect::<String>()
+        ),
+        format!("a:1:{{i:0;{}N;{}}}", "a:1:{i:0;".repeat(4000), "}".repeat(4000)),
+        fill("O:1:\"A\":1:{i:0;"),
+        "9".repeat(length),
+    ];
+    for input in inputs {
+        let before = MEMORY.current_usage();
+        MEMORY.reset_peak_usage();
+        drop(Value::parse(input.clone()));
+        let took = MEMORY.peak_usage().saturating_sub(before);
+        let head: String = input.chars().take(20).collect();
+
+        assert!(
+            took < 14 * input.len() + (512 << 10),
+            "{took} bytes for {} of {head}",
+            input.len()
+        );
+    }
+}

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use session_core::{
-    CookieChange, ErrorKind, Expected, Key, Lease, SessionManager, SessionStore, Then, Under,
+    CookieChange, ErrorKind, Expected, Key, Lease, Revision, SessionManager, SessionStore, Then,
+    Under,
 };
 use session_sql::SqlStore;
 use test_load::{
@@ -92,25 +93,7 @@ pub(crate) async fn each_write_whose_reply_is_lost_happens_once(flavor: Flavor) 
     let record = load(store, &key).await?.unwrap();
     assert_eq!((&*record.payload, record.revision), (&b"12"[..], second));
 
-    let taken = store.lock(&key, lock(HOUR, Duration::ZERO));
-    let locked = world.loses("lock", &key, taken).await;
-    let (lease, record) = (locked.lease.unwrap(), locked.record.unwrap());
-    assert_eq!(record.revision, second);
-    world.is_held(&key).await;
-    world.loses("renew", &key, store.renew(&key, &lease, HOUR)).await;
-    let expected = Expected::Lease { lease: &lease, revision: second, then: Then::Keep };
-    let save = store.save(&key, write(b"123"), expected, op());
-    let third = world.loses("save, keep", &key, save).await;
-    world.is_held(&key).await;
-    let expected = Expected::Lease { lease: &lease, revision: third, then: Then::Release };
-    let save = store.save(&key, write(b"1234"), expected, op());
-    let fourth = world.loses("save, release", &key, save).await;
-    world.is_free(&key).await;
-
-    let lease = world.locked(&key).await;
-    world.loses("release", &key, store.release(&key, &lease)).await;
-    world.is_free(&key).await;
-
+    let fourth = each_write_under_a_lock_happens_once(&world, &key, second).await;
     let touch = store.touch(&key, (HOUR * 2).into(), fourth.incarnation(), op());
     world.loses("touch", &key, touch).await;
     let record = world.loses("load", &key, load(store, &key)).await.unwrap();
@@ -142,6 +125,34 @@ pub(crate) async fn each_write_whose_reply_is_lost_happens_once(flavor: Flavor) 
     let lost = world.proxy.lost();
     tell(&format!("{} lost replies", flavor.name()), format!("{lost} lost, each done once"));
     Ok(())
+}
+
+/// From one revision to the next but one, and the lock is free then.
+async fn each_write_under_a_lock_happens_once(
+    world: &World,
+    key: &Key,
+    second: Revision,
+) -> Revision {
+    let store = &world.store;
+    let taken = store.lock(key, lock(HOUR, Duration::ZERO));
+    let locked = world.loses("lock", key, taken).await;
+    let (lease, record) = (locked.lease.unwrap(), locked.record.unwrap());
+    assert_eq!(record.revision, second);
+    world.is_held(key).await;
+    world.loses("renew", key, store.renew(key, &lease, HOUR)).await;
+    let expected = Expected::Lease { lease: &lease, revision: second, then: Then::Keep };
+    let save = store.save(key, write(b"123"), expected, op());
+    let third = world.loses("save, keep", key, save).await;
+    world.is_held(key).await;
+    let expected = Expected::Lease { lease: &lease, revision: third, then: Then::Release };
+    let save = store.save(key, write(b"1234"), expected, op());
+    let fourth = world.loses("save, release", key, save).await;
+    world.is_free(key).await;
+
+    let lease = world.locked(key).await;
+    world.loses("release", key, store.release(key, &lease)).await;
+    world.is_free(key).await;
+    fourth
 }
 
 /// Case L11. The release is done, but its reply lost; before it is sent again, another one has it.

@@ -24,8 +24,11 @@ fn writes(text: &str) -> Statement {
     Statement { text: text.into(), names: Arc::new([]), reads: false }
 }
 
+/// Patient: on a busy machine logging in takes its time.
 fn config(url: &str) -> SqlConfig {
-    SqlConfig::from_url(url).unwrap()
+    let mut config = SqlConfig::from_url(url).unwrap();
+    (config.connect_timeout, config.timeout) = (SOON / 3, SOON / 2);
+    config
 }
 
 async fn open(config: &SqlConfig) -> Link {
@@ -34,6 +37,12 @@ async fn open(config: &SqlConfig) -> Link {
 
 async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(SOON, future).await.expect("it hangs")
+}
+
+/// Waits until the server is reached again.
+async fn until_it_answers(link: &Link) {
+    let ask = || async { Ok(link.run(&reads("SELECT 1"), &[]).await.ok().map(drop)) };
+    test_servers::until("answer", SOON, ask).await.unwrap();
 }
 
 /// Waits until the pool that writes no longer says so of itself.

@@ -3,17 +3,13 @@
 -- of the server.
 CREATE TABLE IF NOT EXISTS sessions (
     digest            BINARY(32)    NOT NULL,
-    incarnation       BINARY(16)    NOT NULL,
-    version           BIGINT        NOT NULL,
-    ops               VARBINARY(64) NOT NULL,
+    commits           VARBINARY(84) NOT NULL,
     deadline          BIGINT        NOT NULL,
     holder            BINARY(16)    NULL,
     lease_until       BIGINT        NOT NULL,
     absolute_deadline BIGINT        NOT NULL,
     principal         BINARY(32)    NULL,
-    epoch             BIGINT        NOT NULL,
-    checksum          BIGINT        NOT NULL,
-    payload           LONGBLOB      NOT NULL,
+    data              LONGBLOB      NOT NULL,
     PRIMARY KEY (digest),
     KEY sessions_deadline (deadline),
     KEY sessions_principal (principal, digest)

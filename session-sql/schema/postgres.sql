@@ -2,17 +2,13 @@
 -- clock of the server.
 CREATE TABLE IF NOT EXISTS sessions (
     digest            bytea  NOT NULL PRIMARY KEY,
-    incarnation       bytea  NOT NULL,
-    version           bigint NOT NULL,
-    ops               bytea  NOT NULL,
+    commits           bytea  NOT NULL,
     deadline          bigint NOT NULL,
     holder            bytea,
     lease_until       bigint NOT NULL,
     absolute_deadline bigint NOT NULL,
     principal         bytea,
-    epoch             bigint NOT NULL,
-    checksum          bigint NOT NULL,
-    payload           bytea  NOT NULL,
+    data              bytea  NOT NULL,
     wanted_until      bigint NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS sessions_deadline ON sessions (deadline);

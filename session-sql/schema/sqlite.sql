@@ -1,17 +1,13 @@
 -- Sessions, for SQLite. Ids are digests. Times are milliseconds since 1970 by the clock of the machine.
 CREATE TABLE IF NOT EXISTS sessions (
     digest            BLOB    NOT NULL PRIMARY KEY,
-    incarnation       BLOB    NOT NULL,
-    version           INTEGER NOT NULL,
-    ops               BLOB    NOT NULL,
+    commits           BLOB    NOT NULL,
     deadline          INTEGER NOT NULL,
     holder            BLOB,
     lease_until       INTEGER NOT NULL,
     absolute_deadline INTEGER NOT NULL,
     principal         BLOB,
-    epoch             INTEGER NOT NULL,
-    checksum          INTEGER NOT NULL,
-    payload           BLOB    NOT NULL
+    data              BLOB    NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS sessions_deadline ON sessions (deadline);
 CREATE INDEX IF NOT EXISTS sessions_principal ON sessions (principal, digest) WHERE principal IS NOT NULL;

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use crate::{
     SqlStore,
     link::Answer,
-    record::{Damage, NEVER, NOBODY, Row},
+    record::{Damage, NEVER, Row},
     statement::{Given, Statement},
 };
 
@@ -42,7 +42,7 @@ impl<'a> Call<'a> {
 
     /// Runs a statement.
     pub(crate) async fn run(&self, statement: &Statement, given: Given<'_>) -> Result<Answer> {
-        let given = Given { none: &NOBODY, never: NEVER, ..given };
+        let given = Given { never: NEVER, ..given };
         let link = &self.store.0.link;
         let answer = link.run_until(self.deadline, statement, &statement.values(&given)).await;
         let backend = self.store.engine().name();

@@ -48,7 +48,7 @@ enum Content {
     /// So many bytes at most.
     UpTo(u8),
     Int,
-    Payload,
+    Data,
 }
 
 /// A table as it must be.
@@ -85,17 +85,13 @@ const TABLES: [Expected; 2] = [
         key: "digest",
         columns: &[
             ("digest", Content::Bytes(32), Null::No),
-            ("incarnation", Content::Bytes(16), Null::No),
-            ("version", Content::Int, Null::No),
-            ("ops", Content::UpTo(64), Null::No),
+            ("commits", Content::UpTo(84), Null::No),
             ("deadline", Content::Int, Null::No),
             ("holder", Content::Bytes(16), Null::Yes),
             ("lease_until", Content::Int, Null::No),
             ("absolute_deadline", Content::Int, Null::No),
             ("principal", Content::Bytes(32), Null::Yes),
-            ("epoch", Content::Int, Null::No),
-            ("checksum", Content::Int, Null::No),
-            ("payload", Content::Payload, Null::No),
+            ("data", Content::Data, Null::No),
         ],
         on_postgres: &[("wanted_until", Content::Int, Null::No)],
         indexes: &[
@@ -151,7 +147,7 @@ impl Content {
         match (engine, self) {
             (Engine::MySql | Engine::MariaDb, Self::Bytes(length)) => format!("binary({length})"),
             (Engine::MySql | Engine::MariaDb, Self::UpTo(length)) => format!("varbinary({length})"),
-            (Engine::MySql | Engine::MariaDb, Self::Payload) => "longblob".to_owned(),
+            (Engine::MySql | Engine::MariaDb, Self::Data) => "longblob".to_owned(),
             (Engine::Sqlite, Self::Int) => "integer".to_owned(),
             (Engine::Sqlite, _) => "blob".to_owned(),
             (_, Self::Int) => "bigint".to_owned(),

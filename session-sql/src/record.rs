@@ -11,17 +11,22 @@ use session_core::{
 
 use crate::statement::{Given, Value};
 
-/// The incarnation of a row without a record.
-pub(crate) const NOBODY: [u8; 16] = [0; 16];
 /// An absolute deadline that never comes.
 pub(crate) const NEVER: i64 = i64::MAX;
 /// The last millisecond of the year 9999. A deadline from then on never comes.
 const FAR: i64 = 253_402_300_799_999;
 /// The length of a token, and of an incarnation.
 const TOKEN: usize = 16;
-/// How many values are before the payload, and how many of them are numbers one after the other.
-const HEAD: usize = 8;
-const NUMBERS: usize = 6;
+/// The length of the number of a commit.
+const NUMBER: usize = 4;
+/// The length of a principal.
+const PRINCIPAL: usize = 32;
+/// How many values are before the data, and how many of them are numbers one after the other.
+const HEAD: usize = 5;
+const NUMBERS: usize = 3;
+/// In the data, the lengths of the checksum and of the epoch, which are before the payload.
+const CHECKSUM: usize = 4;
+const EPOCH: usize = 8;
 
 /// What is stored is damaged, or is not ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +36,8 @@ pub(crate) struct Damage;
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) now: Timestamp,
-    record: StoredRecord,
+    record: Option<StoredRecord>,
+    /// The tokens of the last commits, the newest first.
     ops: Vec<u8>,
     holder: Option<Holder>,
     /// Whether the checksum is right.
@@ -39,50 +45,53 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// Takes a row apart, which ends with the payload or goes on with the tokens and the lock.
+    /// Takes a row apart, which ends with the data or goes on with the lock.
     pub(crate) fn parse(row: Vec<Value>) -> Result<Self, Damage> {
         let mut columns = Columns(if row.len() < HEAD { unpack(row)? } else { row }.into_iter());
-        let incarnation = Incarnation::from_bytes(columns.array()?.ok_or(Damage)?);
-        let version = columns.int()?.cast_unsigned();
-        let deadline = deadline(columns.int()?);
-        let absolute = columns.int()?;
-        let epoch = columns.int()?.cast_unsigned();
-        let checksum = columns.int()?;
+        let (deadline, absolute) = (deadline(columns.int()?), columns.int()?);
         let now = timestamp(columns.int()?);
+        let commits = columns.bytes()?.ok_or(Damage)?;
         let principal = columns.array()?.map(PrincipalDigest::from_bytes);
-        let payload = Bytes::from(columns.bytes()?.ok_or(Damage)?);
-        let meta = Meta::new()
-            .with_absolute_deadline((absolute != NEVER).then(|| timestamp(absolute)))
-            .with_principal(principal, epoch);
-        let intact = checksum == of(&meta, &payload);
-        let record =
-            StoredRecord::new(payload, meta, incarnation, version, VecDeque::new(), deadline);
-        let (mut ops, mut holder) = (Vec::new(), None);
+        let data = Bytes::from(columns.bytes()?.ok_or(Damage)?);
+        let mut row = Self { now, record: None, ops: Vec::new(), holder: None, intact: true };
+        if !commits.is_empty() {
+            let (incarnation, version, ops) = taken_apart(&commits)?;
+            // Who is refused a lock gets none.
+            let (checksum, epoch) = before_payload(&data).unwrap_or_default();
+            let meta = Meta::new()
+                .with_absolute_deadline((absolute != NEVER).then(|| timestamp(absolute)))
+                .with_principal(principal, u64::from_be_bytes(epoch));
+            let payload = data.slice((CHECKSUM + EPOCH).min(data.len())..);
+            row.intact = data.len() >= CHECKSUM + EPOCH && checksum == of(&meta, &payload);
+            row.ops = ops.to_vec();
+            let ops = VecDeque::new();
+            row.record =
+                Some(StoredRecord::new(payload, meta, incarnation, version, ops, deadline));
+        }
         if !columns.is_at_end() {
-            ops = columns.bytes()?.ok_or(Damage)?;
             let token = columns.array()?.map(OpToken::from_bytes);
             let until = timestamp(columns.int()?);
-            holder = token.map(|token| Holder::new(token, until));
+            row.holder = token.map(|token| Holder::new(token, until));
         }
-        Ok(Self { now, record, ops, holder, intact })
+        Ok(row)
     }
 
-    /// Whether there is a record that lives.
-    pub(crate) fn lives(&self) -> bool {
-        self.record.incarnation.as_bytes() != &NOBODY && !self.record.deadline.has_passed(self.now)
+    /// The record that lives, which may be damaged.
+    fn living(&self) -> Option<&StoredRecord> {
+        self.record.as_ref().filter(|record| !record.deadline.has_passed(self.now))
     }
 
     /// The record that lives.
     pub(crate) fn record(&self) -> Result<Option<Record>, Damage> {
-        match self.lives() {
-            true if !self.intact => Err(Damage),
-            lives => Ok(lives.then(|| self.record.to_record(self.now))),
+        match self.living() {
+            Some(_) if !self.intact => Err(Damage),
+            living => Ok(living.map(|record| record.to_record(self.now))),
         }
     }
 
     /// The revision of the record that lives.
     pub(crate) fn revision(&self) -> Option<Revision> {
-        self.lives().then(|| self.record.revision())
+        self.living().map(StoredRecord::revision)
     }
 
     pub(crate) fn is_held_by(&self, token: OpToken) -> bool {
@@ -96,44 +105,66 @@ impl Row {
 
     /// The revision that the commit named `op` led to, if it is remembered.
     pub(crate) fn commit(&self, op: OpToken) -> Option<Revision> {
-        if !self.lives() {
-            return None;
-        }
+        let record = self.living()?;
         let newer = self.ops.chunks(TOKEN).position(|known| known == op.as_bytes())?;
-        let number = (self.record.version >> 32).checked_sub(u64::try_from(newer).ok()?)?;
-        Some(commit(self.record.incarnation, number, op))
+        let number = (record.version >> 32).checked_sub(u64::try_from(newer).ok()?)?;
+        Some(numbered(record.incarnation, number, op))
     }
 
     /// Whether every commit is known that was made since this revision, of which there is one at least:
     /// nothing that expects it can be made any more, and what was made is remembered by its token.
     pub(crate) fn is_known_since(&self, from: Revision) -> bool {
         let number = u64::try_from(from.version() >> 32).unwrap_or_default();
-        let since = (self.record.version >> 32).saturating_sub(number);
-        let same = self.lives() && self.record.incarnation == from.incarnation();
-        same && (1..=u64::from(REMEMBERED_OPS)).contains(&since)
+        self.living().filter(|record| record.incarnation == from.incarnation()).is_some_and(
+            |record| {
+                let since = (record.version >> 32).saturating_sub(number);
+                (1..=u64::from(REMEMBERED_OPS)).contains(&since)
+            },
+        )
     }
 
     /// The row as the contract's rule decides about it.
     pub(crate) fn slot(&self) -> Result<Slot, Damage> {
-        let record = self.record()?.map(|_| self.record.clone());
+        let record = self.record()?.and(self.record.clone());
         Ok(Slot::new(record, self.holder))
     }
+}
+
+/// The incarnation, the version, and the tokens, of which there is one at least.
+fn taken_apart(commits: &[u8]) -> Result<(Incarnation, u64, &[u8]), Damage> {
+    let (incarnation, rest) = commits.split_first_chunk().ok_or(Damage)?;
+    let (version, _) = rest.split_first_chunk().ok_or(Damage)?;
+    let (_, ops) = rest.split_first_chunk::<NUMBER>().ok_or(Damage)?;
+    if ops.is_empty() || ops.len() % TOKEN != 0 {
+        return Err(Damage);
+    }
+    Ok((Incarnation::from_bytes(*incarnation), u64::from_be_bytes(*version), ops))
+}
+
+/// The checksum and the epoch.
+fn before_payload(data: &[u8]) -> Option<([u8; CHECKSUM], [u8; EPOCH])> {
+    let (checksum, rest) = data.split_first_chunk()?;
+    Some((*checksum, *rest.first_chunk()?))
 }
 
 /// Puts the values of a head that is in one column, see `PACKED`, into columns.
 fn unpack(row: Vec<Value>) -> Result<Vec<Value>, Damage> {
     let mut row = row.into_iter();
     let Some(Value::Bytes(head)) = row.next() else { return Err(Damage) };
-    let (incarnation, rest) = head.split_at_checked(TOKEN).ok_or(Damage)?;
     let mut all = Vec::with_capacity(HEAD + row.len());
-    all.push(Value::Bytes(incarnation.to_vec()));
-    // A principal may contain commas.
-    let mut parts = rest.splitn(NUMBERS + 1, |byte| *byte == b',');
+    // What comes after the numbers may contain commas.
+    let mut parts = head.splitn(NUMBERS + 1, |byte| *byte == b',');
     for number in parts.by_ref().take(NUMBERS) {
         let number = std::str::from_utf8(number).ok().and_then(|text| text.parse().ok());
         all.push(Value::Int(number.ok_or(Damage)?));
     }
-    all.push(parts.next().map_or(Value::Null, |principal| Value::Bytes(principal.to_vec())));
+    let rest = parts.next().ok_or(Damage)?;
+    // By its length there is a principal at the end, and a comma before it.
+    let last = rest.len().checked_sub(PRINCIPAL + 1).filter(|_| rest.len() % TOKEN == NUMBER + 1);
+    let (commits, principal) = rest.split_at(last.unwrap_or(rest.len()));
+    let principal = principal.split_first().map(|(_comma, digest)| Value::Bytes(digest.to_vec()));
+    all.push(Value::Bytes(commits.to_vec()));
+    all.push(principal.unwrap_or(Value::Null));
     all.extend(row);
     Ok(all)
 }
@@ -167,47 +198,58 @@ impl Columns {
     }
 }
 
-/// What a commit writes, but for the key and what is expected.
-pub(crate) fn given<'a>(
-    write: &'a Write,
-    incarnation: &'a [u8; 16],
-    revision: Revision,
-    op: &'a OpToken,
-) -> Given<'a> {
+/// What a commit writes, but for the key, the revision and the data.
+pub(crate) fn given(write: &Write) -> Given<'_> {
     let meta = &write.meta;
     Given {
-        new_incarnation: incarnation,
-        new_version: version(revision),
-        op: op.as_bytes(),
         ttl: millis(write.ttl),
         absolute: absolute(meta),
         principal: meta.principal.as_ref().map(|digest| digest.as_bytes().as_slice()),
-        epoch: meta.epoch.cast_signed(),
-        checksum: of(meta, &write.payload),
-        payload: &write.payload,
         ..Given::default()
     }
 }
 
-/// The version of a revision, as it is stored.
-pub(crate) fn version(revision: Revision) -> i64 {
-    u64::try_from(revision.version()).unwrap_or_default().cast_signed()
+/// What no statement computes with.
+pub(crate) fn data(write: &Write) -> Vec<u8> {
+    let (meta, payload) = (&write.meta, &write.payload);
+    let mut data = Vec::with_capacity(CHECKSUM + EPOCH + payload.len());
+    data.extend(of(meta, payload));
+    data.extend(meta.epoch.to_be_bytes());
+    data.extend_from_slice(payload);
+    data
+}
+
+/// A revision as it is stored: what the commits begin with.
+pub(crate) fn revision(revision: Revision) -> [u8; TOKEN + 8] {
+    let version = u64::try_from(revision.version()).unwrap_or_default();
+    let mut bytes = [0; TOKEN + 8];
+    bytes[..TOKEN].copy_from_slice(revision.incarnation().as_bytes());
+    bytes[TOKEN..].copy_from_slice(&version.to_be_bytes());
+    bytes
+}
+
+/// A revision with the whole token of the commit that leads to it.
+pub(crate) fn commit(to: Revision, op: OpToken) -> [u8; TOKEN + NUMBER + TOKEN] {
+    let mut bytes = [0; TOKEN + NUMBER + TOKEN];
+    bytes[..TOKEN + 8].copy_from_slice(&revision(to));
+    bytes[TOKEN + NUMBER..].copy_from_slice(op.as_bytes());
+    bytes
 }
 
 /// The revision of the first commit of an incarnation.
 pub(crate) fn first(incarnation: Incarnation, op: OpToken) -> Revision {
-    commit(incarnation, 1, op)
+    numbered(incarnation, 1, op)
 }
 
 /// The revision that follows on this one.
 pub(crate) fn next(revision: Revision, op: OpToken) -> Revision {
     let version = u64::try_from(revision.version()).unwrap_or_default();
-    commit(revision.incarnation(), (version >> 32) + 1, op)
+    numbered(revision.incarnation(), (version >> 32) + 1, op)
 }
 
 /// A version is the number of the commit and four bytes of its token: a server that has forgotten
 /// commits, as a replica that was promoted, never comes to a revision that it had before.
-fn commit(incarnation: Incarnation, number: u64, op: OpToken) -> Revision {
+fn numbered(incarnation: Incarnation, number: u64, op: OpToken) -> Revision {
     let [a, b, c, d, ..] = *op.as_bytes();
     Revision::counted(incarnation, number << 32 | u64::from(u32::from_be_bytes([a, b, c, d])))
 }
@@ -236,51 +278,66 @@ fn deadline(millis: i64) -> Deadline {
     if millis >= FAR { Deadline::NEVER } else { Deadline::at(timestamp(millis)) }
 }
 
-/// The checksum of what no statement computes with.
-fn of(meta: &Meta, payload: &[u8]) -> i64 {
+/// The checksum of the payload and its meta.
+fn of(meta: &Meta, payload: &[u8]) -> [u8; CHECKSUM] {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(payload);
     hasher.update(meta.principal.as_ref().map_or(&[], |digest| digest.as_bytes().as_slice()));
     hasher.update(&meta.epoch.to_be_bytes());
     hasher.update(&absolute(meta).to_be_bytes());
-    i64::from(hasher.finalize())
+    hasher.finalize().to_be_bytes()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A row in which every value is another, and the principal has what separates them.
-    fn rows() -> [Vec<Value>; 2] {
-        let (incarnation, principal) = (vec![b','; 16], vec![b','; 32]);
-        let tail = || {
-            let (payload, ops) = (Value::Bytes(b"payload".to_vec()), Value::Bytes(vec![3; 16]));
-            [payload, ops, Value::Bytes(vec![2; 16]), Value::Int(6_000)]
-        };
-        let mut plain = vec![Value::Bytes(incarnation.clone())];
-        plain.extend([-1, 2_000, 3_000, 4, 5, 1_000].map(Value::Int));
-        plain.push(Value::Bytes(principal.clone()));
+    /// A row in which every value is another, and all that may has what separates them.
+    fn rows(commits: &[u8], principal: Option<&[u8]>) -> [Vec<Value>; 2] {
+        let bytes = |bytes: &[u8]| Value::Bytes(bytes.to_vec());
+        let tail = || [bytes(b"checksum.epoch,payload"), bytes(&[2; 16]), Value::Int(6_000)];
+        let mut plain = [2_000, 3_000, 1_000].map(Value::Int).to_vec();
+        plain.extend([bytes(commits), principal.map_or(Value::Null, bytes)]);
         plain.extend(tail());
-        let head = [&incarnation[..], b"-1,2000,3000,4,5,1000,", &principal].concat();
+        let mut head = [b"2000,3000,1000,", commits].concat();
+        head.extend(principal.into_iter().flat_map(|digest| [b",", digest].concat()));
         [plain, [Value::Bytes(head)].into_iter().chain(tail()).collect()]
     }
 
     #[test]
     fn a_head_in_one_column_is_the_same_as_in_many() {
-        let [plain, packed] = rows().map(|row| format!("{:?}", Row::parse(row)));
-        assert!(plain.starts_with("Ok"), "{plain}");
-        assert_eq!(packed, plain);
+        for principal in [None, Some(&[b','; 32][..])] {
+            // Where there is no commit there is no principal.
+            let none = principal.is_none().then_some(0);
+            for commits in none.into_iter().chain([36, 52, 68, 84]) {
+                let [plain, packed] = rows(&vec![b','; commits], principal)
+                    .map(|row| format!("{:?}", Row::parse(row)));
+                assert!(plain.starts_with("Ok"), "{plain}");
+                assert_eq!(packed, plain);
+            }
+        }
     }
 
     #[test]
     fn a_head_that_is_cut_off_is_damage() {
-        let [_, packed] = rows();
+        let [_, packed] = rows(&[7; 36], None);
         let Some(Value::Bytes(head)) = packed.first() else { panic!("no head") };
-        let (numbers, principal) = (head.len() - 37, head.len() - 32);
-        for length in (0..=numbers).chain(principal..head.len()) {
+        let bare = head.len() - 36;
+        for length in (0..bare).chain(bare + 1..head.len()) {
             let mut row = packed.clone();
             row[0] = Value::Bytes(head[..length].to_vec());
             assert!(Row::parse(row).is_err(), "{length}");
         }
+    }
+
+    #[test]
+    fn commits_begin_with_their_revision() {
+        let op = OpToken::from_bytes([9; 16]);
+        let to = next(first(Incarnation::from_bytes([1; 16]), OpToken::from_bytes([8; 16])), op);
+        let commits = commit(to, op);
+        assert_eq!(commits[..24], revision(to));
+        let (incarnation, version, ops) = taken_apart(&commits).unwrap();
+        assert_eq!(Revision::counted(incarnation, version), to);
+        assert_eq!(ops, op.as_bytes());
     }
 }

@@ -16,6 +16,16 @@ pub(crate) enum Arg<'a> {
     Null,
 }
 
+impl Arg<'_> {
+    /// So many bytes of a message at most.
+    pub(crate) const fn weight(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len() + 9,
+            Self::Int(_) | Self::Null => 12,
+        }
+    }
+}
+
 /// A value in a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Value {
@@ -69,19 +79,17 @@ macro_rules! values {
 
 values! {
     digest: Bytes(&'a [u8]),
-    /// The incarnation and version that the record must have.
+    /// The incarnation that the record must be of.
     incarnation: Bytes(&'a [u8]),
-    version: Int(i64),
-    /// Those that it gets.
-    new_incarnation: Bytes(&'a [u8]),
-    new_version: Int(i64),
-    op: Bytes(&'a [u8]),
+    /// The revision that it must be at.
+    from: Bytes(&'a [u8]),
+    /// The one that it comes to, with the token of the commit.
+    to: Bytes(&'a [u8]),
     ttl: Int(i64),
     absolute: Int(i64),
     principal: Maybe(Option<&'a [u8]>),
     epoch: Int(i64),
-    checksum: Int(i64),
-    payload: Bytes(&'a [u8]),
+    data: Bytes(&'a [u8]),
     lease: Bytes(&'a [u8]),
     duration: Int(i64),
     /// For how long whoever does not get the lock is to be told that it is free.
@@ -91,8 +99,6 @@ values! {
     high: Int(i64),
     after: Bytes(&'a [u8]),
     limit: Int(i64),
-    /// No incarnation: there is no record.
-    none: Bytes(&'a [u8]),
     empty: Bytes(&'a [u8]),
     never: Int(i64),
 }
@@ -107,9 +113,8 @@ impl Statement {
             let (head, tail) = word.split_at(end);
             match head.rsplit_once(':').map(|(before, name)| (before, Name::parse(name))) {
                 Some((before, Some(name))) => {
-                    names.push(name);
                     text.push_str(before);
-                    text.push_str(&placeholder(engine, names.len()));
+                    text.push_str(&placeholder(engine, name, &mut names));
                 }
                 _ => text.push_str(head),
             }
@@ -130,8 +135,14 @@ fn ends_name(character: char) -> bool {
     !character.is_ascii_alphanumeric() && character != '_' && character != ':'
 }
 
-fn placeholder(engine: Engine, number: usize) -> String {
-    if engine == Engine::Postgres { format!("${number}") } else { "?".to_owned() }
+/// Where a value goes. PostgreSQL takes one for several places.
+fn placeholder(engine: Engine, name: Name, names: &mut Vec<Name>) -> String {
+    let known = names.iter().position(|known| *known == name);
+    let at = known.filter(|_| engine == Engine::Postgres).unwrap_or_else(|| {
+        names.push(name);
+        names.len() - 1
+    });
+    if engine == Engine::Postgres { format!("${}", at + 1) } else { "?".to_owned() }
 }
 
 #[cfg(test)]
@@ -143,12 +154,15 @@ mod tests {
         let source =
             "-- Says :nothing.\nSELECT :ttl, a::bigint\nFROM t WHERE d = :digest AND :ttl > 1";
         let statement = Statement::new(Engine::Postgres, source);
-        assert_eq!(&*statement.text, "SELECT $1, a::bigint FROM t WHERE d = $2 AND $3 > 1");
-        assert_eq!(*statement.names, [Name::ttl, Name::digest, Name::ttl]);
+        assert_eq!(&*statement.text, "SELECT $1, a::bigint FROM t WHERE d = $2 AND $1 > 1");
+        assert_eq!(*statement.names, [Name::ttl, Name::digest]);
         assert!(statement.reads);
         let statement = Statement::new(Engine::MySql, "DELETE FROM t WHERE d = (:digest)");
         assert_eq!(&*statement.text, "DELETE FROM t WHERE d = (?)");
         assert!(!statement.reads);
+        let statement = Statement::new(Engine::MySql, source);
+        assert_eq!(*statement.names, [Name::ttl, Name::digest, Name::ttl]);
+        let statement = Statement::new(Engine::MySql, "DELETE FROM t WHERE d = (:digest)");
         let given = Given { digest: b"d", ..Given::default() };
         assert_eq!(statement.values(&given), [Arg::Bytes(b"d")]);
     }

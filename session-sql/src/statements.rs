@@ -20,6 +20,8 @@ pub(crate) struct Statements {
     pub(crate) replace: [Statement; 3],
     /// For each condition on the lock.
     pub(crate) save: [Statement; 4],
+    /// The same, as another incarnation.
+    pub(crate) restart: [Statement; 4],
     pub(crate) touch: Statement,
     pub(crate) delete_any: Statement,
     pub(crate) delete_incarnation: Statement,
@@ -64,7 +66,7 @@ const UNLOCK: &str = "holder = NULL, lease_until = 0,";
 
 const LOCKS: [Lock; 4] = [
     // One that lapses is asked for by those who wait for it.
-    Lock { condition: "lease_until <= {now}", assignments: UNLOCK, tell: "" },
+    Lock { condition: "(lease_until = 0 OR lease_until <= {now})", assignments: UNLOCK, tell: "" },
     Lock { condition: "holder = :lease", assignments: "", tell: "" },
     Lock { condition: "holder = :lease", assignments: UNLOCK, tell: "{tell}" },
     Lock { condition: "1 = 1", assignments: UNLOCK, tell: "{tell}" },
@@ -72,7 +74,6 @@ const LOCKS: [Lock; 4] = [
 
 impl Lock {
     fn fill(&self, source: &str) -> String {
-        let source = source.replace("{set}", &without_comments(file!("set")));
         let source = source.replace("{lock}", self.condition).replace("{unlock}", self.assignments);
         format!("{source}\n{}", self.tell)
     }
@@ -89,8 +90,8 @@ struct Dialect {
     head: &'static str,
     least: &'static str,
     greatest: &'static str,
-    /// The tokens of the last commits, the present one first.
-    ops: &'static str,
+    /// This commit, and those before it in this incarnation.
+    commits: &'static str,
     create: &'static str,
     lock: &'static str,
     lock_or_mark: Option<&'static str>,
@@ -102,21 +103,17 @@ struct Dialect {
 /// Where an insertion finds a row that is no record and has no lock, it takes its place.
 const UPSERT: &str = concat!(
     file!("create"),
-    "ON CONFLICT (digest) DO UPDATE SET incarnation = excluded.incarnation, \
-     version = excluded.version, ops = excluded.ops, deadline = excluded.deadline, \
+    "ON CONFLICT (digest) DO UPDATE SET commits = excluded.commits, deadline = excluded.deadline, \
      holder = excluded.holder, lease_until = excluded.lease_until, \
      absolute_deadline = excluded.absolute_deadline, principal = excluded.principal, \
-     epoch = excluded.epoch, checksum = excluded.checksum, payload = excluded.payload \
+     data = excluded.data \
      WHERE {name}.deadline <= {now} AND {name}.lease_until <= {now}"
 );
 
 /// In one column: with each execution MySQL describes every column, which costs more than its value.
-const PACKED: &str = "CONCAT(incarnation, \
-    CONCAT_WS(',', version, deadline, absolute_deadline, epoch, checksum, {now}), \
-    IFNULL(CONCAT(',', principal), ''))";
+const PACKED: &str = "CONCAT_WS(',', deadline, absolute_deadline, {now}, commits, principal)";
 
-const PLAIN: &str =
-    "incarnation, version, deadline, absolute_deadline, epoch, checksum, {now}, principal";
+const PLAIN: &str = "deadline, absolute_deadline, {now}, commits, principal";
 
 const MYSQL: Dialect = Dialect {
     // Of a time zone that is set for each connection, to UTC.
@@ -125,7 +122,7 @@ const MYSQL: Dialect = Dialect {
     head: PACKED,
     least: "LEAST",
     greatest: "GREATEST",
-    ops: "CONCAT(:op, SUBSTR(ops, 1, 48))",
+    commits: "CONCAT(:to, SUBSTR(commits, 21, 48))",
     create: file!("create"),
     lock: file!("lock.mysql"),
     lock_or_mark: None,
@@ -136,12 +133,12 @@ const MYSQL: Dialect = Dialect {
 const MARIADB: Dialect = Dialect { lock: file!("lock.mariadb"), ..MYSQL };
 
 const POSTGRES: Dialect = Dialect {
-    now: "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint",
-    start: "floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint",
+    now: "floor(date_part('epoch', clock_timestamp()) * 1000)::bigint",
+    start: "floor(date_part('epoch', statement_timestamp()) * 1000)::bigint",
     head: PLAIN,
     least: "LEAST",
     greatest: "GREATEST",
-    ops: ":op || substr(ops, 1, 48)",
+    commits: ":to || substr(commits, 21, 48)",
     create: UPSERT,
     lock: file!("lock.postgres"),
     lock_or_mark: Some(file!("lock_or_mark.postgres")),
@@ -155,7 +152,7 @@ const SQLITE: Dialect = Dialect {
     start: "CAST(round(unixepoch('subsec') * 1000) AS INTEGER)",
     least: "min",
     greatest: "max",
-    ops: "CAST(:op || substr(ops, 1, 48) AS BLOB)",
+    commits: "CAST(:to || substr(commits, 21, 48) AS BLOB)",
     lock: file!("lock.sqlite"),
     lock_or_mark: None,
     tell: "",
@@ -174,15 +171,18 @@ impl Statements {
         let render = |source: &str| Statement::new(engine, &dialect.fill(source, table));
         let under = |source: &str, lock: &Lock| render(&lock.fill(source));
         let [free, keep, release, any] = &LOCKS;
-        let replace = file!("replace");
+        let anew = |source: &str| set(source).replace("{commits}", ":to");
+        let (save, replace) = (set(file!("save")), file!("replace"));
+        let save = save.as_str();
         let delete = file!("delete_revision");
         Self {
             load: render(file!("load")),
             slot: render(file!("slot")),
             create: render(dialect.create),
             create_only_inserts: matches!(engine, Engine::MySql | Engine::MariaDb),
-            replace: [free, keep, release].map(|lock| under(replace, lock)),
-            save: [free, keep, release, any].map(|lock| under(file!("save"), lock)),
+            replace: [free, keep, release].map(|lock| under(&anew(replace), lock)),
+            save: [free, keep, release, any].map(|lock| under(save, lock)),
+            restart: [free, keep, release, any].map(|lock| under(&anew(save), lock)),
             touch: render(file!("touch")),
             delete_any: render(file!("delete_any")),
             delete_incarnation: render(file!("delete_incarnation")),
@@ -221,7 +221,7 @@ impl Dialect {
             .replace("{tell}", without_comments(self.tell).as_str())
             .replace("{channel}", &channel(table))
             .replace("{head}", self.head)
-            .replace("{ops}", self.ops)
+            .replace("{commits}", self.commits)
             .replace("{least}", self.least)
             .replace("{greatest}", self.greatest)
             .replace("{now}", self.now)
@@ -238,6 +238,11 @@ fn channel(table: &str) -> String {
     format!("session_sql_{:08x}", crc32fast::hash(table.as_bytes()))
 }
 
+/// Puts in what a commit writes.
+fn set(source: &str) -> String {
+    source.replace("{set}", &without_comments(file!("set")))
+}
+
 fn without_comments(source: &str) -> String {
     let lines = source.lines().filter(|line| !line.starts_with("--"));
     lines.collect::<Vec<_>>().join("\n")
@@ -252,7 +257,7 @@ mod tests {
         for engine in [Engine::MySql, Engine::MariaDb, Engine::Postgres, Engine::Sqlite] {
             let statements = Statements::new(engine, "app.sessions");
             let save = &statements.save[RELEASE];
-            assert!(save.text.starts_with("UPDATE app.sessions SET ops = "), "{}", save.text);
+            assert!(save.text.starts_with("UPDATE app.sessions SET commits = "), "{}", save.text);
             let all = format!("{statements:?}");
             for text in all.split("text: \"").skip(1).filter_map(|rest| rest.split('"').next()) {
                 assert!(!text.contains(['{', '}']), "{text}");

@@ -166,10 +166,13 @@ impl SessionStore for SqlStore {
         let incarnation = Incarnation::generate()?;
         let revision = record::first(incarnation, op);
         let lease = under.map(|under| under.lease.token());
+        let (to, data) = (record::commit(revision, op), record::data(&write));
         let given = Given {
             digest: key.digest().as_bytes(),
+            to: &to,
+            data: &data,
             lease: lease.as_ref().map_or(&[], |token| token.as_bytes()),
-            ..record::given(&write, incarnation.as_bytes(), revision, &op)
+            ..record::given(&write)
         };
         let statements = &self.0.statements;
         let [free, keep, release] = &statements.replace;
@@ -226,17 +229,20 @@ impl SessionStore for SqlStore {
         let token = lease.map(Lease::token);
         let from = named(&expected);
         let mut known = from;
+        let statements = &self.0.statements;
+        let saves = if fresh.is_some() { &statements.restart } else { &statements.save };
+        let data = record::data(&write);
         let mut tries = self.call(operation).tries();
         loop {
-            if let (Some(from), Some(save)) = (known, self.0.statements.save.get(lock)) {
+            if let (Some(from), Some(save)) = (known, saves.get(lock)) {
                 let to = fresh.map_or_else(|| record::next(from, op), |new| record::first(new, op));
-                let (old, new) = (from.incarnation(), to.incarnation());
                 let given = Given {
                     digest: key.digest().as_bytes(),
-                    incarnation: old.as_bytes(),
-                    version: record::version(from),
+                    from: &record::revision(from),
+                    to: &record::commit(to, op),
+                    data: &data,
                     lease: token.as_ref().map_or(&[], |token| token.as_bytes()),
-                    ..record::given(&write, new.as_bytes(), to, &op)
+                    ..record::given(&write)
                 };
                 if tries.run(save, given).await? {
                     self.freed(key);
@@ -306,7 +312,7 @@ impl SessionStore for SqlStore {
         let given = Given {
             digest: key.digest().as_bytes(),
             incarnation: incarnation.as_bytes(),
-            version: record::version(from),
+            from: &record::revision(from),
             lease: token.as_ref().map_or(&[], |token| token.as_bytes()),
             ..Given::default()
         };

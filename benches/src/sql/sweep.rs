@@ -230,11 +230,11 @@ fn fill(engine: Engine) -> String {
     let digits = format!("({})", digits.join(" UNION ALL "));
     let number = "(a.d * 10000 + b.d * 1000 + c.d * 100 + d.d * 10 + e.d)";
     format!(
-        "INSERT INTO sessions (digest, incarnation, version, ops, deadline, holder, lease_until, \
-         absolute_deadline, principal, epoch, checksum, payload) \
-         SELECT {digest}, incarnation, version, ops, \
+        "INSERT INTO sessions (digest, commits, deadline, holder, lease_until, \
+         absolute_deadline, principal, data) \
+         SELECT {digest}, commits, \
          CASE WHEN e.d < 5 THEN deadline - 3600000 - 5000 - {number} * 30 ELSE deadline + {number} END, \
-         holder, lease_until, absolute_deadline, principal, epoch, checksum, payload \
+         holder, lease_until, absolute_deadline, principal, data \
          FROM template, {digits} a, {digits} b, {digits} c, {digits} d, {digits} e"
     )
 }

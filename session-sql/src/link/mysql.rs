@@ -139,6 +139,7 @@ fn numbers(version: &str) -> (u32, u32) {
 
 fn arguments(values: &[Arg<'_>]) -> Result<MySqlArguments, Verdict> {
     let mut arguments = MySqlArguments::default();
+    arguments.reserve(values.len(), values.iter().map(|value| value.weight()).sum());
     for value in values {
         let added = match *value {
             Arg::Int(int) => arguments.add(int),

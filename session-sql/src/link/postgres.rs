@@ -184,6 +184,7 @@ impl Wire for PgWire {
 
 fn arguments(values: &[Arg<'_>]) -> Result<PgArguments, Verdict> {
     let mut arguments = PgArguments::default();
+    arguments.reserve(values.len(), values.iter().map(|value| value.weight()).sum());
     for value in values {
         let added = match *value {
             Arg::Int(int) => arguments.add(int),

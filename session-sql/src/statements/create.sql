@@ -1,8 +1,6 @@
 -- Creates a record where there is none.
 INSERT INTO {table} (
-    digest, incarnation, version, ops, deadline, holder, lease_until,
-    absolute_deadline, principal, epoch, checksum, payload
+    digest, commits, deadline, holder, lease_until, absolute_deadline, principal, data
 ) VALUES (
-    :digest, :new_incarnation, :new_version, :op, {least}({now} + :ttl, :absolute), NULL, 0,
-    :absolute, :principal, :epoch, :checksum, :payload
+    :digest, :to, {least}({now} + :ttl, :absolute), NULL, 0, :absolute, :principal, :data
 )

@@ -1,4 +1,3 @@
 -- Removes a live record that is at a revision, and its lock.
 DELETE FROM {table}
-WHERE digest = :digest AND incarnation = :incarnation AND version = :version
-    AND deadline > {now} AND {lock}
+WHERE digest = :digest AND substr(commits, 1, 24) = :from AND deadline > {now} AND {lock}

@@ -1,6 +1,4 @@
 -- Removes a live record that is at a revision, and leaves its lock.
 UPDATE {table}
-SET incarnation = :none, version = 0, ops = :empty, deadline = 0, absolute_deadline = :never,
-    principal = NULL, epoch = 0, checksum = 0, payload = :empty
-WHERE digest = :digest AND incarnation = :incarnation AND version = :version
-    AND deadline > {now} AND {lock}
+SET commits = :empty, deadline = 0, absolute_deadline = :never, principal = NULL, data = :empty
+WHERE digest = :digest AND substr(commits, 1, 24) = :from AND deadline > {now} AND {lock}

@@ -1,2 +1,2 @@
--- Reads a live record.
-SELECT {head}, payload FROM {table} WHERE digest = :digest AND deadline > {now}
+-- Reads a record. Whether it lives is seen by the time that comes with it.
+SELECT {head}, data FROM {table} WHERE digest = :digest

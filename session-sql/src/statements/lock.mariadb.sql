@@ -3,4 +3,4 @@
 ON DUPLICATE KEY UPDATE
     holder = IF(lease_until <= {now} OR holder = VALUES(holder), VALUES(holder), holder),
     lease_until = IF(holder = VALUES(holder), {now} + :duration, lease_until)
-RETURNING {head}, IF(holder = :lease, payload, :empty), ops, holder, lease_until
+RETURNING {head}, IF(holder = :lease, data, :empty), holder, lease_until

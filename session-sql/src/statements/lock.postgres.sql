@@ -3,4 +3,4 @@
 ON CONFLICT (digest) DO UPDATE
 SET holder = excluded.holder, lease_until = {now} + :duration, wanted_until = 0
 WHERE {name}.lease_until <= {now} OR {name}.holder = excluded.holder
-RETURNING {head}, payload, ops, holder, lease_until
+RETURNING {head}, data, holder, lease_until

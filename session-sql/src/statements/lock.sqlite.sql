@@ -2,4 +2,4 @@
 {placeholder}
 ON CONFLICT (digest) DO UPDATE SET holder = excluded.holder, lease_until = {now} + :duration
 WHERE {name}.lease_until <= {now} OR {name}.holder = excluded.holder
-RETURNING {head}, payload, ops, holder, lease_until
+RETURNING {head}, data, holder, lease_until

@@ -10,4 +10,4 @@ ON CONFLICT (digest) DO UPDATE SET (holder, lease_until, wanted_until) = (
         SELECT {name}.lease_until <= {now} OR {name}.holder = excluded.holder AS free OFFSET 0
     ) AS asked
 )
-RETURNING {head}, CASE WHEN holder = :lease THEN payload ELSE :empty END, ops, holder, lease_until
+RETURNING {head}, CASE WHEN holder = :lease THEN data ELSE :empty END, holder, lease_until

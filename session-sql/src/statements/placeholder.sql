@@ -1,7 +1,6 @@
 -- Takes the lock of a key that has nothing.
 INSERT INTO {table} (
-    digest, incarnation, version, ops, deadline, holder, lease_until,
-    absolute_deadline, principal, epoch, checksum, payload
+    digest, commits, deadline, holder, lease_until, absolute_deadline, principal, data
 ) VALUES (
-    :digest, :none, 0, :empty, 0, :lease, {now} + :duration, :never, NULL, 0, 0, :empty
+    :digest, :empty, 0, :lease, {now} + :duration, :never, NULL, :empty
 )

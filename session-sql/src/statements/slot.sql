@@ -1,2 +1,2 @@
 -- Reads everything under a key.
-SELECT {head}, payload, ops, holder, lease_until FROM {table} WHERE digest = :digest
+SELECT {head}, data, holder, lease_until FROM {table} WHERE digest = :digest

@@ -73,7 +73,7 @@ pub(crate) async fn who_waits_for_a_lock_asks_for_it(setup: Setup) -> TestResult
     };
     let log = async || Server::shared(Flavor::Postgres).await.unwrap().log();
     let looks = format!(
-        "lease_until - floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM {table} "
+        "lease_until - floor(date_part('epoch', clock_timestamp()) * 1000)::bigint FROM {table} "
     );
     let polls = timeout(SOON, async {
         while log().await.matches(&looks).count() < 10 {

@@ -289,14 +289,14 @@ impl RawAccess for Lane {
         let mut direct = self.direct(namespace).await?;
         let digest = direct.literal(key.digest().as_bytes());
         let found = format!("{namespace} WHERE digest = {digest}");
-        for mut payload in direct.rows(&found, &["payload"]).await? {
-            let middle = payload.len() / 2;
+        for mut data in direct.rows(&found, &["data"]).await? {
+            let middle = data.len() / 2;
             match damage {
-                Damage::Truncated => payload.truncate(middle),
-                _ => payload.iter_mut().skip(middle).take(1).for_each(|byte| *byte ^= 1),
+                Damage::Truncated => data.truncate(middle),
+                _ => data.iter_mut().skip(middle).take(1).for_each(|byte| *byte ^= 1),
             }
-            let payload = direct.literal(&payload);
-            let set = format!("UPDATE {namespace} SET payload = {payload} WHERE digest = {digest}");
+            let data = direct.literal(&data);
+            let set = format!("UPDATE {namespace} SET data = {data} WHERE digest = {digest}");
             direct.execute(set).await?;
         }
         Ok(())
@@ -304,7 +304,7 @@ impl RawAccess for Lane {
 
     async fn dump(&self, namespace: &Namespace) -> Result<Vec<Vec<u8>>> {
         let mut direct = self.direct(namespace).await?;
-        let columns = ["digest", "incarnation", "ops", "holder", "principal", "payload"];
+        let columns = ["digest", "commits", "holder", "principal", "data"];
         let mut items = direct.rows(namespace.as_str(), &columns).await?;
         items.extend(direct.rows(&format!("{namespace}_epochs"), &["principal"]).await?);
         Ok(items)

@@ -23,15 +23,15 @@ const MYSQL: &[Defect] = &[
         "column `digest` of `sessions` is binary(16); expected binary(32)",
     ),
     (
-        "VARBINARY(64)",
-        "VARBINARY(16)",
-        "column `ops` of `sessions` is varbinary(16); expected varbinary(64)",
+        "VARBINARY(84)",
+        "VARBINARY(36)",
+        "column `commits` of `sessions` is varbinary(36); expected varbinary(84)",
     ),
-    ("LONGBLOB", "BLOB", "column `payload` of `sessions` is blob; expected longblob"),
+    ("LONGBLOB", "BLOB", "column `data` of `sessions` is blob; expected longblob"),
     (
-        "version           BIGINT        NOT NULL",
-        "version INT NOT NULL",
-        "column `version` of `sessions` is int; expected bigint",
+        "absolute_deadline BIGINT        NOT NULL",
+        "absolute_deadline INT NOT NULL",
+        "column `absolute_deadline` of `sessions` is int; expected bigint",
     ),
     (
         "deadline          BIGINT        NOT NULL",
@@ -79,9 +79,9 @@ const POSTGRES: &[Defect] = &[
         "column `digest` of `sessions` is character varying(255) with collation default; expected bytea",
     ),
     (
-        "version           bigint",
-        "version integer",
-        "column `version` of `sessions` is integer; expected bigint",
+        "absolute_deadline bigint",
+        "absolute_deadline integer",
+        "column `absolute_deadline` of `sessions` is integer; expected bigint",
     ),
     (
         "deadline          bigint NOT NULL",
@@ -99,9 +99,9 @@ const POSTGRES: &[Defect] = &[
         "column `wanted_until` of `sessions` is integer; expected bigint",
     ),
     (
-        "payload           bytea  NOT NULL",
-        "payload bytea NOT NULL, PRIMARY KEY (incarnation, digest)",
-        "the primary key of `sessions` is (incarnation, digest); expected (digest)",
+        "data              bytea  NOT NULL",
+        "data bytea NOT NULL, PRIMARY KEY (commits, digest)",
+        "the primary key of `sessions` is (commits, digest); expected (digest)",
     ),
     (
         "CREATE INDEX IF NOT EXISTS sessions_deadline ON sessions (deadline)",
@@ -142,9 +142,9 @@ const SQLITE: &[Defect] = &[
         "column `holder` of `sessions` takes no null; expected null",
     ),
     (
-        "payload           BLOB    NOT NULL",
-        "payload BLOB NOT NULL, PRIMARY KEY (incarnation, digest)",
-        "the primary key of `sessions` is (incarnation, digest); expected (digest)",
+        "data              BLOB    NOT NULL",
+        "data BLOB NOT NULL, PRIMARY KEY (commits, digest)",
+        "the primary key of `sessions` is (commits, digest); expected (digest)",
     ),
     (
         "CREATE INDEX IF NOT EXISTS sessions_deadline ON sessions (deadline);",
@@ -171,13 +171,13 @@ const SQLITE: &[Defect] = &[
 /// The same in the words of all.
 const ALL: &[Defect] = &[
     (
-        "    checksum ",
-        "    checksums ",
-        "column `checksum` of `sessions` is missing; expected {int}",
+        "    lease_until ",
+        "    lease_end ",
+        "column `lease_until` of `sessions` is missing; expected {int}",
     ),
     (
-        "    checksum ",
-        "    note INTEGER NOT NULL,\n    checksum ",
+        "    lease_until ",
+        "    note INTEGER NOT NULL,\n    lease_until ",
         "column `note` of `sessions` is not the store's; expected null or a default",
     ),
     (
@@ -189,9 +189,12 @@ const ALL: &[Defect] = &[
 
 /// What is different, but does no harm.
 const HARMLESS: &[(&str, &str)] = &[
-    ("    checksum ", "    note INTEGER,\n    more INTEGER NOT NULL DEFAULT 7,\n    checksum "),
+    (
+        "    lease_until ",
+        "    note INTEGER,\n    more INTEGER NOT NULL DEFAULT 7,\n    lease_until ",
+    ),
     ("sessions_deadline", "by_another_name"),
-    ("(deadline)", "(deadline, version)"),
+    ("(deadline)", "(deadline, lease_until)"),
 ];
 
 pub(crate) async fn check_names_each_defect(engine: Engine, servers: &Servers) -> TestResult {
@@ -207,7 +210,7 @@ pub(crate) async fn check_names_each_defect(engine: Engine, servers: &Servers) -
         // A column that is called otherwise is also one that nobody fills, and a primary key made
         // of two takes the place of one.
         assert!(found.contains(&problem), "{found:?} should have {problem:?}");
-        let others = usize::from(to.contains("checksums"));
+        let others = usize::from(to.contains("lease_end"));
         assert_eq!(found.len(), 1 + others, "{from} -> {to}: {found:?}");
     }
     Ok(())
@@ -232,7 +235,7 @@ async fn with(
     let place = Place::new(engine, servers, name).await?;
     let mut schema = engine.schema().to_owned();
     assert!(schema.contains(from), "{from}");
-    if to.contains("PRIMARY KEY (incarnation") {
+    if to.contains("PRIMARY KEY (commits") {
         schema = schema.replacen(" PRIMARY KEY,", ",", 1);
     }
     place.execute(&schema.replacen(from, to, 1)).await?;

@@ -212,9 +212,10 @@ pub(crate) async fn creators_of_one_key_get_along(ground: Ground) -> TestResult 
         other.run("BEGIN").await;
         other
             .run(&format!(
-                "INSERT INTO sessions VALUES ({}, {}, 1, {e}, 0, NULL, 0, 0, NULL, 0, 0, {e})",
+                "INSERT INTO sessions (digest, commits, deadline, holder, lease_until, \
+                 absolute_deadline, principal, data) \
+                 VALUES ({}, {e}, 0, NULL, 0, 0, NULL, {e})",
                 literal(key.digest().as_bytes()),
-                literal(&[1; 16]),
                 e = literal(b""),
             ))
             .await;

@@ -12,12 +12,12 @@ pub(crate) async fn what_cannot_be_read_is_not_left_locked(ground: Ground) -> Te
     let key = new_key();
     create(&world.store, &key, b"whole").await;
     let mut direct = world.direct().await;
-    direct.run("UPDATE sessions SET checksum = checksum + 1").await;
+    direct.run("UPDATE sessions SET absolute_deadline = absolute_deadline - 1").await;
     for _ in 0..2 {
         let error = world.store.lock(&key, request(Duration::ZERO)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
     }
-    direct.run("UPDATE sessions SET checksum = checksum - 1").await;
+    direct.run("UPDATE sessions SET absolute_deadline = absolute_deadline + 1").await;
     let locked = world.store.lock(&key, request(Duration::ZERO)).await?;
     assert!(locked.lease.is_some() && load(&world.store, &key).await?.is_some());
     Ok(())

@@ -16,18 +16,17 @@ async fn expired(world: &World, direct: &mut Direct, rows: usize) {
     let digit = "(SELECT 0 AS n UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 \
                  UNION ALL SELECT 4 UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 \
                  UNION ALL SELECT 8 UNION ALL SELECT 9)";
-    let (now, empty) = (world.kind.now(), world.kind.literal(b""));
-    let incarnation = world.kind.literal(&[7; 16]);
+    let now = world.kind.now();
+    let (commits, data) = (world.kind.literal(&[7; 36]), world.kind.literal(&[7; 12]));
     let digest = match world.kind {
         Kind::Postgres => "lpad(n::text, 32, '0')::bytea",
         Kind::Sqlite => "CAST(printf('%032d', n) AS BLOB)",
         _ => "LPAD(n, 32, '0')",
     };
     let sql = format!(
-        "INSERT INTO sessions (digest, incarnation, version, ops, deadline, holder, lease_until, \
-             absolute_deadline, principal, epoch, checksum, payload) \
-         SELECT {digest}, {incarnation}, 1, {empty}, {now} - n * 1000, NULL, 0, \
-             9223372036854775807, NULL, 0, 0, {empty} \
+        "INSERT INTO sessions (digest, commits, deadline, holder, lease_until, \
+             absolute_deadline, principal, data) \
+         SELECT {digest}, {commits}, {now} - n * 1000, NULL, 0, 9223372036854775807, NULL, {data} \
          FROM (SELECT 1 + a.n + 10 * b.n + 100 * c.n + 1000 * d.n AS n \
              FROM {digit} a, {digit} b, {digit} c, {digit} d) numbers WHERE n <= {rows}"
     );

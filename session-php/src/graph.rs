@@ -1,6 +1,8 @@
 //! Values as PHP has them in memory: variables, some of them shared, and objects that have an
 //! identity. Kept in flat lists, so that nothing recurses however deep they nest.
 
+use std::{collections::HashSet, mem};
+
 use bytes::Bytes;
 
 use crate::key::{KeyRef, integer_of};
@@ -185,30 +187,29 @@ impl Graph {
     pub(crate) fn uses(&self, roots: impl Iterator<Item = NodeId>) -> Vec<u32> {
         let mut uses = vec![0_u32; self.nodes.len()];
         let mut objects = vec![false; self.objects.len()];
+        let mut arrays = HashSet::new();
         let mut ahead: Vec<NodeId> = roots.collect();
         while let Some(id) = ahead.pop() {
             let Some(count) = uses.get_mut(id.0 as usize) else { continue };
             *count += 1;
             if *count == 1 {
-                let items = self.first_items(self.node(id), &mut objects);
+                let items = match self.node(id) {
+                    // Arrays that are equal may have the same items.
+                    Node::Array(items) if arrays.insert(items.start) => items,
+                    Node::Object(id) => self.first_items(id, &mut objects),
+                    _ => Items::default(),
+                };
                 ahead.extend(self.items(items).iter().map(|entry| entry.node));
             }
         }
         uses
     }
 
-    /// The items of a node; of an object only when they are asked for the first time.
-    fn first_items(&self, node: Node, asked: &mut [bool]) -> Items {
-        match node {
-            Node::Array(items) => items,
-            Node::Object(id) => {
-                let first =
-                    asked.get_mut(id.0 as usize).is_some_and(|it| !std::mem::replace(it, true));
-                match self.object(id) {
-                    Some(Object::Plain { items, .. }) if first => items,
-                    _ => Items::default(),
-                }
-            }
+    /// The items of an object, when they are asked for the first time.
+    fn first_items(&self, id: ObjectId, asked: &mut [bool]) -> Items {
+        let first = asked.get_mut(id.0 as usize).is_some_and(|it| !mem::replace(it, true));
+        match self.object(id) {
+            Some(Object::Plain { items, .. }) if first => items,
             _ => Items::default(),
         }
     }

@@ -3,6 +3,8 @@
 mod de;
 mod error;
 mod graph;
+#[cfg(feature = "igbinary")]
+mod igbinary;
 mod key;
 mod limits;
 mod ser;

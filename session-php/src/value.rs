@@ -331,7 +331,7 @@ impl fmt::Debug for ObjectView<'_> {
     }
 }
 
-fn split_case(name: &[u8]) -> (&[u8], &[u8]) {
+pub(crate) fn split_case(name: &[u8]) -> (&[u8], &[u8]) {
     let colon = name.iter().position(|byte| *byte == b':').unwrap_or(name.len());
     (name.get(..colon).unwrap_or_default(), name.get(colon + 1..).unwrap_or_default())
 }

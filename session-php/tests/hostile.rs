@@ -13,7 +13,7 @@ const HANDLERS: [SerializeHandler; 3] =
 const SEEDS: &[&[u8]] = &[
     b"a|i:1;b|s:1:\"x\";c|R:1;d|a:2:{i:0;O:3:\"Foo\":1:{s:1:\"x\";r:4;}i:1;r:4;}",
     b"\x01ai:1;\x01bd:1.5E-7;\x01cE:6:\"Unit:A\";\x01dC:3:\"Old\":3:{abc}\x01er:4;",
-    b"a:3:{s:1:\"a\";a:2:{i:0;i:1;i:0;R:3;}i:7;N;s:1:\"b\";S:1:\"\\41\";}",
+    b"a:3:{s:1:\"a\";a:3:{i:0;i:1;i:1;R:3;i:0;N;}i:7;N;s:1:\"b\";S:1:\"\\41\";}",
 ];
 
 /// Looks at everything there is to look at.
@@ -55,6 +55,57 @@ fn broken_sessions_do_no_harm() {
         }
         use_up(HANDLERS[number], &data);
     }
+}
+
+#[cfg(feature = "igbinary")]
+#[test]
+fn broken_igbinary_does_no_harm() {
+    let handler = SerializeHandler::Igbinary;
+    let seeds = SEEDS.iter().zip(HANDLERS).map(|(seed, from)| {
+        let session = SessionData::decode(from, seed.to_vec()).unwrap();
+        let names: Vec<&[u8]> = session.names().collect();
+        let mut binary = SessionData::new(handler);
+        for name in names.into_iter().filter(|name| *name != b"7") {
+            binary.insert_value(name, &session.value(name).unwrap().unwrap()).unwrap();
+        }
+        binary.encode().unwrap().to_vec()
+    });
+    let seeds: Vec<Vec<u8>> = seeds.collect();
+    let mut rng = Rng::with_seed(8);
+    for case in 0..15_000 {
+        let mut data = seeds[case % seeds.len()].clone();
+        for _ in 0..rng.usize(1..4) {
+            let at = rng.usize(4..data.len());
+            match rng.u8(0..3) {
+                0 => data[at] = rng.u8(..0x30),
+                1 => data.insert(at, rng.u8(..0x30)),
+                _ => {
+                    let piece = data[at..(at + 12).min(data.len())].to_vec();
+                    data.splice(at..at, piece);
+                }
+            }
+        }
+        use_up(handler, &data);
+    }
+}
+
+#[cfg(feature = "igbinary")]
+#[test]
+fn arrays_that_multiply_are_not_followed_for_ever() {
+    // Each array has the one before it twice, and the last is shared.
+    let mut data = b"\0\0\0\x02\x14\x29\x11\x02a0\x14\x01\x06\0\x25\x06\x01".to_vec();
+    for number in 1..=40_u8 {
+        data.extend_from_slice(&[0x11, 2, b'a', b'0' + number]);
+        let before = if number == 1 { 1 } else { number + 1 };
+        data.extend_from_slice(&[0x14, 2, 6, 0, 1, before, 6, 1, 1, before]);
+    }
+    let session = SessionData::decode(SerializeHandler::Igbinary, data.clone()).unwrap();
+    let too_much = session.get::<serde_json::Value>("aX").unwrap_err().kind();
+    assert_eq!(too_much, ErrorKind::TooLarge);
+    let text = session.rewritten(SerializeHandler::Php).unwrap();
+    assert_eq!(text.encode().unwrap_err().kind(), ErrorKind::TooLarge);
+    let rewritten = session.rewritten(SerializeHandler::Igbinary).unwrap();
+    assert!(rewritten.encode().unwrap().len() <= data.len());
 }
 
 #[test]

@@ -104,6 +104,28 @@ fn sessions_are_the_same_in_every_text_serialiser() {
     }
 }
 
+#[cfg(feature = "igbinary")]
+#[test]
+fn sessions_are_the_same_in_igbinary() {
+    let binary = SerializeHandler::Igbinary;
+    let mut compared = 0;
+    for vector in vectors("sessions-php82.json") {
+        let name = vector["name"].as_str().unwrap();
+        let Some(stored) = hex(&vector, "igbinary") else { continue };
+        let session = SessionData::decode(binary, stored.clone()).unwrap();
+        // Of a property without a value nothing is kept.
+        if name != "val_obj_typed_uninit" {
+            assert_eq!(session.rewritten(binary).unwrap().encode().unwrap(), stored, "{name}");
+        }
+        let text = session.rewritten(SerializeHandler::PhpSerialize);
+        if let Some(expected) = hex(&vector, "php_serialize") {
+            assert_eq!(text.unwrap().encode().unwrap(), expected, "{name}");
+        }
+        compared += 1;
+    }
+    assert!(compared > 80, "{compared}");
+}
+
 #[test]
 fn values_are_read_and_written_to_the_byte() {
     for vector in vectors("values-php82.json") {

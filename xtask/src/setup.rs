@@ -29,6 +29,7 @@ const PROGRAMS: &[(&[&str], &[&str])] = &[
     (&["mariadb-install-db"], &["mariadb-server-core"]),
     (&["mariadb"], &["mariadb-client-core"]),
     (&["php"], &["php-cli"]),
+    (&["igbinary.so"], &["php-igbinary"]),
     (&["postgres"], &["postgresql"]),
 ];
 
@@ -73,12 +74,13 @@ fn missing_packages() -> Vec<&'static str> {
         .collect()
 }
 
-/// Debian keeps the programs of PostgreSQL in a folder for each version, and HAProxy in one that a
-/// user's path often lacks.
+/// Debian keeps the programs of PostgreSQL and the extensions of PHP in a folder for each version, and
+/// HAProxy in one that a user's path often lacks.
 fn is_there(program: &str) -> bool {
-    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let folders = versions.map(|version| version.path().join("bin"));
-    let mut folders = folders.chain(["/usr/sbin".into()]);
+    let versions = |folder| fs::read_dir(folder).into_iter().flatten().flatten();
+    let folders = versions("/usr/lib/postgresql").map(|version| version.path().join("bin"));
+    let extensions = versions("/usr/lib/php").map(|version| version.path());
+    let mut folders = folders.chain(extensions).chain(["/usr/sbin".into()]);
     process::find(program).is_some() || folders.any(|folder| folder.join(program).is_file())
 }
 

@@ -26,6 +26,10 @@ pub(super) struct Graphed {
 impl Graphed {
     pub(super) fn read(handler: SerializeHandler, source: &Bytes, limits: Limits) -> Result<Self> {
         let mut graph = Graph::of_text(source.clone());
+        #[cfg(feature = "igbinary")]
+        if handler == SerializeHandler::Igbinary {
+            return Self::read_igbinary(graph, source, limits);
+        }
         let mut scanner = Scanner::new(source, limits)?;
         let mut builder = Builder::new(&mut graph);
         let (mut names, mut places, mut known) = (Vec::new(), Vec::new(), HashMap::new());
@@ -52,6 +56,18 @@ impl Graphed {
             }
         }
         Ok(Self { graph: Arc::new(graph), names, places })
+    }
+
+    #[cfg(feature = "igbinary")]
+    fn read_igbinary(mut graph: Graph, source: &Bytes, limits: Limits) -> Result<Self> {
+        let mut builder = Builder::new(&mut graph);
+        builder.begin();
+        let place = builder.place();
+        if !source.is_empty() {
+            crate::igbinary::read(&mut builder, source, limits)?;
+        }
+        let root = builder.node_at(place);
+        Self::of_array(graph, root)
     }
 
     /// The variables of an array.
@@ -126,6 +142,15 @@ impl Graphed {
     pub(super) fn write(&self, handler: SerializeHandler, limits: Limits) -> Result<Vec<u8>> {
         let roots = self.places.iter().map(|place| self.node_at(*place));
         let longest = limits.bytes;
+        #[cfg(feature = "igbinary")]
+        if handler == SerializeHandler::Igbinary {
+            let count = self.names.len();
+            let mut writer = crate::igbinary::Writer::new(&self.graph, roots, count, longest);
+            for (name, place) in self.names.iter().zip(&self.places) {
+                writer.variable(name, self.node_at(*place))?;
+            }
+            return Ok(writer.out);
+        }
         let mut writer = Writer::new(&self.graph, roots, Precision::Shortest, longest);
         handler.write_head(&mut writer.out, self.names.len());
         (0..handler.slots_ahead()).for_each(|_| writer.take_slot());

@@ -19,6 +19,10 @@ pub enum SerializeHandler {
     PhpBinary,
     /// `php_serialize`: the array as `serialize` writes it. Any name.
     PhpSerialize,
+    /// `igbinary`, of the extension of this name: the array in its binary form. Names are not
+    /// numbers.
+    #[cfg(feature = "igbinary")]
+    Igbinary,
 }
 
 const LONGEST_BINARY_NAME: u8 = 127;
@@ -29,7 +33,13 @@ impl SerializeHandler {
     /// # Errors
     /// [`Unsupported`](ErrorKind::Unsupported) when there is none, or this build lacks its feature.
     pub fn named(name: &str) -> Result<Self> {
-        let all = [Self::Php, Self::PhpBinary, Self::PhpSerialize];
+        let all = [
+            Self::Php,
+            Self::PhpBinary,
+            Self::PhpSerialize,
+            #[cfg(feature = "igbinary")]
+            Self::Igbinary,
+        ];
         let found = all.into_iter().find(|handler| handler.name().eq_ignore_ascii_case(name));
         found.ok_or(Error::new(ErrorKind::Unsupported, "no such serialize_handler"))
     }
@@ -41,6 +51,17 @@ impl SerializeHandler {
             Self::Php => "php",
             Self::PhpBinary => "php_binary",
             Self::PhpSerialize => "php_serialize",
+            #[cfg(feature = "igbinary")]
+            Self::Igbinary => "igbinary",
+        }
+    }
+
+    /// The serialiser with which its variables are kept as texts.
+    pub(super) const fn text_form(self) -> Self {
+        match self {
+            #[cfg(feature = "igbinary")]
+            Self::Igbinary => Self::PhpSerialize,
+            text => text,
         }
     }
 
@@ -49,6 +70,8 @@ impl SerializeHandler {
         let refuse = |detail| Err(Error::new(ErrorKind::Name, detail));
         let number = matches!(KeyRef::of(name), KeyRef::Int(_));
         match self {
+            #[cfg(feature = "igbinary")]
+            Self::Igbinary if number => refuse("PHP loses variables with numbers as names"),
             Self::Php | Self::PhpBinary if number => {
                 refuse("PHP skips variables with numbers as names")
             }
@@ -111,8 +134,8 @@ impl SerializeHandler {
                 out.push(u8::try_from(name.len()).unwrap_or(LONGEST_BINARY_NAME));
                 out.extend_from_slice(name);
             }
-            (Self::PhpSerialize, KeyRef::Int(number)) => write_int(out, b"i:", number),
-            (Self::PhpSerialize, KeyRef::Str(name)) => write_quoted(out, b"s:", name, b"\";"),
+            (_, KeyRef::Int(number)) => write_int(out, b"i:", number),
+            (_, KeyRef::Str(name)) => write_quoted(out, b"s:", name, b"\";"),
         }
     }
 

@@ -67,8 +67,12 @@ impl SessionData {
         limits: Limits,
     ) -> Result<Self> {
         let source = data.into();
-        let texts = Texts::read(handler, &source, limits)?;
+        let is_text = handler == handler.text_form();
+        let texts = if is_text { Texts::read(handler, &source, limits)? } else { Texts::default() };
         let mut session = Self { handler, limits, source: Some(source), texts, graphed: None };
+        if !is_text {
+            session.graphed = Some(session.make_graph()?);
+        }
         if session.texts.has_references() {
             // Only the graph shows what may refer to what.
             let graphed = session.make_graph()?;
@@ -196,7 +200,8 @@ impl SessionData {
             return Ok(source.clone());
         }
         let bytes = match &self.graphed {
-            None => self.texts.write(self.handler),
+            None if self.handler == self.handler.text_form() => self.texts.write(self.handler),
+            None => self.make_graph()?.write(self.handler, self.limits)?,
             Some(graphed) => graphed.write(self.handler, self.limits)?,
         };
         self.limits.check_length(bytes.len())?;
@@ -221,12 +226,14 @@ impl SessionData {
     }
 
     fn make_graph(&self) -> Result<Graphed> {
-        match &self.source {
-            Some(source) => Graphed::read(self.handler, source, self.limits),
+        let (handler, source) = match &self.source {
+            Some(source) => (self.handler, source.clone()),
             None => {
-                Graphed::read(self.handler, &self.texts.write(self.handler).into(), self.limits)
+                let text = self.handler.text_form();
+                (text, self.texts.write(text).into())
             }
-        }
+        };
+        Graphed::read(handler, &source, self.limits)
     }
 
     /// From here on all variables are in one graph.

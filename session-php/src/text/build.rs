@@ -224,6 +224,13 @@ impl<'i> Sink<'i> for Builder<'_, 'i> {
             Event::Bool(value) => _ = self.put(Node::Bool(value)),
             Event::Int(value) => _ = self.put(Node::Int(value)),
             Event::Float(text) => _ = self.put(Node::Float(float_value(text))),
+            #[cfg(feature = "igbinary")]
+            Event::Double(value) => _ = self.put(Node::Float(value)),
+            #[cfg(feature = "igbinary")]
+            Event::Copy(slot) => {
+                let node = self.graph.node(self.target(slot)?);
+                self.put(node);
+            }
             Event::Str(text) => {
                 let span = self.span(&text);
                 self.put(Node::Str(span));

@@ -8,6 +8,8 @@ mod scan;
 mod write;
 
 pub use self::float::Precision;
+#[cfg(feature = "igbinary")]
+pub(crate) use self::scan::{Event, Sink, Slot, Text, is_class_name};
 pub(crate) use self::{
     build::Builder,
     float::write_float,

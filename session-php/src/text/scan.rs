@@ -39,6 +39,11 @@ pub(crate) enum Event<'i> {
     Enum {
         name: Text<'i>,
     },
+    #[cfg(feature = "igbinary")]
+    Double(f64),
+    /// What stands in this slot, again, but as a variable of its own.
+    #[cfg(feature = "igbinary")]
+    Copy(Slot),
     /// `r:`, the same object as in this slot.
     Same(Slot),
     /// `R:`, the same variable as in this slot.
@@ -390,7 +395,7 @@ impl<'i> Scanner<'i> {
     }
 }
 
-fn is_class_name(name: &[u8]) -> bool {
+pub(crate) fn is_class_name(name: &[u8]) -> bool {
     let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'\\' | 0x80..);
     !name.is_empty() && name.first() != Some(&b'\\') && name.iter().all(allowed)
 }

@@ -10,6 +10,8 @@
     reason = "in a test a panic is the report"
 )]
 
+#[cfg(feature = "igbinary")]
+mod binary;
 mod draw;
 mod edits;
 mod mutate;
@@ -55,12 +57,16 @@ macro_rules! trials {
 }
 
 fn main() -> ExitCode {
-    let trials = trials! {
+    let mut trials = trials! {
         "session": sessions::sessions_are_read_and_written_as_php_does 2500
                    sessions::floats_have_phps_digits 4000
                    mutate::what_php_refuses_is_refused_and_nothing_else 12000
                    edits::changes_give_phps_bytes 2000;
         "json": serde_values::values_are_what_php_says_they_are 1000;
     };
+    #[cfg(feature = "igbinary")]
+    trials.extend(trials! {
+        "igbinary": binary::igbinary_is_read_and_written_as_the_extension_does 1500;
+    });
     libtest_mimic::run(&libtest_mimic::Arguments::from_args(), trials).exit_code()
 }

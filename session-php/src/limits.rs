@@ -1,7 +1,7 @@
 //! How much is read.
 
 /// How much is read before it is refused. Memory goes by the length of what is read, never by a
-/// length or a count that stands in it: at most about twelve times as much, and with `igbinary`, which is denser, sixty times.
+/// length or a count that stands in it: at most about twelve times as much, and with `igbinary`, which is denser, twenty-five times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {

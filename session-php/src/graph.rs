@@ -194,8 +194,8 @@ impl Graph {
             *count += 1;
             if *count == 1 {
                 let items = match self.node(id) {
-                    // Arrays that are equal may have the same items.
-                    Node::Array(items) if arrays.insert(items.start) => items,
+                    // Copies of an array have the same items; empty arrays begin where the next does.
+                    Node::Array(items) if items.len > 0 && arrays.insert(items.start) => items,
                     Node::Object(id) => self.first_items(id, &mut objects),
                     _ => Items::default(),
                 };

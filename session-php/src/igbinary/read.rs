@@ -51,17 +51,12 @@ struct Reader<'i> {
     strings: Vec<(usize, usize)>,
     /// The slot of each array, object and shared variable.
     numbered: Vec<u64>,
-    open: Vec<Open>,
-    /// How many bytes the elements of open arrays need, at least.
+    /// How many elements each open array or object still wants, and all of them together: each
+    /// takes a byte at least.
+    open: Vec<usize>,
     owed: usize,
     slots: u64,
     values: usize,
-}
-
-/// An array or object that wants so many more elements, of at least so many bytes.
-struct Open {
-    wanted: usize,
-    shortest: usize,
 }
 
 impl<'i> Reader<'i> {
@@ -69,16 +64,15 @@ impl<'i> Reader<'i> {
         loop {
             self.one(builder)?;
             loop {
-                let Some(open) = self.open.last_mut() else { return Ok(()) };
-                if open.wanted == 0 {
+                let Some(wanted) = self.open.last_mut() else { return Ok(()) };
+                if *wanted == 0 {
                     self.open.pop();
                     builder.close();
                     continue;
                 }
-                open.wanted -= 1;
-                self.owed -= open.shortest;
-                let of_object = open.shortest == 1;
-                if let Some(key) = self.key(of_object)? {
+                *wanted -= 1;
+                self.owed -= 1;
+                if let Some(key) = self.key()? {
                     builder.key(key);
                     break;
                 }
@@ -102,7 +96,7 @@ impl<'i> Reader<'i> {
             OBJECT_AGAIN..REFERENCE => self.again(tag - OBJECT_AGAIN, shared, Event::Same)?,
             ARRAY..OBJECT => {
                 let count = self.number(tag - ARRAY)?;
-                self.open(count, 2)?;
+                self.open(count)?;
                 Event::Array { count }
             }
             OBJECT..CUSTOM => self.object(tag)?,
@@ -142,11 +136,11 @@ impl<'i> Reader<'i> {
         })
     }
 
-    fn key(&mut self, of_object: bool) -> Result<Option<ScannedKey<'i>>> {
+    fn key(&mut self) -> Result<Option<ScannedKey<'i>>> {
         let tag = self.byte()?;
         Ok(match tag {
             // A property with a type that was never given a value.
-            NULL if of_object => None,
+            NULL => None,
             tag if is_int(tag) => Some(ScannedKey::Int(self.int(tag)?)),
             tag if is_string(tag) => Some(ScannedKey::Str(self.string(tag)?)),
             _ => return Err(self.error("not a key")),
@@ -202,7 +196,7 @@ impl<'i> Reader<'i> {
         match self.byte()? {
             tag @ ARRAY..OBJECT => {
                 let count = self.number(tag - ARRAY)?;
-                self.open(count, 1)?;
+                self.open(count)?;
                 Ok(Event::Object { class, count })
             }
             tag @ CUSTOM..INT_64 => {
@@ -224,16 +218,15 @@ impl<'i> Reader<'i> {
         }
     }
 
-    fn open(&mut self, count: usize, shortest: usize) -> Result<()> {
+    fn open(&mut self, count: usize) -> Result<()> {
         if self.open.len() >= self.limits.depth {
             return Err(Error::at(ErrorKind::TooDeep, "nested too deep", self.at));
         }
-        let need = count.saturating_mul(shortest);
-        if need > (self.input.len() - self.at).saturating_sub(self.owed) {
+        if count > (self.input.len() - self.at).saturating_sub(self.owed) {
             return Err(self.error("more elements than can follow"));
         }
-        self.owed += need;
-        self.open.push(Open { wanted: count, shortest });
+        self.owed += count;
+        self.open.push(count);
         Ok(())
     }
 

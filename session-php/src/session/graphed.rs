@@ -67,7 +67,10 @@ impl Graphed {
             crate::igbinary::read(&mut builder, source, limits)?;
         }
         let root = builder.node_at(place);
-        Self::of_array(graph, root)
+        match graph.node(root) {
+            Node::Array(_) | Node::Null => Self::of_array(graph, root),
+            _ => Err(Error::at(ErrorKind::Syntax, "not an array", 0)),
+        }
     }
 
     /// The variables of an array.

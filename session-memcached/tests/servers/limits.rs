@@ -1,8 +1,8 @@
 //! Sizes, and how long items stay.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use session_core::{ErrorKind, Expected, SessionStore, Write};
+use session_core::{ErrorKind, Expected, OffsetClock, SessionStore, SystemClock, Write};
 use session_memcached::MemcachedStore;
 use test_load::{HOUR, create, eventually, load, lock, new_key, op, write};
 use test_servers::{
@@ -68,25 +68,32 @@ pub(crate) async fn a_log_of_claims_stays_short() -> TestResult {
 /// The server would drop the item at the end of its life, and the lock with it.
 pub(crate) async fn a_lease_longer_than_the_life_holds_until_its_end() -> TestResult {
     let server = Server::start(&Options::new()).await?;
-    let store = MemcachedStore::open(&server.url()).await?;
-    let other = MemcachedStore::open(&server.url()).await?;
-    let mut held = Vec::new();
-    for _ in 0..20 {
-        let key = new_key();
-        let short = Write::new("x", Duration::from_millis(500));
-        store.create(&key, short, op(), None).await?;
-        let lease = store.lock(&key, lock(HOUR, Duration::ZERO)).await?.lease.unwrap();
-        held.push((key, lease));
-    }
-    // Longer than the server would keep the records.
-    tokio::time::sleep(Duration::from_secs(4)).await;
-    for (key, lease) in &held {
-        assert_eq!(load(&store, key).await?, None);
-        let refused = other.lock(key, lock(HOUR, Duration::ZERO)).await.unwrap_err();
-        assert_eq!(refused.kind(), ErrorKind::LockTimeout);
-        store.renew(key, lease, HOUR).await?;
-    }
+    let clock = Arc::new(OffsetClock::new(SystemClock::default()));
+    let open = || MemcachedStore::builder(&server.url()).unwrap().clock(Arc::clone(&clock)).open();
+    let (store, other) = (open().await?, open().await?);
+    let key = new_key();
+    let short = Write::new("x", Duration::from_secs(60));
+    store.create(&key, short, op(), None).await?;
+    let lease = store.lock(&key, lock(HOUR, Duration::ZERO)).await?.lease.unwrap();
+    let kept = kept(&server).await?;
+    assert!(kept >= HOUR.as_secs() - 30, "the server drops the item in {kept} s");
+    clock.advance(Duration::from_secs(61));
+    assert_eq!(load(&store, &key).await?, None);
+    let refused = other.lock(&key, lock(HOUR, Duration::ZERO)).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::LockTimeout);
+    store.renew(&key, &lease, 2 * HOUR).await?;
+    let kept = self::kept(&server).await?;
+    assert!(kept >= 2 * HOUR.as_secs() - 30, "the server drops the item in {kept} s");
     Ok(())
+}
+
+/// For how many seconds a server keeps its only item.
+async fn kept(server: &Server) -> Result<u64, Box<dyn std::error::Error>> {
+    let mut client = server.client().await?;
+    let name = client.keys().await?.remove(0).replace("%3A", ":");
+    let told = client.line(&format!("mg {name} t\r\n")).await?;
+    let seconds = told.strip_prefix("HD t").ok_or_else(|| format!("no time in {told:?}"))?;
+    Ok(seconds.parse()?)
 }
 
 pub(crate) async fn items_leave_the_server_after_their_end() -> TestResult {

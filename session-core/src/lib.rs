@@ -55,7 +55,7 @@ pub use session::{
     PrincipalSessions, ReadOnlySession, Session, SessionData, SessionEvent, SessionFacts,
     SessionInfo, SessionManager, SessionManagerBuilder, SessionSnapshot,
 };
-pub use slot::{Holder, LockOutcome, REMEMBERED_OPS, Slot, StoredRecord};
+pub use slot::{Holder, LockOutcome, REMEMBERED_OPS, RecentOps, Slot, StoredRecord};
 pub use store::{
     Cursor, Enumeration, Expected, KeyPage, LockRequest, Locked, PrincipalIndex, ReadOptions,
     SessionStore, SweepBudget, SweepReport, Then, Under,

@@ -3,17 +3,17 @@
 //! A [`Slot`] is everything that belongs to one key. Stores that decide in their own process load
 //! a slot, apply one of its methods while nobody else can, and write back what changed.
 
-use std::{collections::VecDeque, fmt, time::Duration};
+mod ops;
+
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
+pub use self::ops::{REMEMBERED_OPS, RecentOps};
 use crate::{
     Deadline, Error, ErrorKind, Expected, Incarnation, Lease, Lineage, Meta, OpToken, Operation,
     Record, Result, Revision, Then, Timestamp, Ttl, Under, Write,
 };
-
-/// How many commits a [`StoredRecord`] remembers by their token.
-pub const REMEMBERED_OPS: u32 = 4;
 
 /// A record as it is stored: what a [`Record`] shows, and what the commit rule needs.
 #[derive(Clone, PartialEq, Eq)]
@@ -27,8 +27,8 @@ pub struct StoredRecord {
     pub incarnation: Incarnation,
     /// One for each commit, from one on.
     pub version: u64,
-    /// The tokens of the last commits, the newest last; at most [`REMEMBERED_OPS`].
-    pub ops: VecDeque<OpToken>,
+    /// The tokens of the last commits.
+    pub ops: RecentOps,
     /// The moment from which the record is absent.
     pub deadline: Deadline,
 }
@@ -41,7 +41,7 @@ impl StoredRecord {
         meta: Meta,
         incarnation: Incarnation,
         version: u64,
-        ops: VecDeque<OpToken>,
+        ops: RecentOps,
         deadline: Deadline,
     ) -> Self {
         Self { payload, meta, incarnation, version, ops, deadline }
@@ -61,14 +61,15 @@ impl StoredRecord {
     }
 
     fn created(write: Write, op: OpToken, now: Timestamp) -> Result<Self> {
-        Ok(Self::written(write, Incarnation::generate()?, 1, VecDeque::from([op]), now))
+        let ops = RecentOps::from_iter([op]);
+        Ok(Self::written(write, Incarnation::generate()?, 1, ops, now))
     }
 
     fn written(
         write: Write,
         incarnation: Incarnation,
         version: u64,
-        ops: VecDeque<OpToken>,
+        ops: RecentOps,
         now: Timestamp,
     ) -> Self {
         let deadline = Deadline::after(now, write.ttl, write.meta.absolute_deadline);
@@ -79,8 +80,8 @@ impl StoredRecord {
         if write.lineage == Lineage::Restart {
             return Self::created(write, op, now);
         }
-        let forgotten = (self.ops.len() + 1).saturating_sub(REMEMBERED_OPS as usize);
-        let ops = self.ops.iter().copied().skip(forgotten).chain([op]).collect();
+        let mut ops = self.ops;
+        ops.push(op);
         Ok(Self::written(write, self.incarnation, self.version.saturating_add(1), ops, now))
     }
 

@@ -1,11 +1,9 @@
 //! The bytes of a record's file; `docs/formats/files.md` describes them one by one.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 use session_core::{
-    Deadline, Incarnation, KeyDigest, Meta, OpToken, PrincipalDigest, REMEMBERED_OPS, StoredRecord,
-    Timestamp,
+    Deadline, Incarnation, KeyDigest, Meta, OpToken, PrincipalDigest, REMEMBERED_OPS, RecentOps,
+    StoredRecord, Timestamp,
 };
 
 use crate::fields::{Fields, checksum};
@@ -43,8 +41,7 @@ pub(crate) fn encode(digest: &KeyDigest, record: &StoredRecord) -> Vec<u8> {
     let absolute = meta.absolute_deadline.map_or(0, Timestamp::as_millis);
     file.extend_from_slice(&absolute.to_le_bytes());
     file.extend_from_slice(&principal);
-    let ops = record.ops.iter().skip(record.ops.len().saturating_sub(OPS));
-    ops.for_each(|op| file.extend_from_slice(op.as_bytes()));
+    record.ops.iter().for_each(|op| file.extend_from_slice(op.as_bytes()));
     file.resize(HEADER, 0);
     let crc = checksum(digest, &[&file, &record.payload]);
     file.extend_from_slice(&crc.to_le_bytes());
@@ -99,7 +96,7 @@ fn fields(header: &mut Fields<'_>, payload_len: usize) -> Option<StoredRecord> {
     let meta = Meta::new().with_absolute_deadline(absolute).with_principal(principal, epoch);
     // A record of version n has had n commits, so fewer than four tokens need no count.
     let known = usize::try_from(version).map_or(OPS, |commits| commits.min(OPS));
-    let ops: Option<VecDeque<OpToken>> =
+    let ops: Option<RecentOps> =
         (0..known).map(|_| header.take().map(OpToken::from_bytes)).collect();
     Some(StoredRecord::new(Bytes::new(), meta, incarnation, version, ops?, Deadline::NEVER))
 }

@@ -3,14 +3,16 @@
 
 use std::time::Duration;
 
-use session_core::{Error, ErrorKind, Key, Operation, Result, Slot, Timestamp};
+use session_core::{
+    Deadline, Error, ErrorKind, Holder, Incarnation, Key, Operation, Result, Slot, Timestamp,
+};
 use tokio::time::{Instant, sleep};
 
 use crate::{
     BACKEND, MemcachedStore,
-    hints::Seen,
+    hints::{Seen, Version},
     item::{self, Damage, Event},
-    keys::ItemName,
+    keys::Name,
     link::{Answer, Command, ConnectionId, Fault, Pinned, Reply},
     revision,
 };
@@ -24,7 +26,7 @@ pub(crate) struct Change<'a> {
     pub(crate) store: &'a MemcachedStore,
     pub(crate) operation: Operation,
     pub(crate) key: &'a Key,
-    pub(crate) name: ItemName,
+    pub(crate) name: Name<'a>,
     pub(crate) deadline: Instant,
     /// What the change is to the lock, if it is nothing else.
     pub(crate) event: Option<Event>,
@@ -34,10 +36,37 @@ pub(crate) struct Change<'a> {
 
 /// The item as it is, as far as the change knows.
 struct State {
+    slot: Slot,
     /// None: there is no item.
-    seen: Option<Seen>,
+    version: Option<Version>,
     /// It was read for this change, with the payload; else it is a hint.
     fresh: bool,
+}
+
+/// What the change began with.
+struct Before {
+    facts: Facts,
+    version: Option<Version>,
+    fresh: bool,
+}
+
+/// What tells two states of a slot apart.
+#[derive(PartialEq, Eq)]
+struct Facts {
+    commit: Option<(Incarnation, u64)>,
+    deadline: Option<Deadline>,
+    holder: Option<Holder>,
+}
+
+impl Facts {
+    fn of(slot: &Slot) -> Self {
+        let record = slot.record.as_ref();
+        Self {
+            commit: record.map(|record| (record.incarnation, record.version)),
+            deadline: record.map(|record| record.deadline),
+            holder: slot.holder,
+        }
+    }
 }
 
 /// What has come of a command.
@@ -75,26 +104,27 @@ impl<'a> Change<'a> {
         let mut state = self.begin().await?;
         let mut tries = 0_u32;
         while tries == 0 || Instant::now() < self.deadline {
-            let mut slot = state.slot();
+            let State { mut slot, version, fresh } = state;
             let now = self.store.0.clock.now();
             slot.expire(now);
-            let before = slot.clone();
+            let before = Before { facts: Facts::of(&slot), version, fresh };
             let outcome = rule(&mut slot, now);
-            if !state.fresh && (outcome.is_err() || slot == before) {
+            let changed = before.facts != Facts::of(&slot);
+            if !fresh && (outcome.is_err() || !changed) {
                 // Nothing is refused because of a hint.
                 state = self.read().await?;
                 continue;
             }
             let value = match outcome {
                 Ok(value) => value,
-                Err(error) => return Err(self.refused(state, &before, error)),
+                Err(error) => return Err(self.refused(slot, version, error)),
             };
-            if slot == before && !self.must_settle(&state) {
+            if !changed && !self.must_settle(&slot, version) {
                 return Ok(value);
             }
-            match self.write(&state, &before, &slot, now).await? {
+            match self.write(&before, &slot, now).await? {
                 Some(Written::Done(told)) => {
-                    self.note(&state, &before, slot, told);
+                    self.note(&before, slot, told);
                     return Ok(value);
                 }
                 Some(Written::Missed) => tries += 1,
@@ -115,20 +145,20 @@ impl<'a> Change<'a> {
         if self.operation == Operation::Lock {
             return self.read().await;
         }
-        Ok(State { fresh: false, seen })
+        Ok(State::of(seen, false))
     }
 
     /// Whether a lock was taken by an entry that the server would drop, with the item, too early.
-    fn must_settle(&self, state: &State) -> bool {
-        let appended = |seen: &Seen| seen.entries > 0 && !item::outlives_its_lock(&seen.slot);
-        self.operation == Operation::Lock && state.seen.as_ref().is_some_and(appended)
+    fn must_settle(&self, slot: &Slot, version: Option<Version>) -> bool {
+        let appended = version.is_some_and(|version| version.entries > 0);
+        self.operation == Operation::Lock && appended && !item::outlives_its_lock(slot)
     }
 
     async fn read(&self) -> Result<State> {
-        let asked = self.store.0.link.ask(self.name.get(), &[Command::Get], self.deadline).await;
+        let asked = self.store.0.link.ask(&self.name, &[Command::Get], self.deadline).await;
         let answer = asked.map_err(|fault| self.fault(fault))?;
         let seen = seen(answer).map_err(|unread| self.unread(unread))?;
-        Ok(State { seen, fresh: true })
+        Ok(State::of(seen, true))
     }
 
     pub(crate) fn unread(&self, unread: Unread) -> Error {
@@ -143,83 +173,79 @@ impl<'a> Change<'a> {
     }
 
     /// What was read for nothing is worth a hint: who is refused may try again at once.
-    fn refused(&self, state: State, slot: &Slot, error: Error) -> Error {
-        if let Some(seen) = state.seen {
-            self.store.0.hints.put(self.key.digest(), seen);
+    fn refused(&self, slot: Slot, version: Option<Version>, error: Error) -> Error {
+        let error = revision::of_error(&slot, error);
+        if let Some(version) = version {
+            self.store.0.hints.put(self.key.digest(), Seen { slot, version });
         }
-        let error = revision::of_error(slot, error);
         if self.in_doubt { error.with_maybe_applied() } else { error }
     }
 
-    /// Sends the command that makes `before` into `after`. None: it cannot be told from a hint.
+    /// Sends the command that makes the slot what it is `after`. None: it cannot be told from a
+    /// hint.
     async fn write(
         &mut self,
-        state: &State,
-        before: &Slot,
+        before: &Before,
         after: &Slot,
         now: Timestamp,
     ) -> Result<Option<Written>> {
-        let Some(seen) = &state.seen else {
+        let Some(version) = before.version else {
             if after.is_vacant(now) {
                 return Ok(Some(Written::Done(None)));
             }
-            if !state.fresh && self.operation != Operation::Create {
+            if !before.fresh && self.operation != Operation::Create {
                 return Ok(None);
             }
-            let (value, expiry) = (item::encode(after), item::expiry(after, now));
-            return self.add(&value, expiry).await.map(Some);
+            return self.add(after, now).await.map(Some);
         };
-        let number = seen.number;
+        let number = version.number;
         if after.is_vacant(now) {
-            return self.send(seen, Command::Delete { number: Some(number) }).await.map(Some);
+            return self.send(version, Command::Delete { number: Some(number) }).await.map(Some);
         }
-        let entry = self.event.filter(|_| self.can_append(seen, before, after));
+        let entry = self.event.filter(|_| self.can_append(before, after));
         if let Some(entry) = entry.map(|event| event.encode(now)) {
             let command = Command::Append { value: &entry, number: Some(number) };
-            return self.send(seen, command).await.map(Some);
+            return self.send(version, command).await.map(Some);
         }
-        let kept = match (&before.record, &after.record) {
-            (Some(before), Some(after)) => before.version == after.version,
-            _ => false,
-        };
-        if kept && !state.fresh {
+        let commit = Facts::of(after).commit;
+        if !before.fresh && commit.is_some() && commit == before.facts.commit {
             // A hint has no payload.
             return Ok(None);
         }
-        let (value, expiry) = (item::encode(after), item::expiry(after, now));
-        self.send(seen, Command::Replace { value: &value, expiry, number }).await.map(Some)
+        let (header, expiry) = (item::header(after), item::expiry(after, now));
+        let value = [&header, item::payload(after)];
+        self.send(version, Command::Replace { value, expiry, number }).await.map(Some)
     }
 
-    fn can_append(&self, seen: &Seen, before: &Slot, after: &Slot) -> bool {
+    fn can_append(&self, before: &Before, after: &Slot) -> bool {
         self.store.0.appends
-            && before.record.is_some()
-            && seen.slot.record.is_some()
-            && seen.entries < item::MOST_ENTRIES
+            && before.facts.commit.is_some()
+            && before.version.is_some_and(|version| version.entries < item::MOST_ENTRIES)
             && item::outlives_its_lock(after)
     }
 
     /// Stores the first item of a key. Another connection may be told as well as this one.
-    async fn add(&mut self, value: &[u8], expiry: u32) -> Result<Written> {
-        let add = Command::Add { value, expiry };
-        let asked = self.store.0.link.ask(self.name.get(), &[add], self.deadline).await;
+    async fn add(&mut self, slot: &Slot, now: Timestamp) -> Result<Written> {
+        let (header, expiry) = (item::header(slot), item::expiry(slot, now));
+        let add = Command::Add { value: [&header, item::payload(slot)], expiry };
+        let asked = self.store.0.link.ask(&self.name, &[add], self.deadline).await;
         let answer = asked.map_err(|fault| self.fault(fault))?;
         self.in_doubt |= answer.resent;
-        match answer.replies.as_slice() {
-            [Reply::Done(number)] => {
+        match answer.reply {
+            Reply::Done(number) => {
                 Ok(Written::Done(number.map(|number| (number, answer.connection))))
             }
-            [Reply::NotStored] => Ok(Written::Missed),
-            [other, ..] => Err(self.fault(Fault::of(other))),
-            [] => Err(self.fault(Fault::of(&Reply::Absent))),
+            Reply::NotStored => Ok(Written::Missed),
+            other => Err(self.fault(Fault::of(&other))),
         }
     }
 
-    async fn send(&mut self, seen: &Seen, command: Command<'_>) -> Result<Written> {
+    async fn send(&mut self, version: Version, command: Command<'_>) -> Result<Written> {
         let link = &self.store.0.link;
-        let asked = link.ask_on(seen.connection, self.name.get(), command, self.deadline).await;
+        let asked = link.ask_on(version.connection, &self.name, command, self.deadline).await;
         match asked.map_err(|fault| self.fault(fault))? {
             Pinned::Answered(Reply::Done(number)) => {
-                Ok(Written::Done(number.map(|number| (number, seen.connection))))
+                Ok(Written::Done(number.map(|number| (number, version.connection))))
             }
             Pinned::Answered(Reply::Changed | Reply::Absent | Reply::NotStored) => {
                 Ok(Written::Missed)
@@ -234,22 +260,25 @@ impl<'a> Change<'a> {
 
     /// Takes note of what the item is now, and tells the next in line if the lock is free sooner
     /// than he knows.
-    fn note(&self, state: &State, before: &Slot, after: Slot, told: Option<(u64, ConnectionId)>) {
-        let until = |slot: &Slot| slot.holder.map(|holder| holder.until);
-        if until(&after) < until(before) {
+    fn note(&self, before: &Before, after: Slot, told: Option<(u64, ConnectionId)>) {
+        let until = |holder: Option<Holder>| holder.map(|holder| holder.until);
+        if until(after.holder) < until(before.facts.holder) {
             self.store.0.queue.wake(self.key.digest());
         }
         let Some((number, connection)) = told else { return };
-        let appended = |seen: &&Seen| self.event.is_some() && self.can_append(seen, before, &after);
-        let entries = state.seen.as_ref().filter(appended).map_or(0, |seen| seen.entries + 1);
-        let seen = Seen { slot: after, entries, number, connection };
-        self.store.0.hints.put(self.key.digest(), seen);
+        let appended = self.event.is_some() && self.can_append(before, &after);
+        let entries = before.version.filter(|_| appended).map_or(0, |old| old.entries + 1);
+        let version = Version { entries, number, connection };
+        self.store.0.hints.put(self.key.digest(), Seen { slot: after, version });
     }
 }
 
 impl State {
-    fn slot(&self) -> Slot {
-        self.seen.as_ref().map(|seen| seen.slot.clone()).unwrap_or_default()
+    fn of(seen: Option<Seen>, fresh: bool) -> Self {
+        match seen {
+            Some(Seen { slot, version }) => Self { slot, version: Some(version), fresh },
+            None => Self { slot: Slot::default(), version: None, fresh },
+        }
     }
 }
 
@@ -260,15 +289,15 @@ pub(crate) enum Unread {
 }
 
 /// The item in the reply to a [`Command::Get`], which comes last.
-pub(crate) fn seen(mut answer: Answer) -> std::result::Result<Option<Seen>, Unread> {
-    match answer.replies.pop() {
-        Some(Reply::Absent) => Ok(None),
-        Some(Reply::Value(value, number)) => {
-            let (slot, entries) = item::decode(&value).map_err(|Damage| Unread::Damage)?;
-            Ok(Some(Seen { slot, entries, number, connection: answer.connection }))
+pub(crate) fn seen(answer: Answer) -> std::result::Result<Option<Seen>, Unread> {
+    match answer.reply {
+        Reply::Absent => Ok(None),
+        Reply::Value(value, number) => {
+            let (slot, entries) = item::decode(value).map_err(|Damage| Unread::Damage)?;
+            let version = Version { entries, number, connection: answer.connection };
+            Ok(Some(Seen { slot, version }))
         }
-        Some(other) => Err(Unread::Fault(Fault::of(&other))),
-        None => Err(Unread::Fault(Fault::of(&Reply::Absent))),
+        other => Err(Unread::Fault(Fault::of(&other))),
     }
 }
 

@@ -6,12 +6,12 @@
 //! its own time; all readers apply the entries in the order in which the server took them, and so
 //! come to the same end.
 
-use std::{collections::VecDeque, ops::Range, time::Duration};
+use std::{ops::Range, time::Duration};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use session_core::{
-    Deadline, Holder, Incarnation, Lease, Meta, OpToken, PrincipalDigest, REMEMBERED_OPS, Slot,
-    StoredRecord, Timestamp,
+    Deadline, Holder, Incarnation, Lease, Meta, OpToken, PrincipalDigest, REMEMBERED_OPS, RecentOps,
+    Slot, StoredRecord, Timestamp,
 };
 
 use crate::BACKEND;
@@ -41,6 +41,7 @@ const HAS_PRINCIPAL: u8 = 8;
 const TOKEN: usize = 16;
 /// The length of an entry: kind, token, time, duration, checksum.
 const ENTRY: usize = 1 + TOKEN + 8 + 8 + 4;
+const ENTRY_TOKEN: Range<usize> = 1..17;
 const TIME: Range<usize> = 17..25;
 const DURATION: Range<usize> = 25..33;
 const ENTRY_CHECKSUM: Range<usize> = 33..37;
@@ -68,18 +69,19 @@ pub(crate) enum Event {
 
 impl Event {
     /// An entry for what happens at `now`.
-    pub(crate) fn encode(self, now: Timestamp) -> Vec<u8> {
+    pub(crate) fn encode(self, now: Timestamp) -> [u8; ENTRY] {
         let (kind, token, duration) = match self {
             Self::Lock(token, duration) => (b'L', token, duration),
             Self::Renew(token, duration) => (b'N', token, duration),
             Self::Release(token) => (b'R', token, Duration::ZERO),
         };
-        let mut entry = Vec::with_capacity(ENTRY);
-        entry.push(kind);
-        entry.extend_from_slice(token.as_bytes());
-        entry.extend_from_slice(&now.as_millis().to_be_bytes());
-        entry.extend_from_slice(&Timestamp::default().after(duration).as_millis().to_be_bytes());
-        entry.extend_from_slice(&crc32fast::hash(&entry).to_be_bytes());
+        let duration = Timestamp::default().after(duration);
+        let mut entry = [kind; ENTRY];
+        put(&mut entry, ENTRY_TOKEN, token.as_bytes());
+        put(&mut entry, TIME, &now.as_millis().to_be_bytes());
+        put(&mut entry, DURATION, &duration.as_millis().to_be_bytes());
+        let checksum = crc32fast::hash(entry.split_at(ENTRY_CHECKSUM.start).0);
+        put(&mut entry, ENTRY_CHECKSUM, &checksum.to_be_bytes());
         entry
     }
 
@@ -88,7 +90,7 @@ impl Event {
         if number::<4>(entry, ENTRY_CHECKSUM)? != u64::from(crc32fast::hash(told)) {
             return Err(Damage);
         }
-        let token = OpToken::from_bytes(array(entry, 1..1 + TOKEN)?);
+        let token = OpToken::from_bytes(array(entry, ENTRY_TOKEN)?);
         let duration = Duration::from_millis(number::<8>(entry, DURATION)?);
         let event = match entry.first() {
             Some(b'L') => Self::Lock(token, duration),
@@ -112,26 +114,28 @@ impl Event {
     }
 }
 
-/// A snapshot without entries.
-pub(crate) fn encode(slot: &Slot) -> Vec<u8> {
-    let payload = slot.record.as_ref().map_or(&[][..], |record| &record.payload);
-    let mut item = Vec::with_capacity(HEADER + payload.len());
-    item.resize(HEADER, 0);
-    put(&mut item, 0..MAGIC.len(), MAGIC);
+/// What stands before the payload in a snapshot without entries.
+pub(crate) fn header(slot: &Slot) -> [u8; HEADER] {
+    let mut header = [0; HEADER];
+    put(&mut header, 0..MAGIC.len(), MAGIC);
     let mut flags = 0;
     if let Some(record) = &slot.record {
-        flags |= HAS_RECORD | put_record(&mut item, record);
+        flags |= HAS_RECORD | put_record(&mut header, record);
     }
     if let Some(holder) = &slot.holder {
         flags |= HAS_HOLDER;
-        put(&mut item, HOLDER, holder.token.as_bytes());
-        put(&mut item, UNTIL, &holder.until.as_millis().to_be_bytes());
+        put(&mut header, HOLDER, holder.token.as_bytes());
+        put(&mut header, UNTIL, &holder.until.as_millis().to_be_bytes());
     }
-    put(&mut item, FLAGS..FLAGS + 1, &[flags]);
-    item.extend_from_slice(payload);
-    let checksum = checksum(&item);
-    put(&mut item, CHECKSUM, &checksum.to_be_bytes());
-    item
+    put(&mut header, FLAGS..FLAGS + 1, &[flags]);
+    let checksum = checksum(&header, payload(slot));
+    put(&mut header, CHECKSUM, &checksum.to_be_bytes());
+    header
+}
+
+/// What stands behind the header.
+pub(crate) fn payload(slot: &Slot) -> &[u8] {
+    slot.record.as_ref().map_or(&[], |record| &record.payload)
 }
 
 fn put_record(item: &mut [u8], record: &StoredRecord) -> u8 {
@@ -152,12 +156,11 @@ fn put_record(item: &mut [u8], record: &StoredRecord) -> u8 {
         flags |= HAS_PRINCIPAL;
         put(item, PRINCIPAL, principal.as_bytes());
     }
-    let mut at = OPS.start;
-    for op in &record.ops {
+    let mut count = 0;
+    for (op, at) in record.ops.iter().zip(OPS.step_by(TOKEN)) {
         put(item, at..at + TOKEN, op.as_bytes());
-        at += TOKEN;
+        count += 1;
     }
-    let count = u8::try_from(record.ops.len()).unwrap_or_default();
     put(item, OPS_COUNT..OPS_COUNT + 1, &[count]);
     flags
 }
@@ -169,40 +172,46 @@ fn put(item: &mut [u8], range: Range<usize>, bytes: &[u8]) {
 }
 
 /// Of everything but itself.
-fn checksum(snapshot: &[u8]) -> u32 {
+fn checksum(header: &[u8], payload: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
-    hasher.update(snapshot.get(..CHECKSUM.start).unwrap_or_default());
-    hasher.update(snapshot.get(HEADER..).unwrap_or_default());
+    hasher.update(header.get(..CHECKSUM.start).unwrap_or_default());
+    hasher.update(payload);
     hasher.finalize()
 }
 
 /// The slot that an item stands for, and how many entries follow the snapshot.
-pub(crate) fn decode(item: &Bytes) -> Result<(Slot, usize), Damage> {
-    if item.get(..MAGIC.len()) != Some(MAGIC) {
+pub(crate) fn decode(mut item: Bytes) -> Result<(Slot, usize), Damage> {
+    let (header, rest) = item.split_at_checked(HEADER).ok_or(Damage)?;
+    if header.get(..MAGIC.len()) != Some(MAGIC) {
         return Err(Damage);
     }
-    let length = usize::try_from(number::<4>(item, LENGTH)?).map_err(|_large| Damage)?;
-    let end = HEADER.checked_add(length).ok_or(Damage)?;
-    let (snapshot, entries) = item.split_at_checked(end).ok_or(Damage)?;
+    let length = usize::try_from(number::<4>(header, LENGTH)?).map_err(|_large| Damage)?;
+    let (payload, entries) = rest.split_at_checked(length).ok_or(Damage)?;
     let entries = entries.chunks_exact(ENTRY);
-    if number::<4>(item, CHECKSUM)? != u64::from(checksum(snapshot))
+    if number::<4>(header, CHECKSUM)? != u64::from(checksum(header, payload))
         || !entries.remainder().is_empty()
     {
         return Err(Damage);
     }
-    let flags = *item.get(FLAGS).ok_or(Damage)?;
-    let record = (flags & HAS_RECORD != 0).then(|| record(item, HEADER..end, flags)).transpose()?;
-    let holder = (flags & HAS_HOLDER != 0).then(|| holder(item)).transpose()?;
+    let flags = *header.get(FLAGS).ok_or(Damage)?;
+    let record = (flags & HAS_RECORD != 0).then(|| record(header, flags)).transpose()?;
+    let holder = (flags & HAS_HOLDER != 0).then(|| holder(header)).transpose()?;
     let mut slot = Slot::new(record, holder);
     let count = entries.len();
     for entry in entries {
         let (event, at) = Event::decode(entry)?;
         event.apply(&mut slot, at);
     }
+    if let Some(record) = &mut slot.record {
+        item.truncate(HEADER + length);
+        item.advance(HEADER);
+        record.payload = item;
+    }
     Ok((slot, count))
 }
 
-fn record(item: &Bytes, payload: Range<usize>, flags: u8) -> Result<StoredRecord, Damage> {
+/// The record, without its payload.
+fn record(item: &[u8], flags: u8) -> Result<StoredRecord, Damage> {
     let absolute = Timestamp::from_millis(number::<8>(item, ABSOLUTE)?);
     let principal = PrincipalDigest::from_bytes(array(item, PRINCIPAL)?);
     let meta = Meta::new()
@@ -216,14 +225,14 @@ fn record(item: &Bytes, payload: Range<usize>, flags: u8) -> Result<StoredRecord
         return Err(Damage);
     }
     let ops = item.get(OPS).ok_or(Damage)?.chunks_exact(TOKEN).take(count);
-    let ops: Option<VecDeque<OpToken>> =
+    let ops: Option<RecentOps> =
         ops.map(|op| op.try_into().ok().map(OpToken::from_bytes)).collect();
     let deadline = match number::<8>(item, DEADLINE)? {
         u64::MAX => Deadline::NEVER,
         millis => Deadline::at(Timestamp::from_millis(millis)),
     };
     Ok(StoredRecord::new(
-        item.slice(payload),
+        Bytes::new(),
         meta,
         Incarnation::from_bytes(array(item, INCARNATION)?),
         number::<8>(item, VERSION)?,

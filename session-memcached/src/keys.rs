@@ -3,8 +3,6 @@
 use data_encoding::BASE64URL_NOPAD;
 use session_core::Key;
 
-use crate::link::Name;
-
 /// The length of a digest in base64url.
 const DIGEST: usize = 43;
 
@@ -15,8 +13,11 @@ pub(crate) struct Keys {
 }
 
 /// The name of an item.
-#[derive(Debug)]
-pub(crate) struct ItemName(Vec<u8>);
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Name<'a> {
+    prefix: &'a [u8],
+    digest: [u8; DIGEST],
+}
 
 impl Keys {
     pub(crate) fn new(prefix: &str) -> Self {
@@ -24,23 +25,23 @@ impl Keys {
     }
 
     /// The name of a session's item.
-    pub(crate) fn name(&self, key: &Key) -> ItemName {
-        let start = self.prefix.len();
-        let mut name = Vec::with_capacity(start + DIGEST);
-        name.extend_from_slice(&self.prefix);
-        name.resize(start + DIGEST, 0);
-        BASE64URL_NOPAD
-            .encode_mut(key.digest().as_bytes(), name.get_mut(start..).unwrap_or_default());
-        ItemName(name)
+    pub(crate) fn name(&self, key: &Key) -> Name<'_> {
+        let mut digest = [0; DIGEST];
+        BASE64URL_NOPAD.encode_mut(key.digest().as_bytes(), &mut digest);
+        Name { prefix: &self.prefix, digest }
     }
 }
 
-impl ItemName {
-    /// The prefix does not decide about the server: as with libmemcached's
+impl Name<'_> {
+    /// What decides about the server: not the prefix, as with libmemcached's
     /// `MEMCACHED_CALLBACK_PREFIX_KEY`.
-    pub(crate) fn get(&self) -> Name<'_> {
-        let start = self.0.len().saturating_sub(DIGEST);
-        Name { hashed: self.0.get(start..).unwrap_or_default(), key: &self.0 }
+    pub(crate) const fn digest(&self) -> &[u8] {
+        &self.digest
+    }
+
+    /// The item's key, in two parts.
+    pub(crate) const fn parts(&self) -> [&[u8]; 2] {
+        [self.prefix, &self.digest]
     }
 }
 
@@ -53,10 +54,11 @@ mod tests {
     #[test]
     fn a_name_is_the_prefix_and_the_digest_and_fits_with_the_longest_prefix() {
         let key = Key::from_digest(KeyDigest::from_bytes([255; 32]));
-        let name = Keys::new("app:").name(&key);
-        assert_eq!(name.get().key, b"app:__________________________________________8");
-        assert_eq!(name.get().hashed, b"__________________________________________8");
-        let longest = Keys::new(&"p".repeat(128)).name(&key);
-        assert!(longest.get().key.len() <= 250);
+        let keys = Keys::new("app:");
+        let name = keys.name(&key);
+        assert_eq!(name.parts().concat(), b"app:__________________________________________8");
+        assert_eq!(name.digest(), b"__________________________________________8");
+        let keys = Keys::new(&"p".repeat(128));
+        assert!(keys.name(&key).parts().concat().len() <= 250);
     }
 }

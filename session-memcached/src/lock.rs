@@ -8,8 +8,8 @@
 use std::time::Duration;
 
 use session_core::{
-    Error, ErrorKind, Key, Lease, LockOutcome, LockRequest, Locked, Operation, QueueError, Result,
-    Slot, instant_after,
+    Error, ErrorKind, Key, Lease, LockOutcome, LockRequest, Locked, Operation, QueueError, Record,
+    Result, instant_after,
 };
 use tokio::time::Instant;
 
@@ -73,9 +73,9 @@ async fn claim(store: &MemcachedStore, key: &Key, request: LockRequest) -> Resul
     store.0.hints.take(key.digest());
     let entry = Event::Lock(request.op, request.lease).encode(store.0.clock.now());
     let commands = [Command::Append { value: &entry, number: None }, Command::Get];
-    let asked = store.0.link.ask(change.name.get(), &commands, change.deadline).await;
+    let asked = store.0.link.ask(&change.name, &commands, change.deadline).await;
     let answer = asked.map_err(|fault| fault.into_error(LOCK, true))?;
-    let seen = match seen(answer) {
+    let mut seen = match seen(answer) {
         Ok(Some(seen)) => seen,
         Ok(None) => return look_and_take(store, key, request).await,
         Err(Unread::Damage) => return Err(crate::change::corrupt(LOCK)),
@@ -90,7 +90,7 @@ async fn claim(store: &MemcachedStore, key: &Key, request: LockRequest) -> Resul
     if !granted {
         return look_and_take(store, key, request).await;
     }
-    let locked = locked(&seen.slot, request, now);
+    let locked = locked(revision::take_record(&mut seen.slot, now), request);
     store.0.hints.put(key.digest(), seen);
     Ok(locked)
 }
@@ -100,15 +100,15 @@ async fn look_and_take(store: &MemcachedStore, key: &Key, request: LockRequest) 
     let change = Change::new(store, LOCK, key).event(Event::Lock(request.op, request.lease));
     change
         .make(|slot, now| match slot.lock(request.op, request.lease, now) {
-            LockOutcome::Granted => Ok(locked(slot, request, now)),
+            // The payload may have to be written again.
+            LockOutcome::Granted => Ok(locked(revision::record(slot, now), request)),
             LockOutcome::Held(held) => Ok(Asked::Held(held)),
             _ => Err(Error::new(ErrorKind::Backend, BACKEND, LOCK)),
         })
         .await
 }
 
-fn locked(slot: &Slot, request: LockRequest, now: session_core::Timestamp) -> Asked {
-    let record = slot.load(now).map(|record| revision::of_record(slot, record));
+fn locked(record: Option<Record>, request: LockRequest) -> Asked {
     let lease = Lease::new(request.op, request.lease);
     Asked::Granted(Box::new(Locked::new(Some(lease), record)))
 }

@@ -3,7 +3,7 @@
 //! A server that comes back with old data, and goes on counting from there, so never comes to a
 //! revision that somebody has read before.
 
-use session_core::{Error, Expected, OpToken, Record, Revision, Slot, StoredRecord};
+use session_core::{Error, Expected, OpToken, Record, Revision, Slot, StoredRecord, Timestamp};
 
 /// A number that no record has.
 const NONE: u64 = u64::MAX;
@@ -49,8 +49,21 @@ pub(crate) fn of_commit(slot: &Slot, counted: Revision) -> Revision {
     slot.record.as_ref().map_or(counted, |record| shown(record, number))
 }
 
+/// The live record of the slot, as callers see it.
+pub(crate) fn record(slot: &Slot, now: Timestamp) -> Option<Record> {
+    slot.load(now).map(|record| of_record(slot, record))
+}
+
+/// The same, with the slot's own payload, which saves an allocation: the slot has none then.
+pub(crate) fn take_record(slot: &mut Slot, now: Timestamp) -> Option<Record> {
+    let payload = std::mem::take(&mut slot.record.as_mut()?.payload);
+    let mut record = record(slot, now)?;
+    record.payload = payload;
+    Some(record)
+}
+
 /// A record of the slot, as callers see it.
-pub(crate) fn of_record(slot: &Slot, mut record: Record) -> Record {
+fn of_record(slot: &Slot, mut record: Record) -> Record {
     if let Some(stored) = &slot.record {
         record.revision = shown(stored, stored.version);
     }
@@ -69,7 +82,7 @@ pub(crate) fn of_error(slot: &Slot, mut error: Error) -> Error {
 mod tests {
     use std::time::Duration;
 
-    use session_core::{ErrorKind, Incarnation, Timestamp, Write};
+    use session_core::{ErrorKind, Incarnation, Write};
 
     use super::*;
     use crate::BACKEND;

@@ -96,17 +96,14 @@ impl MemcachedStore {
         let change = self.change(Operation::Delete, key);
         self.0.hints.take(key.digest());
         let delete = [Command::Delete { number: None }];
-        let asked = self.0.link.ask(change.name.get(), &delete, change.deadline).await;
+        let asked = self.0.link.ask(&change.name, &delete, change.deadline).await;
         let answer = asked.map_err(|fault| fault.into_error(Operation::Delete, true))?;
-        match answer.replies.as_slice() {
-            [Reply::Done(_) | Reply::Absent] => {
+        match answer.reply {
+            Reply::Done(_) | Reply::Absent => {
                 self.0.queue.wake(key.digest());
                 Ok(())
             }
-            replies => {
-                let reply = replies.first().unwrap_or(&Reply::NotStored);
-                Err(Fault::of(reply).into_error(Operation::Delete, true))
-            }
+            other => Err(Fault::of(&other).into_error(Operation::Delete, true)),
         }
     }
 }
@@ -159,13 +156,12 @@ impl SessionStore for MemcachedStore {
 
     async fn load(&self, key: &Key, _options: ReadOptions) -> Result<Option<Record>> {
         let change = self.change(Operation::Load, key);
-        let asked = self.0.link.ask(change.name.get(), &[Command::Get], change.deadline).await;
+        let asked = self.0.link.ask(&change.name, &[Command::Get], change.deadline).await;
         let answer = asked.map_err(|fault| fault.into_error(Operation::Load, false))?;
-        let Some(seen) = seen(answer).map_err(|unread| change.unread(unread))? else {
+        let Some(mut seen) = seen(answer).map_err(|unread| change.unread(unread))? else {
             return Ok(None);
         };
-        let record = seen.slot.load(self.0.clock.now());
-        let record = record.map(|record| revision::of_record(&seen.slot, record));
+        let record = revision::take_record(&mut seen.slot, self.0.clock.now());
         if record.is_some() {
             self.0.hints.put(key.digest(), seen);
         }

@@ -1,11 +1,11 @@
 //! What is stored in a row: a record and a lock, each of which may be missing. See
 //! `docs/formats/sql.md`.
 
-use std::{collections::VecDeque, time::Duration, vec};
+use std::{time::Duration, vec};
 
 use bytes::Bytes;
 use session_core::{
-    Deadline, Holder, Incarnation, Meta, OpToken, PrincipalDigest, REMEMBERED_OPS, Record,
+    Deadline, Holder, Incarnation, Meta, OpToken, PrincipalDigest, REMEMBERED_OPS, RecentOps, Record,
     Revision, Slot, StoredRecord, Timestamp, Ttl, Write,
 };
 
@@ -64,7 +64,7 @@ impl Row {
             let payload = data.slice((CHECKSUM + EPOCH).min(data.len())..);
             row.intact = data.len() >= CHECKSUM + EPOCH && checksum == of(&meta, &payload);
             row.ops = ops.to_vec();
-            let ops = VecDeque::new();
+            let ops = RecentOps::default();
             row.record =
                 Some(StoredRecord::new(payload, meta, incarnation, version, ops, deadline));
         }

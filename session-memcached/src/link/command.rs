@@ -13,15 +13,15 @@ pub(crate) enum Dialect {
     Classic,
 }
 
-/// A command about one item.
+/// A command about one item. Values may be in two parts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Command<'a> {
     /// Reads it.
     Get,
     /// Stores it where there is none.
-    Add { value: &'a [u8], expiry: u32 },
+    Add { value: [&'a [u8]; 2], expiry: u32 },
     /// Replaces it if it still has this number.
-    Replace { value: &'a [u8], expiry: u32, number: u64 },
+    Replace { value: [&'a [u8]; 2], expiry: u32, number: u64 },
     /// Adds to its end, if it still has this number (any number without).
     Append { value: &'a [u8], number: Option<u64> },
     /// Removes it, if it still has this number (any number without).
@@ -34,7 +34,7 @@ impl Command<'_> {
         &self,
         out: &mut BytesMut,
         dialect: Dialect,
-        key: &[u8],
+        key: [&[u8]; 2],
         opaque: u32,
     ) -> Form {
         match dialect {
@@ -49,28 +49,28 @@ impl Command<'_> {
         }
     }
 
-    fn encode_meta(&self, out: &mut BytesMut, key: &[u8], opaque: u32) {
+    fn encode_meta(&self, out: &mut BytesMut, key: [&[u8]; 2], opaque: u32) {
         let mut line = Line(out);
         match *self {
-            Self::Get => line.text(b"mg ").text(key).text(b" v c O").number(opaque).end(),
+            Self::Get => line.text(b"mg ").key(key).text(b" v c O").number(opaque).end(),
             Self::Add { value, expiry } => {
-                line.text(b"ms ").text(key).text(b" ").length(value);
-                line.text(b" ME c T").number(expiry).text(b" O").number(opaque).end().data(value)
+                line.text(b"ms ").key(key).text(b" ").length(&value);
+                line.text(b" ME c T").number(expiry).text(b" O").number(opaque).end().data(&value)
             }
             Self::Replace { value, expiry, number } => {
-                line.text(b"ms ").text(key).text(b" ").length(value);
+                line.text(b"ms ").key(key).text(b" ").length(&value);
                 line.text(b" c C").number(number).text(b" T").number(expiry);
-                line.text(b" O").number(opaque).end().data(value)
+                line.text(b" O").number(opaque).end().data(&value)
             }
             Self::Append { value, number } => {
-                line.text(b"ms ").text(key).text(b" ").length(value).text(b" MA c");
+                line.text(b"ms ").key(key).text(b" ").length(&[value]).text(b" MA c");
                 if let Some(number) = number {
                     line.text(b" C").number(number);
                 }
-                line.text(b" O").number(opaque).end().data(value)
+                line.text(b" O").number(opaque).end().data(&[value])
             }
             Self::Delete { number } => {
-                line.text(b"md ").text(key);
+                line.text(b"md ").key(key);
                 if let Some(number) = number {
                     line.text(b" C").number(number);
                 }
@@ -79,26 +79,26 @@ impl Command<'_> {
         };
     }
 
-    fn encode_classic(&self, out: &mut BytesMut, key: &[u8]) {
+    fn encode_classic(&self, out: &mut BytesMut, key: [&[u8]; 2]) {
         let mut line = Line(out);
         match *self {
-            Self::Get => line.text(b"gets ").text(key).end(),
+            Self::Get => line.text(b"gets ").key(key).end(),
             Self::Add { value, expiry } => {
-                line.text(b"add ").text(key).text(b" 0 ").number(expiry).text(b" ");
-                line.length(value).end().data(value)
+                line.text(b"add ").key(key).text(b" 0 ").number(expiry).text(b" ");
+                line.length(&value).end().data(&value)
             }
             Self::Replace { value, expiry, number } => {
-                line.text(b"cas ").text(key).text(b" 0 ").number(expiry).text(b" ");
-                line.length(value).text(b" ").number(number).end().data(value)
+                line.text(b"cas ").key(key).text(b" 0 ").number(expiry).text(b" ");
+                line.length(&value).text(b" ").number(number).end().data(&value)
             }
             Self::Append { value, .. } => {
-                line.text(b"append ").text(key).text(b" 0 0 ").length(value);
-                line.end().data(value)
+                line.text(b"append ").key(key).text(b" 0 0 ").length(&[value]);
+                line.end().data(&[value])
             }
-            Self::Delete { number: None } => line.text(b"delete ").text(key).end(),
+            Self::Delete { number: None } => line.text(b"delete ").key(key).end(),
             // An expiry that is over: a replacement that leaves nothing.
             Self::Delete { number: Some(number) } => {
-                line.text(b"cas ").text(key).text(b" 0 -1 0 ").number(number).end().data(b"")
+                line.text(b"cas ").key(key).text(b" 0 -1 0 ").number(number).end().data(&[])
             }
         };
     }
@@ -106,9 +106,10 @@ impl Command<'_> {
     /// How many bytes it is about.
     pub(super) const fn size(&self) -> usize {
         match *self {
-            Self::Add { value, .. } | Self::Replace { value, .. } | Self::Append { value, .. } => {
-                value.len()
+            Self::Add { value: [a, b], .. } | Self::Replace { value: [a, b], .. } => {
+                a.len() + b.len()
             }
+            Self::Append { value, .. } => value.len(),
             Self::Get | Self::Delete { .. } => 0,
         }
     }
@@ -137,16 +138,22 @@ impl Line<'_> {
         }
     }
 
-    fn length(&mut self, of: &[u8]) -> &mut Self {
-        self.number(u64::try_from(of.len()).unwrap_or(u64::MAX))
+    fn key(&mut self, [prefix, rest]: [&[u8]; 2]) -> &mut Self {
+        self.text(prefix).text(rest)
+    }
+
+    fn length(&mut self, parts: &[&[u8]]) -> &mut Self {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        self.number(u64::try_from(length).unwrap_or(u64::MAX))
     }
 
     fn end(&mut self) -> &mut Self {
         self.text(b"\r\n")
     }
 
-    fn data(&mut self, data: &[u8]) -> &mut Self {
-        self.text(data).end()
+    fn data(&mut self, parts: &[&[u8]]) -> &mut Self {
+        parts.iter().for_each(|part| self.0.put_slice(part));
+        self.end()
     }
 }
 
@@ -156,7 +163,7 @@ mod tests {
 
     fn encoded(command: &Command<'_>, dialect: Dialect) -> String {
         let mut out = BytesMut::new();
-        command.encode(&mut out, dialect, b"k", 7);
+        command.encode(&mut out, dialect, [b"k", b"ey"], 7);
         String::from_utf8(out.to_vec()).unwrap()
     }
 
@@ -171,31 +178,31 @@ mod tests {
 
     #[test]
     fn commands_are_written_in_both_protocols() {
-        let value = b"abc".as_slice();
+        let value = [b"a".as_slice(), b"bc"];
         for (command, meta, classic) in [
-            (Command::Get, "mg k v c O7\r\n", "gets k\r\n"),
+            (Command::Get, "mg key v c O7\r\n", "gets key\r\n"),
             (
                 Command::Add { value, expiry: 5 },
-                "ms k 3 ME c T5 O7\r\nabc\r\n",
-                "add k 0 5 3\r\nabc\r\n",
+                "ms key 3 ME c T5 O7\r\nabc\r\n",
+                "add key 0 5 3\r\nabc\r\n",
             ),
             (
                 Command::Replace { value, expiry: 5, number: 9 },
-                "ms k 3 c C9 T5 O7\r\nabc\r\n",
-                "cas k 0 5 3 9\r\nabc\r\n",
+                "ms key 3 c C9 T5 O7\r\nabc\r\n",
+                "cas key 0 5 3 9\r\nabc\r\n",
             ),
             (
-                Command::Append { value, number: None },
-                "ms k 3 MA c O7\r\nabc\r\n",
-                "append k 0 0 3\r\nabc\r\n",
+                Command::Append { value: b"abc", number: None },
+                "ms key 3 MA c O7\r\nabc\r\n",
+                "append key 0 0 3\r\nabc\r\n",
             ),
-            (Command::Delete { number: None }, "md k O7\r\n", "delete k\r\n"),
-            (Command::Delete { number: Some(9) }, "md k C9 O7\r\n", "cas k 0 -1 0 9\r\n\r\n"),
+            (Command::Delete { number: None }, "md key O7\r\n", "delete key\r\n"),
+            (Command::Delete { number: Some(9) }, "md key C9 O7\r\n", "cas key 0 -1 0 9\r\n\r\n"),
         ] {
             assert_eq!(encoded(&command, Dialect::Meta), meta);
             assert_eq!(encoded(&command, Dialect::Classic), classic);
         }
-        let conditional = Command::Append { value, number: Some(9) };
-        assert_eq!(encoded(&conditional, Dialect::Meta), "ms k 3 MA c C9 O7\r\nabc\r\n");
+        let conditional = Command::Append { value: b"abc", number: Some(9) };
+        assert_eq!(encoded(&conditional, Dialect::Meta), "ms key 3 MA c C9 O7\r\nabc\r\n");
     }
 }

@@ -5,8 +5,8 @@
 //! queued and what is read is bounded; a connection that has ended is made anew.
 //!
 //! From the outside in: a [`ring`] says which server has a key; a [`lane`] makes a connection anew
-//! when it is no longer fit; a [`connection`] sends what is asked at the same time together; [`parse`]
-//! reads the replies, without I/O.
+//! when it is no longer fit; a [`connection`] sends what is asked at the same time together, by a task
+//! that [`write`]s and one that [`read`]s; [`parse`] understands the replies, without I/O.
 
 mod command;
 mod connection;
@@ -15,8 +15,11 @@ mod fault;
 mod info;
 mod lane;
 mod parse;
+mod read;
 mod ring;
+mod shared;
 mod trust;
+mod write;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -32,7 +35,7 @@ use self::{
     lane::Lane,
     ring::Ring,
 };
-use crate::{Failover, MemcachedConfig, Protocol, Tls};
+use crate::{Failover, MemcachedConfig, Protocol, Tls, keys::Name};
 
 /// How often a request is sent again when its connection ends under it.
 const TRIES: u32 = 3;
@@ -51,9 +54,9 @@ struct Inner {
     failover: Failover,
 }
 
-/// Replies, and where they came from.
+/// The reply to the last command, and where it came from.
 pub(crate) struct Answer {
-    pub(crate) replies: Vec<Reply>,
+    pub(crate) reply: Reply,
     pub(crate) connection: ConnectionId,
     /// Whether the commands may have been done before.
     pub(crate) resent: bool,
@@ -65,15 +68,6 @@ pub(crate) enum Pinned {
     Answered(Reply),
     /// The connection is no longer there. `in_doubt`: the command may have been done.
     Moved { in_doubt: bool },
-}
-
-/// Which of a key's parts decide where it is, and how it is called there.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Name<'a> {
-    /// What is hashed.
-    pub(crate) hashed: &'a [u8],
-    /// The item's key.
-    pub(crate) key: &'a [u8],
 }
 
 impl Link {
@@ -132,15 +126,15 @@ impl Link {
     /// A connection to the server that has a key; with a failover, to the next one that is there.
     async fn connection(
         &self,
-        name: Name<'_>,
+        name: &Name<'_>,
         deadline: Instant,
     ) -> Result<Arc<Connection>, Fault> {
-        let first = self.lane(self.0.ring.server(name.hashed), name)?.connection(deadline).await;
+        let first = self.lane(self.0.ring.server(name.digest()), name)?.connection(deadline).await;
         let away = match first {
             Err(fault) if fault.passes() && self.0.failover == Failover::Next => fault,
             decided => return decided,
         };
-        for server in self.0.ring.others(name.hashed) {
+        for server in self.0.ring.others(name.digest()) {
             match self.lane(server, name)?.connection(deadline).await {
                 Err(fault) if fault.passes() => {}
                 decided => return decided,
@@ -149,21 +143,21 @@ impl Link {
         Err(away)
     }
 
-    fn lane(&self, server: usize, name: Name<'_>) -> Result<&Lane, Fault> {
+    fn lane(&self, server: usize, name: &Name<'_>) -> Result<&Lane, Fault> {
         let lane = self.0.servers.get(server).and_then(|lanes| {
             // Not by what the ring goes by, lest a server's keys share one.
-            let spread = name.hashed.last().copied().unwrap_or_default();
+            let spread = name.digest().last().copied().unwrap_or_default();
             lanes.get(usize::from(spread) % lanes.len().max(1))
         });
         lane.ok_or_else(|| Fault::new(session_core::ErrorKind::Config, "there is no server"))
     }
 
-    /// Sends commands about a key, again if their connection ends, until they are answered.
+    /// Sends commands about a key, again if their connection ends, until the last is answered.
     ///
     /// Cancel safe: what was sent is sent, and its answer is thrown away.
     pub(crate) async fn ask(
         &self,
-        name: Name<'_>,
+        name: &Name<'_>,
         commands: &[Command<'_>],
         deadline: Instant,
     ) -> Result<Answer, Fault> {
@@ -171,8 +165,8 @@ impl Link {
         for last in (0..TRIES).map(|n| n + 1 == TRIES) {
             let connection =
                 self.connection(name, deadline).await.map_err(|fault| fault.in_doubt(resent))?;
-            let fault = match connection.ask(name.key, commands, deadline).await {
-                Ok(replies) => return Ok(Answer { replies, connection: connection.id(), resent }),
+            let fault = match connection.ask(name.parts(), commands, deadline).await {
+                Ok(reply) => return Ok(Answer { reply, connection: connection.id(), resent }),
                 Err(Failure::Unsent(fault)) => fault,
                 Err(Failure::Unanswered(fault)) => {
                     resent = true;
@@ -190,7 +184,7 @@ impl Link {
     pub(crate) async fn ask_on(
         &self,
         id: ConnectionId,
-        name: Name<'_>,
+        name: &Name<'_>,
         command: Command<'_>,
         deadline: Instant,
     ) -> Result<Pinned, Fault> {
@@ -198,11 +192,8 @@ impl Link {
         if connection.id() != id {
             return Ok(Pinned::Moved { in_doubt: false });
         }
-        match connection.ask(name.key, &[command], deadline).await {
-            Ok(mut replies) => match replies.pop() {
-                Some(reply) => Ok(Pinned::Answered(reply)),
-                None => Err(Fault::of(&Reply::Absent)),
-            },
+        match connection.ask(name.parts(), &[command], deadline).await {
+            Ok(reply) => Ok(Pinned::Answered(reply)),
             Err(Failure::Unsent(fault) | Failure::Unanswered(fault)) if !fault.passes() => {
                 Err(fault.in_doubt(true))
             }
@@ -219,7 +210,7 @@ impl Link {
         let deadline = self.deadline();
         for lane in self.0.servers.iter().flatten() {
             let connection = lane.connection(deadline).await?;
-            match connection.ask(b"session", &[Command::Get], deadline).await {
+            match connection.ask([b"session", b""], &[Command::Get], deadline).await {
                 Ok(_) => {}
                 Err(Failure::Unsent(fault) | Failure::Unanswered(fault)) => return Err(fault),
             }

@@ -76,10 +76,6 @@ pub(crate) fn next(
 
 fn one(buffer: &mut BytesMut, form: Form, limit: usize) -> Result<Option<Reply>, Garbage> {
     let Some((line, header)) = line(buffer)? else { return Ok(None) };
-    if let Some(refused) = refusal(line) {
-        buffer.advance(header);
-        return Ok(Some(refused));
-    }
     let mut words = line.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
     let word = words.next().ok_or(Garbage)?;
     let (length, number, tail) = match (form, word) {
@@ -87,18 +83,17 @@ fn one(buffer: &mut BytesMut, form: Form, limit: usize) -> Result<Option<Reply>,
             let length = words.next().and_then(decimal).ok_or(Garbage)?;
             (length, flags(words, opaque)?.unwrap_or_default(), 0)
         }
-        (Form::Meta(opaque), word) => {
-            let reply = meta_line(word, flags(words, opaque)?)?;
-            buffer.advance(header);
-            return Ok(Some(reply));
-        }
         (Form::Get, b"VALUE") => {
             let mut numbers = words.skip(2).map(decimal);
             let length = numbers.next().flatten().ok_or(Garbage)?;
             (length, numbers.next().flatten().ok_or(Garbage)?, END.len())
         }
-        (form, word) => {
-            let reply = classic_line(form, word, words.next())?;
+        (_, word) => {
+            let reply = match (refusal(line), form) {
+                (Some(refused), _) => refused,
+                (None, Form::Meta(opaque)) => meta_line(word, flags(words, opaque)?)?,
+                (None, form) => classic_line(form, word, words.next())?,
+            };
             buffer.advance(header);
             return Ok(Some(reply));
         }
@@ -123,11 +118,17 @@ fn value(
         buffer.reserve(whole - buffer.len());
         return Ok(None);
     }
-    let mut reply = buffer.split_to(whole).freeze();
-    reply.advance(header);
-    let rest = reply.split_off(length);
-    let right = rest.strip_prefix(CRLF).is_some_and(|rest| tail == 0 || rest == END);
-    if right { Ok(Some(Reply::Value(reply, number))) } else { Err(Garbage) }
+    let (value, rest) = buffer
+        .get(header..whole)
+        .and_then(|reply| reply.split_at_checked(length))
+        .ok_or(Garbage)?;
+    if rest.strip_prefix(CRLF).is_none_or(|rest| tail != 0 && rest != END) {
+        return Err(Garbage);
+    }
+    // A copy, so that who keeps a value does not keep the others that came with it.
+    let value = Bytes::copy_from_slice(value);
+    buffer.advance(whole);
+    Ok(Some(Reply::Value(value, number)))
 }
 
 const CRLF: &[u8] = b"\r\n";
@@ -147,19 +148,21 @@ fn line(buffer: &[u8]) -> Result<Option<(&[u8], usize)>, Garbage> {
 
 fn refusal(line: &[u8]) -> Option<Reply> {
     let starts = |text: &[u8]| line.starts_with(text);
-    if line == b"ERROR" {
-        return Some(Reply::Refused(Refusal::Unknown));
-    }
-    if starts(b"SERVER_ERROR object too large") || starts(b"SERVER_ERROR out of memory storing") {
-        return Some(Reply::NoRoom);
-    }
-    if starts(b"SERVER_ERROR") {
-        return Some(Reply::Refused(Refusal::ByServer));
-    }
-    if starts(b"CLIENT_ERROR unauthenticated") || starts(b"CLIENT_ERROR authentication failure") {
-        return Some(Reply::Refused(Refusal::Unauthenticated));
-    }
-    starts(b"CLIENT_ERROR").then_some(Reply::Refused(Refusal::ByClient))
+    let reply = match line.first() {
+        Some(b'E') if line == b"ERROR" => Reply::Refused(Refusal::Unknown),
+        Some(b'S') if starts(b"SERVER_ERROR object too large") => Reply::NoRoom,
+        Some(b'S') if starts(b"SERVER_ERROR out of memory storing") => Reply::NoRoom,
+        Some(b'S') if starts(b"SERVER_ERROR") => Reply::Refused(Refusal::ByServer),
+        Some(b'C') if starts(b"CLIENT_ERROR unauthenticated") => {
+            Reply::Refused(Refusal::Unauthenticated)
+        }
+        Some(b'C') if starts(b"CLIENT_ERROR authentication failure") => {
+            Reply::Refused(Refusal::Unauthenticated)
+        }
+        Some(b'C') if starts(b"CLIENT_ERROR") => Reply::Refused(Refusal::ByClient),
+        _ => return None,
+    };
+    Some(reply)
 }
 
 /// The item's number among the flags of a line, which must have the right opaque token.
@@ -201,10 +204,11 @@ fn classic_line(form: Form, word: &[u8], next: Option<&[u8]>) -> Result<Reply, G
 }
 
 fn decimal(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    str::from_utf8(digits).ok()?.parse().ok()
+    let (first, rest) = digits.split_first()?;
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
+    rest.iter().try_fold(digit(first)?, |number, byte| {
+        number.checked_mul(10)?.checked_add(digit(byte)?)
+    })
 }
 
 fn statistics(buffer: &mut BytesMut) -> Result<Option<Reply>, Garbage> {

@@ -12,7 +12,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Buf;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::tcp::{OwnedReadHalf, OwnedWriteHalf},
@@ -138,12 +137,12 @@ impl Connection {
             let since = Instant::now();
             match self.send(key, commands, since, deadline).map_err(Failure::Unsent)? {
                 Some(reply) => break (reply, since),
-                None => self.shared.room(deadline).await.map_err(Failure::Unsent)?,
+                None => Box::pin(self.shared.room(deadline)).await.map_err(Failure::Unsent)?,
             }
         };
         // The reader looks after the others, all with one timer.
         let reply = if deadline < since + self.terms.response_timeout {
-            match timeout_at(deadline, reply).await {
+            match Box::pin(timeout_at(deadline, reply)).await {
                 Ok(reply) => reply,
                 Err(_elapsed) => return Err(Failure::Unanswered(Fault::timeout())),
             }
@@ -181,7 +180,7 @@ impl Connection {
         if let (true, Some(direct)) = (is_alone, &self.shared.direct)
             && let Ok(written) = direct.try_write(&state.out)
         {
-            state.out.advance(written);
+            state.forget_written(written);
         }
         let is_news = was_empty && !state.out.is_empty() && !state.writing;
         drop(state);

@@ -42,7 +42,8 @@ impl Lane {
         self.state().info.clone()
     }
 
-    /// A connection that is fit. While the server is known to be away, fails at once.
+    /// A connection that is fit, made anew if need be. While the server is known to be away, fails
+    /// at once.
     pub(super) async fn connection(&self, deadline: Instant) -> Result<Arc<Connection>, Fault> {
         if let Some(connection) = self.fit() {
             return Ok(connection);
@@ -65,7 +66,8 @@ impl Lane {
         }
     }
 
-    fn fit(&self) -> Option<Arc<Connection>> {
+    /// The connection, if there is one that is fit.
+    pub(super) fn fit(&self) -> Option<Arc<Connection>> {
         self.state().connection.clone().filter(|connection| connection.is_fit())
     }
 

@@ -129,8 +129,21 @@ impl Link {
         name: &Name<'_>,
         deadline: Instant,
     ) -> Result<Arc<Connection>, Fault> {
-        let first = self.lane(self.0.ring.server(name.digest()), name)?.connection(deadline).await;
-        let away = match first {
+        let lane = self.lane(self.0.ring.server(name.digest()), name)?;
+        match lane.fit() {
+            Some(connection) => Ok(connection),
+            // In a box, since it is large, and rarely needed.
+            None => Box::pin(self.connect(lane, name, deadline)).await,
+        }
+    }
+
+    async fn connect(
+        &self,
+        lane: &Lane,
+        name: &Name<'_>,
+        deadline: Instant,
+    ) -> Result<Arc<Connection>, Fault> {
+        let away = match lane.connection(deadline).await {
             Err(fault) if fault.passes() && self.0.failover == Failover::Next => fault,
             decided => return decided,
         };

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use session_core::ErrorKind;
 use tokio::{
     net::tcp::OwnedWriteHalf,
@@ -156,6 +156,16 @@ impl State {
         self.in_flight += 1;
         self.under_way += due.size + OVERHEAD;
         self.due.push_back(due);
+    }
+
+    /// Takes note that so much of what was to be written is.
+    pub(super) fn forget_written(&mut self, written: usize) {
+        if written == self.out.len() {
+            // Unlike an advance, this leaves the whole buffer to be used again.
+            self.out.clear();
+        } else {
+            self.out.advance(written);
+        }
     }
 
     /// Gives the writer all that is to be written; false if there is nothing.

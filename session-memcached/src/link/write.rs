@@ -2,7 +2,7 @@
 
 use std::io;
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt},
     net::tcp::OwnedWriteHalf,
@@ -32,9 +32,10 @@ pub(super) async fn write_directly(to: &OwnedWriteHalf, shared: &Shared) -> Faul
     let mut batch = BytesMut::new();
     loop {
         take_batch(shared, &mut batch).await;
-        while !batch.is_empty() {
-            match to.try_write(&batch) {
-                Ok(written) => batch.advance(written),
+        let mut rest = &*batch;
+        while !rest.is_empty() {
+            match to.try_write(rest) {
+                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if let Err(error) = to.writable().await {
                         return error.into();

@@ -89,6 +89,10 @@ pub enum Need {
     Index,
     /// No principal index
     NoIndex,
+    /// `listing: Yes`
+    Listing,
+    /// `listing: No`
+    NoListing,
     /// An enumeration
     Enumeration,
 
@@ -148,6 +152,8 @@ impl Need {
             Self::NoTouch => (!has.touch.is_yes(), "the store touches"),
             Self::Meta => (has.meta.is_yes(), "the store declares no meta"),
             Self::NoMeta => (!has.meta.is_yes(), "the store keeps meta"),
+            Self::Listing => (has.listing.is_yes(), "the index lists no sessions"),
+            Self::NoListing => (!has.listing.is_yes(), "the index lists sessions"),
             Self::Incarnations => {
                 (has.revision == RevisionKind::Incarnation, "the store keeps no incarnation")
             }

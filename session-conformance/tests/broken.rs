@@ -44,6 +44,7 @@ const PROVEN_ELSEWHERE: [(&str, &str); 37] = [
     ("SEC-14_old_ids_are_renewed_once_however_many_ask", BY_THE_HANDLE),
     ("SEC-21_revocation_races_with_log_ins_and_rotations", BY_THE_HANDLE),
     ("SEC-21_all_but_the_present_session_end", BY_THE_HANDLE),
+    ("SEC-21_without_a_list_sessions_are_refused", BY_THE_HANDLE),
     ("SEC-21_without_an_index_users_sessions_are_refused", BY_THE_HANDLE),
     ("SEC-22_a_handle_ends_its_own_session_only", BY_THE_HANDLE),
     ("SEC-49_racing_log_ins_keep_to_the_limit", BY_THE_HANDLE),

@@ -121,6 +121,9 @@ pub struct Capabilities {
     pub touch: Support,
     /// Whether [`Meta`](crate::Meta) is kept. Without it a write with meta is refused.
     pub meta: Support,
+    /// Whether the [`PrincipalIndex`](crate::PrincipalIndex) lists sessions. Without it there are
+    /// epochs only, and `list` and `revoke` are refused. Without an index it means nothing.
+    pub listing: Support,
     /// How exactly a deadline is kept; it is never cut short by it.
     pub expiry_precision: Duration,
     /// How far the clocks of two servers may differ in their view of one deadline: zero when the
@@ -157,6 +160,7 @@ impl Capabilities {
             takeover_time: Duration::ZERO,
             touch: Support::Yes,
             meta: Support::Yes,
+            listing: Support::Yes,
             expiry_precision: Duration::from_millis(1),
             clock_skew: Duration::ZERO,
             staleness: Duration::ZERO,

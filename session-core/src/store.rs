@@ -414,7 +414,8 @@ pub trait PrincipalIndex: fmt::Debug + Send + Sync {
     /// The live sessions of a principal, a page at a time (U01, U05). `limit` bounds the page.
     ///
     /// # Errors
-    /// Those of the transport.
+    /// [`Unsupported`](crate::ErrorKind::Unsupported): see [`Capabilities::listing`]; and those of
+    /// the transport.
     async fn list(
         &self,
         principal: &PrincipalDigest,
@@ -439,7 +440,8 @@ pub trait PrincipalIndex: fmt::Debug + Send + Sync {
     /// Deletes the sessions of a principal, except one, and returns how many it deleted.
     ///
     /// # Errors
-    /// Those of the transport.
+    /// [`Unsupported`](crate::ErrorKind::Unsupported): see [`Capabilities::listing`]; and those of
+    /// the transport.
     async fn revoke(&self, principal: &PrincipalDigest, except: Option<&Key>) -> Result<usize>;
 }
 

@@ -10,8 +10,8 @@ use std::{ops::Range, time::Duration};
 
 use bytes::{Buf, Bytes};
 use session_core::{
-    Deadline, Holder, Incarnation, Lease, Meta, OpToken, PrincipalDigest, REMEMBERED_OPS, RecentOps,
-    Slot, StoredRecord, Timestamp,
+    Deadline, Holder, Incarnation, Lease, Meta, OpToken, PrincipalDigest, REMEMBERED_OPS,
+    RecentOps, Slot, StoredRecord, Timestamp,
 };
 
 use crate::BACKEND;

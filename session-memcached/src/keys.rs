@@ -1,7 +1,7 @@
 //! The names of keys.
 
 use data_encoding::BASE64URL_NOPAD;
-use session_core::Key;
+use session_core::{Key, PrincipalDigest};
 
 /// The length of a digest in base64url.
 const DIGEST: usize = 43;
@@ -9,7 +9,8 @@ const DIGEST: usize = 43;
 /// Names keys: a prefix, and the digest in 43 characters.
 #[derive(Debug, Clone)]
 pub(crate) struct Keys {
-    prefix: Vec<u8>,
+    sessions: Vec<u8>,
+    epochs: Vec<u8>,
 }
 
 /// The name of an item.
@@ -21,14 +22,25 @@ pub(crate) struct Name<'a> {
 
 impl Keys {
     pub(crate) fn new(prefix: &str) -> Self {
-        Self { prefix: prefix.as_bytes().to_vec() }
+        Self { sessions: prefix.into(), epochs: format!("{prefix}epoch:").into() }
     }
 
     /// The name of a session's item.
     pub(crate) fn name(&self, key: &Key) -> Name<'_> {
+        Name::new(&self.sessions, key.digest().as_bytes())
+    }
+
+    /// The name of the item that holds the epoch of a principal.
+    pub(crate) fn epoch_of(&self, principal: &PrincipalDigest) -> Name<'_> {
+        Name::new(&self.epochs, principal.as_bytes())
+    }
+}
+
+impl<'a> Name<'a> {
+    fn new(prefix: &'a [u8], of: &[u8; 32]) -> Self {
         let mut digest = [0; DIGEST];
-        BASE64URL_NOPAD.encode_mut(key.digest().as_bytes(), &mut digest);
-        Name { prefix: &self.prefix, digest }
+        BASE64URL_NOPAD.encode_mut(of, &mut digest);
+        Self { prefix, digest }
     }
 }
 
@@ -59,6 +71,7 @@ mod tests {
         assert_eq!(name.parts().concat(), b"app:__________________________________________8");
         assert_eq!(name.digest(), b"__________________________________________8");
         let keys = Keys::new(&"p".repeat(128));
-        assert!(keys.name(&key).parts().concat().len() <= 250);
+        let epoch = keys.epoch_of(&PrincipalDigest::from_bytes([0; 32]));
+        assert!(epoch.parts().concat().len() <= 250);
     }
 }

@@ -4,6 +4,7 @@ mod builder;
 mod change;
 mod config;
 mod hints;
+mod index;
 mod item;
 mod keys;
 mod link;

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use session_core::{
     Capabilities, Clock, Cursor, Enumeration, Error, ErrorKind, Expected, Idempotency, Incarnation,
     Key, Lease, LockQueue, LockRequest, Locked, OpToken, Operation, PrincipalIndex, REMEMBERED_OPS,
-    ReadOptions, Record, Result, Revision, SessionStore, Slot, SweepBudget, SweepReport, Sweeping,
-    Ttl, Under, Write,
+    ReadOptions, Record, Result, Revision, SessionStore, Slot, Support, SweepBudget, SweepReport,
+    Sweeping, Ttl, Under, Write,
 };
 
 use crate::{
@@ -130,6 +130,7 @@ fn capabilities(config: &MemcachedConfig, infos: &[Info]) -> Result<Capabilities
     capabilities.wake_step = WAKE_STEP;
     capabilities.takeover_time = AFTER_LAPSE;
     capabilities.clock_skew = CLOCK_SKEW;
+    capabilities.listing = Support::No;
     capabilities.sweeping = Sweeping::ByServer;
     capabilities.evicts = infos.iter().any(|info| info.evicts);
     capabilities.survives_restart = false;
@@ -238,7 +239,7 @@ impl SessionStore for MemcachedStore {
     }
 
     fn principal_index(&self) -> Option<&dyn PrincipalIndex> {
-        None
+        Some(self)
     }
 
     fn enumeration(&self) -> Option<&dyn Enumeration> {

@@ -5,8 +5,8 @@ use std::{time::Duration, vec};
 
 use bytes::Bytes;
 use session_core::{
-    Deadline, Holder, Incarnation, Meta, OpToken, PrincipalDigest, REMEMBERED_OPS, RecentOps, Record,
-    Revision, Slot, StoredRecord, Timestamp, Ttl, Write,
+    Deadline, Holder, Incarnation, Meta, OpToken, PrincipalDigest, REMEMBERED_OPS, RecentOps,
+    Record, Revision, Slot, StoredRecord, Timestamp, Ttl, Write,
 };
 
 use crate::statement::{Given, Value};

@@ -19,6 +19,7 @@ broken! {
     LocksInSilence: "D04_without_locking_locks_are_unsupported";
     TouchesInSilence: "D05_without_touch_it_is_unsupported";
     KeepsMetaInSilence: "D06_without_meta_it_is_unsupported";
+    ListsInSilence: "D20_without_listing_it_is_unsupported";
     HoldsAbsentKeysInSilence: "L40_lock_on_missing_session_is_not_held";
     CountsInSilence: "D09_equal_bytes_are_equal_revisions";
     SweepsForTheServer: "D10_nothing_is_left_to_sweep_by_hand";
@@ -59,6 +60,12 @@ claims!(TouchesInSilence, |has| has.touch = Support::No);
 struct KeepsMetaInSilence;
 
 claims!(KeepsMetaInSilence, |has| has.meta = Support::No);
+
+/// Declares epochs only, and lists.
+#[derive(Debug, Default)]
+struct ListsInSilence;
+
+claims!(ListsInSilence, |has| has.listing = Support::No);
 
 /// Declares that it does not hold absent keys, and holds them.
 #[derive(Debug, Default)]

@@ -1,4 +1,4 @@
-//! What a store declares, both ways, and what holds for every store: D01 to D10, D19.
+//! What a store declares, both ways, and what holds for every store: D01 to D10, D19, D20.
 
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ cases! {
     "D09" equal_bytes_are_equal_revisions [ContentRevisions];
     "D10" nothing_is_left_to_sweep_by_hand [ServerSweeps];
     "D19" any_duration_may_be_asked_for;
+    "D20" without_listing_it_is_unsupported [Index, NoListing];
 }
 
 /// Given two handles, when asked twice, then they declare the same, and it makes sense.
@@ -144,6 +145,19 @@ async fn without_meta_it_is_unsupported(cx: Cx) -> Outcome {
     let record = cx.b().await?.found(&stored).await?;
     ensure_eq!(record.payload, Bytes::from("old"), "a refused save");
     ensure_eq!(record.meta, Meta::new(), "meta of a store that keeps none");
+    Ok(())
+}
+
+/// Given an index of epochs only, when asked for sessions, then that is `Unsupported`, and the
+/// sessions stay.
+async fn without_listing_it_is_unsupported(cx: Cx) -> Outcome {
+    let (key, principal) = (new_key()?, new_principal()?);
+    let meta = Meta::new().with_principal(Some(principal), 0);
+    cx.a.put_write(&key, Write::new("x", HOUR).with_meta(meta)).await?;
+    let Some(index) = cx.a.principal_index() else { return Ok(()) };
+    refused(index.list(&principal, None, 10).await, ErrorKind::Unsupported, "list")?;
+    refused(index.revoke(&principal, None).await, ErrorKind::Unsupported, "revoke")?;
+    cx.b().await?.found(&key).await?;
     Ok(())
 }
 

@@ -19,14 +19,15 @@ use crate::{
 };
 
 cases! {
-    "X09" rotate_updates_user_index_atomically [NativeLayout, Meta, Index];
+    "X09" rotate_updates_user_index_atomically [NativeLayout, Meta, Index, Listing];
     "SEC-11" log_in_changes_the_id_at_once [NativeLayout, Meta];
-    "SEC-21" revocation_ends_sessions_that_are_being_made [NativeLayout, Meta, Index];
-    "SEC-21" revocation_races_with_log_ins_and_rotations [NativeLayout, Meta, Index];
-    "SEC-21" all_but_the_present_session_end [NativeLayout, Meta, Index];
+    "SEC-21" revocation_ends_sessions_that_are_being_made [NativeLayout, Meta, Index, Listing];
+    "SEC-21" revocation_races_with_log_ins_and_rotations [NativeLayout, Meta, Index, Listing];
+    "SEC-21" all_but_the_present_session_end [NativeLayout, Meta, Index, Listing];
+    "SEC-21" without_a_list_sessions_are_refused [NativeLayout, Meta, Index, NoListing];
     "SEC-21" without_an_index_users_sessions_are_refused [NoIndex];
-    "SEC-22" a_handle_ends_its_own_session_only [NativeLayout, Meta, Index];
-    "SEC-49" racing_log_ins_keep_to_the_limit [NativeLayout, Meta, Index];
+    "SEC-22" a_handle_ends_its_own_session_only [NativeLayout, Meta, Index, Listing];
+    "SEC-49" racing_log_ins_keep_to_the_limit [NativeLayout, Meta, Index, Listing];
 }
 
 async fn listed(client: &Client, principal: &PrincipalDigest) -> Result<Vec<KeyDigest>, Failure> {
@@ -332,5 +333,38 @@ async fn without_an_index_users_sessions_are_refused(cx: Cx) -> Outcome {
     refused(limited, unsupported, "a limit of sessions")?;
     let checked = builder().epoch_check(EpochCheck::EachLoad).build();
     refused(checked, unsupported, "a check for revocation")?;
+    Ok(())
+}
+
+/// Given an index that keeps epochs and lists nothing, when a user's sessions are revoked, then they
+/// and log-ins under way are refused everywhere, if epochs are checked; else, and where a list is
+/// needed, that is refused by type.
+async fn without_a_list_sessions_are_refused(cx: Cx) -> Outcome {
+    let servers =
+        Server::both_with(&cx, |settings| settings.epoch_check(EpochCheck::EachLoad)).await?;
+    let [a, b] = &servers;
+    let (name, _) = new_user()?;
+    let ids = [a.log_in(&name).await?, b.log_in(&name).await?];
+    let login = a.open(&a.start().await?).begin_login(&name).await?;
+    let unchecked = Server::new(&cx, &cx.a)?.sessions.sessions_of(&name)?;
+    let unsupported = ErrorKind::Unsupported;
+    refused(unchecked.revoke_all().await, unsupported, "a revocation that nobody would see")?;
+    refused(unchecked.list(9, None).await, unsupported, "a list")?;
+    for id in &ids {
+        ensure!(b.open(id).facts().await?.is_some(), "a refused revocation ended a session");
+    }
+    let present = a.open(&ids[0]);
+    ensure_eq!(b.sessions.sessions_of(&name)?.revoke_others(&present).await?, 0, "ended");
+    refused(login.complete().await, ErrorKind::NotFound, "a log-in that was overtaken")?;
+    for server in &servers {
+        ensure!(server.open(&ids[0]).facts().await?.is_some(), "the present session was ended");
+        ensure_no_session(server, &ids[1]).await?;
+    }
+    b.sessions.sessions_of(&name)?.revoke_all().await?;
+    ensure_no_session(a, &ids[0]).await?;
+    let after = b.log_in(&name).await?;
+    ensure!(a.open(&after).facts().await?.is_some(), "a later log-in was revoked");
+    let limited = SessionManager::builder(cx.a.store()).session_limit(2, OverLimit::Refuse);
+    refused(limited.build(), unsupported, "a limit of sessions")?;
     Ok(())
 }

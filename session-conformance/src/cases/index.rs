@@ -15,13 +15,13 @@ use crate::{
 };
 
 cases! {
-    "U01" find_by_user_lists_live_only [Index];
-    "U02" index_follows_user_change_and_removal [Index];
-    "U03" index_self_heals_without_events [Index];
+    "U01" find_by_user_lists_live_only [Index, Listing];
+    "U02" index_follows_user_change_and_removal [Index, Listing];
+    "U03" index_self_heals_without_events [Index, Listing];
     "U04" revoke_all_races_with_create [Index];
-    "U04" revoke_deletes_all_but_one [Index];
-    "U05" index_of_heavy_user_is_paged [Index];
-    "U06" user_key_is_opaque_and_bounded [Index];
+    "U04" revoke_deletes_all_but_one [Index, Listing];
+    "U05" index_of_heavy_user_is_paged [Index, Listing];
+    "U06" user_key_is_opaque_and_bounded [Index, Listing];
     "N01" enumerate_is_complete_and_bounded [Enumeration];
     "N02" clear_namespace_is_possible [Enumeration];
 }

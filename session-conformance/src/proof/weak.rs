@@ -8,10 +8,10 @@ use std::{
 
 use async_trait::async_trait;
 use session_core::{
-    Capabilities, Error, ErrorKind, Expected, Fencing, Idempotency, Incarnation, Key, Lease,
-    LockAbsent, LockRequest, Locked, Meta, OpToken, Operation, ReadOptions, Record, Result,
-    Revision, RevisionKind, SessionStore, Support, SweepBudget, SweepReport, Sweeping, Ttl, Under,
-    Write,
+    Capabilities, Error, ErrorKind, Expected, Fencing, Idempotency, Incarnation, Key, KeyPage,
+    Lease, LockAbsent, LockRequest, Locked, Meta, OpToken, Operation, PrincipalDigest, ReadOptions,
+    Record, Result, Revision, RevisionKind, SessionStore, Support, SweepBudget, SweepReport,
+    Sweeping, Ttl, Under, Write,
 };
 
 use super::passes_all;
@@ -207,6 +207,42 @@ impl Mischief for LocksRecordsOnly {
             _ => Ok(locked),
         }
     }
+}
+
+/// Keeps epochs, and lists no sessions.
+#[derive(Debug)]
+struct KeepsEpochsOnly;
+
+#[async_trait]
+impl Mischief for KeepsEpochsOnly {
+    fn declare(&self, has: &mut Capabilities) {
+        has.listing = Support::No;
+    }
+
+    async fn list(
+        &self,
+        _: &Inner,
+        _: &PrincipalDigest,
+        _: Option<&session_core::Cursor>,
+        _: usize,
+    ) -> Result<KeyPage> {
+        unsupported(Operation::Index)
+    }
+
+    async fn revoke(&self, _: &Inner, _: &PrincipalDigest, _: Option<&Key>) -> Result<usize> {
+        unsupported(Operation::Index)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_store_that_keeps_epochs_only_passes_what_is_for_it() {
+    let honest = Honest::new(|inner| Arc::new(Broken::new(inner, KeepsEpochsOnly)));
+    let passed = passes_all(honest).await;
+    let ran = |id: &str| passed.iter().any(|passed| passed == id);
+    assert!(ran("D20_without_listing_it_is_unsupported"));
+    assert!(ran("U04_revoke_all_races_with_create"));
+    assert!(ran("SEC-21_without_a_list_sessions_are_refused"));
+    assert!(!ran("U01_find_by_user_lists_live_only"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

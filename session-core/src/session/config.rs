@@ -334,6 +334,9 @@ impl SessionManagerBuilder {
         if checked && self.store.principal_index().is_none() {
             return error(ErrorKind::Unsupported, "the store has no index of principals");
         }
+        if settings.limit.is_some() && !self.store.capabilities().listing.is_yes() {
+            return error(ErrorKind::Unsupported, "the store lists no sessions of a principal");
+        }
         Ok(())
     }
 }

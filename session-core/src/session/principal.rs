@@ -16,9 +16,9 @@ use super::{
     state::Phase,
 };
 use crate::{
-    ClientHint, Document, Error, ErrorKind, Expected, Header, Incarnation, Key, LogId, Meta,
-    OpToken, Operation, PrincipalDigest, PrincipalIndex, Result, SessionHandle, Then, Timestamp,
-    Ttl, Write,
+    ClientHint, Document, EpochCheck, Error, ErrorKind, Expected, Header, Incarnation, Key, LogId,
+    Meta, OpToken, Operation, PrincipalDigest, PrincipalIndex, Result, SessionHandle, Then,
+    Timestamp, Ttl, Write,
 };
 
 /// The sessions of one principal, over all of his devices.
@@ -142,12 +142,15 @@ impl PrincipalSessions {
     /// of a log-in that is under way.
     ///
     /// What the store's index has lost track of is not found; it is refused nonetheless where
-    /// sessions are checked ([`EpochCheck::EachLoad`](crate::EpochCheck::EachLoad)).
+    /// sessions are checked ([`EpochCheck::EachLoad`](crate::EpochCheck::EachLoad)). On a store that
+    /// lists none ([`Capabilities::listing`](crate::Capabilities::listing)) the check is all there is.
     ///
     /// # Errors
-    /// Those of the transport. Some sessions may have been ended then; call it again.
+    /// [`Unsupported`](ErrorKind::Unsupported) when the store lists no sessions and they are not
+    /// checked either; nothing is done then. And those of the transport. Some sessions may have been
+    /// ended then; call it again.
     pub async fn revoke_all(&self) -> Result<usize> {
-        let epoch = self.manager.index()?.bump_epoch(&self.principal).await?;
+        let epoch = self.revoking()?.bump_epoch(&self.principal).await?;
         self.end_before(epoch).await
     }
 
@@ -157,10 +160,11 @@ impl PrincipalSessions {
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) when `current` is not one of the principal's; nothing is
-    /// ended then. And those of the transport.
+    /// ended then. And those of `revoke_all`.
     pub async fn revoke_others(&self, current: &Session) -> Result<usize> {
+        let index = self.revoking()?;
         let key = current.key_as(self.principal).await?;
-        let epoch = self.manager.index()?.bump_epoch(&self.principal).await?;
+        let epoch = index.bump_epoch(&self.principal).await?;
         self.except(key, epoch, current.commit_deadline()).await?;
         self.end_before(epoch).await
     }
@@ -190,8 +194,25 @@ impl PrincipalSessions {
         Ok(ended.is_some())
     }
 
-    /// Ends the sessions that were authenticated in an earlier epoch.
+    /// The index, if with it sessions can be ended or at least refused.
+    fn revoking(&self) -> Result<&dyn PrincipalIndex> {
+        let checked = self.manager.settings().epoch_check == EpochCheck::EachLoad;
+        if !checked && !self.are_listed() {
+            return Err(Error::new(ErrorKind::Unsupported, "session", Operation::Index)
+                .with_detail("the store lists no sessions, and their epochs are not checked"));
+        }
+        self.manager.index()
+    }
+
+    fn are_listed(&self) -> bool {
+        self.manager.backend().capabilities().listing.is_yes()
+    }
+
+    /// Ends the sessions that were authenticated in an earlier epoch, as far as they are listed.
     async fn end_before(&self, epoch: u64) -> Result<usize> {
+        if !self.are_listed() {
+            return Ok(0);
+        }
         let is_meant = |meta: &Meta| meta.epoch < epoch;
         let mut ended = 0;
         for theirs in self.all(usize::MAX).await?.iter().filter(|it| is_meant(&it.meta)) {

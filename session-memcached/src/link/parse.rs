@@ -16,6 +16,8 @@ pub(crate) enum Reply {
     Done(Option<u64>),
     /// The item, and its number.
     Value(Bytes, u64),
+    /// The number that an item was counted up to.
+    Count(u64),
     /// There is no such item.
     Absent,
     /// The item is there already, or none is to be added to.
@@ -199,6 +201,7 @@ fn classic_line(form: Form, word: &[u8], next: Option<&[u8]>) -> Result<Reply, G
             let version = next.and_then(|word| str::from_utf8(word).ok());
             Reply::Version(version.unwrap_or_default().to_owned())
         }
+        (Form::Line, digits) => Reply::Count(decimal(digits).ok_or(Garbage)?),
         _ => return Err(Garbage),
     })
 }
@@ -206,9 +209,8 @@ fn classic_line(form: Form, word: &[u8], next: Option<&[u8]>) -> Result<Reply, G
 fn decimal(digits: &[u8]) -> Option<u64> {
     let (first, rest) = digits.split_first()?;
     let digit = |byte: &u8| byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
-    rest.iter().try_fold(digit(first)?, |number, byte| {
-        number.checked_mul(10)?.checked_add(digit(byte)?)
-    })
+    rest.iter()
+        .try_fold(digit(first)?, |number, byte| number.checked_mul(10)?.checked_add(digit(byte)?))
 }
 
 fn statistics(buffer: &mut BytesMut) -> Result<Option<Reply>, Garbage> {

@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 const AT_A_TIME: usize = 48;
 
 /// Cases without a broken store here, and where they are shown to bite.
-const PROVEN_ELSEWHERE: [(&str, &str); 37] = [
+const PROVEN_ELSEWHERE: [(&str, &str); 38] = [
     ("C15_hostile_ids_never_reach_backend", "decided before there is a key"),
     ("C20_corrupt_record_is_typed_error", "src/proof/sealed.rs"),
     ("C21_corrupt_record_not_overwritten_by_touch", "src/proof/sealed.rs"),

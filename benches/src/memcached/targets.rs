@@ -3,7 +3,7 @@
 use crate::{
     findings::Verdict,
     measure::{Operation, Role},
-    rounds::{Series, bare},
+    rounds::Series,
 };
 
 /// Of the throughput of one pipelined socket, with many tasks.
@@ -17,28 +17,23 @@ pub(crate) fn baseline(operation: Operation) -> Operation {
 /// All targets, for each number of tasks.
 pub(crate) fn verdicts(all: &[Series]) -> Vec<Verdict> {
     let ours = all.iter().filter(|series| series.role == Role::Ours);
-    ours.flat_map(|ours| against_bare(all, ours).into_iter().chain(against_others(all, ours)))
-        .collect()
+    ours.flat_map(|ours| against(all, ours)).collect()
 }
 
-fn against_bare(all: &[Series], ours: &Series) -> Option<Verdict> {
-    let bare = bare(all, ours.operation, ours.tasks).filter(|_| ours.tasks > 1)?;
-    let target = format!("{}, {} tasks, of bare {}", ours.name, ours.tasks, bare.name);
-    Some(Verdict::new(target, ours.ratio(bare), OF_THE_SOCKET))
-}
-
-fn against_others(all: &[Series], ours: &Series) -> Vec<Verdict> {
+fn against(all: &[Series], ours: &Series) -> Vec<Verdict> {
     let same = |other: &&Series| {
-        other.role == Role::Client
-            && other.operation == ours.operation
-            && other.tasks == ours.tasks
-            && ours.tasks > 1
+        other.operation == ours.operation && other.tasks == ours.tasks && ours.tasks > 1
     };
     let verdict = |other: &Series| {
-        let target = format!("{}, {} tasks, of {}", ours.name, ours.tasks, other.name);
-        Verdict::new(target, ours.ratio(other), 1.0)
+        let (what, part) = match other.role {
+            Role::Bare => ("bare ", OF_THE_SOCKET),
+            Role::Client => ("", 1.0),
+            _ => return None,
+        };
+        let target = format!("{}, {} tasks, of {what}{}", ours.name, ours.tasks, other.name);
+        Some(Verdict::new(target, ours.ratio(other), part))
     };
-    all.iter().filter(same).map(verdict).collect()
+    all.iter().filter(same).filter_map(verdict).collect()
 }
 
 #[cfg(test)]

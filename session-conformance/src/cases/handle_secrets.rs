@@ -264,7 +264,11 @@ async fn rotated(
         shown.debug(&again.facts().await?);
         if let Some(sessions) = again.principal_sessions().await.ok().flatten() {
             shown.debug(&sessions);
-            shown.debug(&sessions.list(9, Some(&again)).await?);
+            let list = sessions.list(9, Some(&again)).await;
+            match cx.has().listing.is_yes() {
+                true => shown.debug(&list?),
+                false => shown.error(list)?,
+            }
             shown.error(sessions.revoke(&SessionHandle::generate()?).await)?;
         }
         shown.debug(&cx.a.found(&key(&new_id(&again)?)).await?);

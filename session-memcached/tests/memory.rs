@@ -1,8 +1,6 @@
 //! What a hostile server costs. One test only, as it watches the memory of the whole process.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
-
-use std::time::Duration;
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
 use peak_alloc::PeakAlloc;
 use session_core::ErrorKind;

@@ -1,7 +1,5 @@
 //! What a hostile server costs. One test only, as it watches the memory of the whole process.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
-
 use peak_alloc::PeakAlloc;
 use session_core::ErrorKind;
 use session_memcached::MemcachedStore;

@@ -292,10 +292,11 @@ async fn what_the_server_cannot_do_is_told_at_once() {
 async fn a_schema_may_take_longer_than_a_statement() {
     let (_, url) = shared(Flavor::Postgres).await;
     let mut config = one_connection(&url);
-    (config.response_timeout, config.timeout) =
-        (Duration::from_secs(1), Duration::from_millis(1_500));
-    let link = open(&config).await;
+    config.response_timeout = Duration::from_secs(1);
+    let mut link = open(&config).await;
+    link.limits.call = Duration::from_millis(1_500);
     within(link.define("SELECT pg_sleep(2)")).await.unwrap();
+    link.limits.call = SOON;
     let limit = link.run(&reads("SELECT current_setting('statement_timeout')"), &[]).await;
     assert_eq!(only(&limit.unwrap()), &Value::Bytes(b"900ms".to_vec()));
 }

@@ -153,16 +153,18 @@ impl Pool {
             return Err(fault);
         }
         let slot = self.slot(deadline).await?;
-        if let Some(spent) = self.spent() {
+        let (mut next, spent) = self.pop();
+        if let Some(spent) = spent {
             let by = deadline.min(Instant::now() + PING);
             drop(timeout_at(by, spent.wire.close()).await);
         }
-        while let Some(Resting { mut connection, since }) = self.pop() {
-            if since.elapsed() > self.rests.ping && !self.for_ever {
+        while let Some((mut connection, rested)) = next {
+            if rested > self.rests.ping && !self.for_ever {
                 let by = deadline.min(Instant::now() + PING);
                 if !matches!(timeout_at(by, connection.wire.ping()).await, Ok(Ok(()))) {
                     // The others have rested for longer.
                     self.suspect_all(connection.generation);
+                    (next, _) = self.pop();
                     continue;
                 }
             }
@@ -194,26 +196,24 @@ impl Pool {
         }
     }
 
-    /// One connection that has rested for too long, or is too old. Who asks for a connection closes no
-    /// more than one; the others are left to those that come after.
-    fn spent(&self) -> Option<Connection> {
-        if self.for_ever {
-            return None;
-        }
+    /// The connection that was used last, with the time since, and one that has rested for too long, or
+    /// is too old. Who asks for a connection closes no more than one of these; the others are left to
+    /// those that come after.
+    fn pop(&self) -> (Option<(Connection, Duration)>, Option<Connection>) {
         let now = Instant::now();
-        let rested = |resting: &Resting| now.duration_since(resting.since) > self.rests.surplus;
-        let mut state = self.state();
-        let spent = |resting: &Resting| rested(resting) || resting.connection.is_old(now);
-        let place = state.idle.iter().position(spent)?;
-        Some(state.idle.remove(place).connection)
-    }
-
-    /// The connection that was used last.
-    fn pop(&self) -> Option<Resting> {
-        let now = Instant::now();
-        let mut state = self.state();
-        let place = state.idle.iter().rposition(|resting| !resting.connection.is_old(now))?;
-        Some(state.idle.remove(place))
+        let rested = |resting: &Resting| now.duration_since(resting.since);
+        let surplus = |resting: &Resting| rested(resting) > self.rests.surplus;
+        let spent = |resting: &Resting| surplus(resting) || resting.connection.is_old(now);
+        let idle = &mut self.state().idle;
+        let spent = idle.iter().position(spent).filter(|_| !self.for_ever);
+        let spent = spent.map(|place| idle.remove(place).connection);
+        let last = idle.iter().rposition(|resting| !resting.connection.is_old(now));
+        let last = last.map(|place| {
+            let last = idle.remove(place);
+            let rest = rested(&last);
+            (last.connection, rest)
+        });
+        (last, spent)
     }
 
     async fn dial(&self, deadline: Instant) -> Result<Connection, Fault> {

@@ -51,7 +51,7 @@ pub(super) async fn run(
     statement: &Statement,
     values: &[Arg<'_>],
 ) -> Result<Answer, Fault> {
-    let mut course = Course { deadline, ..Course::new(pool, limits) };
+    let mut course = Course::new(pool, limits, deadline);
     loop {
         let lease = course.lease().await?;
         if let Some(answer) = course.run_once(lease, statement, values).await? {
@@ -63,7 +63,7 @@ pub(super) async fn run(
 /// Runs the statements of a schema. They change no rows, and may run twice; no try is broken off at
 /// the end of the call.
 pub(super) async fn define(pool: &Pool, limits: Limits, text: &str) -> Result<(), Fault> {
-    let mut course = Course::new(pool, limits);
+    let mut course = Course::new(pool, limits, instant_after(limits.call));
     loop {
         let mut lease = course.lease().await?;
         let Some(wire) = lease.wire() else { continue };
@@ -83,7 +83,7 @@ pub(super) async fn define(pool: &Pool, limits: Limits, text: &str) -> Result<()
 
 /// Asks the server what it is.
 pub(super) async fn server(pool: &Pool, limits: Limits) -> Result<Server, Fault> {
-    let mut course = Course::new(pool, limits);
+    let mut course = Course::new(pool, limits, instant_after(limits.call));
     loop {
         let mut lease = course.lease().await?;
         let by = course.deadline.min(Instant::now() + limits.one_try);
@@ -103,8 +103,7 @@ pub(super) async fn server(pool: &Pool, limits: Limits) -> Result<Server, Fault>
 }
 
 impl<'a> Course<'a> {
-    fn new(pool: &'a Pool, limits: Limits) -> Self {
-        let deadline = instant_after(limits.call);
+    fn new(pool: &'a Pool, limits: Limits, deadline: Instant) -> Self {
         Self { pool, limits, deadline, tries: 0, in_doubt: false, stale: false, last: None }
     }
 

@@ -99,6 +99,7 @@ impl Graph {
         Self { text, nodes: vec![Node::Null], ..Self::default() }
     }
 
+    #[inline]
     pub(crate) fn bytes(&self, span: Span) -> &[u8] {
         let (start, len) = (span.start as usize, span.len as usize);
         let (bytes, start): (&[u8], usize) = match start.checked_sub(self.text.len()) {
@@ -115,6 +116,7 @@ impl Graph {
         Span { start, len: index(bytes.len()) }
     }
 
+    #[inline]
     pub(crate) fn node(&self, id: NodeId) -> Node {
         self.nodes.get(id.0 as usize).copied().unwrap_or(Node::Null)
     }
@@ -123,10 +125,12 @@ impl Graph {
         self.objects.get(id.0 as usize).copied()
     }
 
+    #[inline]
     pub(crate) fn items(&self, items: Items) -> &[Entry] {
         self.entries.get(items.range()).unwrap_or_default()
     }
 
+    #[inline]
     pub(crate) fn key(&self, key: Key) -> KeyRef<'_> {
         match key {
             Key::Int(number) => KeyRef::Int(number),
@@ -134,6 +138,7 @@ impl Graph {
         }
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, node: Node) -> NodeId {
         let id = NodeId(index(self.nodes.len()));
         self.nodes.push(node);
@@ -147,6 +152,7 @@ impl Graph {
     }
 
     /// Puts a node into a place.
+    #[inline]
     pub(crate) fn place(&mut self, place: u32, node: NodeId) {
         if let Some(entry) = self.entries.get_mut(place as usize) {
             entry.node = node;
@@ -177,6 +183,7 @@ impl Graph {
     }
 
     /// Consecutive places, for entries to come.
+    #[inline]
     pub(crate) fn reserve(&mut self, count: usize) -> u32 {
         let start = index(self.entries.len());
         self.entries.resize(self.entries.len() + count, Entry::EMPTY);

@@ -85,6 +85,7 @@ impl<'g, 'i> Builder<'g, 'i> {
         self.place
     }
 
+    #[inline]
     fn span(&mut self, text: &Text<'_>) -> Span {
         match &text.bytes {
             Cow::Borrowed(bytes) => {
@@ -94,18 +95,21 @@ impl<'g, 'i> Builder<'g, 'i> {
         }
     }
 
+    #[inline]
     fn put(&mut self, node: Node) -> NodeId {
         let id = self.graph.push(node);
         self.graph.place(self.place, id);
         id
     }
 
+    #[inline]
     fn open(&mut self, of: Of, count: usize) {
         let items = Items { start: self.graph.reserve(count), len: 0 };
         self.open.push(Open { of, items, last: i64::MIN, seen: None });
         self.close_items(of, items);
     }
 
+    #[inline]
     fn close_items(&mut self, of: Of, closed: Items) {
         match of {
             Of::Array(id) => {
@@ -151,6 +155,7 @@ impl<'g, 'i> Builder<'g, 'i> {
     }
 
     /// The place of a key that is there already.
+    #[inline]
     fn find(&mut self, key: &SeenKey<'i>) -> Option<u32> {
         let open = self.open.last_mut()?;
         let items = open.items;
@@ -176,6 +181,7 @@ impl<'g, 'i> Builder<'g, 'i> {
         seen.get(key).copied()
     }
 
+    #[inline]
     fn add(&mut self, stored: Key, key: SeenKey<'i>) -> u32 {
         let Some(open) = self.open.last_mut() else { return self.place };
         let place = open.items.start + open.items.len;
@@ -215,6 +221,7 @@ impl SeenKey<'_> {
 }
 
 impl<'i> Sink<'i> for Builder<'_, 'i> {
+    #[inline]
     fn value(&mut self, event: Event<'i>) -> Result<(), Refusal> {
         if !matches!(event, Event::Reference(_)) {
             self.slots.push(self.place);
@@ -262,6 +269,7 @@ impl<'i> Sink<'i> for Builder<'_, 'i> {
         Ok(())
     }
 
+    #[inline]
     fn key(&mut self, key: ScannedKey<'i>) {
         let in_array = self.open.last().is_some_and(|open| matches!(open.of, Of::Array(_)));
         let (stored, known) = match key {

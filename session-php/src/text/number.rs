@@ -1,6 +1,7 @@
 //! Numbers as PHP's parser takes them.
 
 /// Reads `[0-9]+`; beyond 64 bits it wraps, as PHP's does. The number, and how many digits.
+#[inline(always)]
 pub(super) fn unsigned(text: &[u8]) -> (u64, usize) {
     let mut number = 0_u64;
     let mut length = 0;
@@ -27,6 +28,7 @@ pub(super) struct Signed {
 }
 
 /// Reads `[+-]?[0-9]*`.
+#[inline(always)]
 pub(super) fn signed(text: &[u8]) -> Signed {
     let sign = usize::from(matches!(text.first(), Some(b'-' | b'+')));
     let negative = text.first() == Some(&b'-');

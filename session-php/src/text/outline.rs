@@ -24,6 +24,7 @@ pub(crate) struct Token {
 }
 
 impl<'i> Sink<'i> for Outline {
+    #[inline(always)]
     fn value(&mut self, event: Event<'i>) -> Result<(), (ErrorKind, &'static str)> {
         let reference = matches!(event, Event::Reference(_));
         self.slots += u32::from(!reference);
@@ -40,6 +41,7 @@ impl<'i> Sink<'i> for Outline {
         Ok(())
     }
 
+    #[inline(always)]
     fn key(&mut self, _: ScannedKey<'i>) {}
 
     fn close(&mut self) {}

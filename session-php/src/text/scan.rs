@@ -101,6 +101,7 @@ impl<'i> Scanner<'i> {
         self.at
     }
 
+    #[inline(always)]
     pub(crate) fn rest(&self) -> &'i [u8] {
         self.input.get(self.at..).unwrap_or_default()
     }
@@ -135,6 +136,7 @@ impl<'i> Scanner<'i> {
     }
 
     /// Reads the next key of the innermost array or object, or its end.
+    #[inline(always)]
     pub(crate) fn next_key(&mut self) -> Result<Option<ScannedKey<'i>>> {
         match self.open.last_mut() {
             Some(wanted) if *wanted > 0 => {
@@ -151,6 +153,7 @@ impl<'i> Scanner<'i> {
         }
     }
 
+    #[inline(always)]
     fn one(&mut self, sink: &mut impl Sink<'i>) -> Result<()> {
         let start = self.at;
         self.values += 1;
@@ -182,6 +185,7 @@ impl<'i> Scanner<'i> {
         opened.map_or(Ok(()), |count| self.open(count, tag == Some(b'O')))
     }
 
+    #[inline(always)]
     fn key(&mut self) -> Result<ScannedKey<'i>> {
         match self.peek(0) {
             Some(b'i') => Ok(ScannedKey::Int(self.int()?)),
@@ -192,6 +196,7 @@ impl<'i> Scanner<'i> {
     }
 
     /// An empty array is no level, an empty object is.
+    #[inline(always)]
     fn open(&mut self, count: usize, object: bool) -> Result<()> {
         if (count > 0 || object) && self.open.len() >= self.limits.depth {
             return Err(Error::at(ErrorKind::TooDeep, "nested too deep", self.at));
@@ -205,6 +210,7 @@ impl<'i> Scanner<'i> {
         Ok(())
     }
 
+    #[inline(always)]
     fn int(&mut self) -> Result<i64> {
         self.tag(b':')?;
         let read = signed(self.rest());
@@ -224,6 +230,7 @@ impl<'i> Scanner<'i> {
         Ok(text)
     }
 
+    #[inline(always)]
     fn string(&mut self) -> Result<Text<'i>> {
         let text = self.quoted()?;
         self.expect(b';')?;
@@ -231,6 +238,7 @@ impl<'i> Scanner<'i> {
     }
 
     /// A letter, a length, and as many bytes in quotes.
+    #[inline(always)]
     fn quoted(&mut self) -> Result<Text<'i>> {
         let length = self.length(b'"')?;
         let start = self.at;
@@ -266,6 +274,7 @@ impl<'i> Scanner<'i> {
         Ok(byte)
     }
 
+    #[inline(always)]
     fn array(&mut self) -> Result<Event<'i>> {
         self.tag(b':')?;
         // PHP reads it as a signed number, which is why it does not wrap.
@@ -324,6 +333,7 @@ impl<'i> Scanner<'i> {
         Ok(read.number)
     }
 
+    #[inline(always)]
     fn count(&self, number: i64) -> Result<usize> {
         usize::try_from(number).ok().ok_or_else(|| self.error("a count below zero"))
     }
@@ -341,6 +351,7 @@ impl<'i> Scanner<'i> {
     }
 
     /// The letter of a value, its length, and the bracket behind.
+    #[inline(always)]
     fn length(&mut self, bracket: u8) -> Result<usize> {
         self.tag(b':')?;
         let (number, length) = unsigned(self.rest());
@@ -354,11 +365,13 @@ impl<'i> Scanner<'i> {
     }
 
     /// The letter of a value and what follows it.
+    #[inline(always)]
     fn tag(&mut self, colon: u8) -> Result<()> {
         self.at += 1;
         self.expect(colon)
     }
 
+    #[inline(always)]
     fn word(&mut self, word: &[u8], event: Event<'i>) -> Result<Event<'i>> {
         if !self.rest().starts_with(word) {
             return Err(self.syntax());
@@ -367,16 +380,19 @@ impl<'i> Scanner<'i> {
         Ok(event)
     }
 
+    #[inline(always)]
     fn take(&mut self, length: usize) -> Result<&'i [u8]> {
         let bytes = self.rest().get(..length).ok_or_else(|| self.error("longer than the input"))?;
         self.at += length;
         Ok(bytes)
     }
 
+    #[inline(always)]
     fn peek(&self, ahead: usize) -> Option<u8> {
         self.input.get(self.at + ahead).copied()
     }
 
+    #[inline(always)]
     fn expect(&mut self, byte: u8) -> Result<()> {
         if self.peek(0) != Some(byte) {
             return Err(self.syntax());
@@ -385,11 +401,13 @@ impl<'i> Scanner<'i> {
         Ok(())
     }
 
+    #[cold]
     fn syntax(&self) -> Error {
         let ended = self.at >= self.input.len();
         self.error(if ended { "the input ends within a value" } else { "not what PHP writes" })
     }
 
+    #[cold]
     pub(crate) fn error(&self, detail: &'static str) -> Error {
         Error::at(ErrorKind::Syntax, detail, self.at.min(self.input.len()))
     }

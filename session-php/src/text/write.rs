@@ -35,7 +35,16 @@ impl<'g> Writer<'g> {
         let uses = if graph.has_references { graph.uses(roots) } else { Vec::new() };
         let variables = vec![0; uses.len()];
         let objects = vec![0; graph.objects.len()];
-        Self { graph, precision, uses, variables, objects, slots: 0, longest, out: Vec::new() }
+        Self {
+            graph,
+            precision,
+            uses,
+            variables,
+            objects,
+            slots: 0,
+            longest,
+            out: Vec::with_capacity(graph.size().min(longest)),
+        }
     }
 
     /// The next value is in an array that has been opened by hand.
@@ -70,6 +79,7 @@ impl<'g> Writer<'g> {
     }
 
     /// Writes a node, up to its items.
+    #[inline(always)]
     fn one(&mut self, id: NodeId) -> Option<Items> {
         let node = self.graph.node(id);
         if self.refer_back(id, node) {
@@ -96,6 +106,7 @@ impl<'g> Writer<'g> {
     }
 
     /// Takes a slot; or writes which one the variable or the object has already.
+    #[inline(always)]
     fn refer_back(&mut self, id: NodeId, node: Node) -> bool {
         let shared = self.uses.get(id.0 as usize).is_some_and(|uses| *uses > 1);
         let known = match node {
@@ -139,6 +150,7 @@ impl<'g> Writer<'g> {
         None
     }
 
+    #[inline(always)]
     fn key(&mut self, key: Key) {
         match key {
             Key::Int(number) => write_int(&mut self.out, b"i:", number),
@@ -146,16 +158,19 @@ impl<'g> Writer<'g> {
         }
     }
 
+    #[inline(always)]
     fn string(&mut self, tag: &[u8], span: Span, end: &[u8]) {
         write_quoted(&mut self.out, tag, self.graph.bytes(span), end);
     }
 
+    #[inline(always)]
     fn text(&mut self, text: &[u8]) {
         self.out.extend_from_slice(text);
     }
 }
 
 /// Appends `tag`, the length, and the bytes in quotes.
+#[inline(always)]
 pub(crate) fn write_quoted(out: &mut Vec<u8>, tag: &[u8], bytes: &[u8], end: &[u8]) {
     write_length(out, tag, bytes.len());
     out.extend_from_slice(b":\"");
@@ -164,6 +179,7 @@ pub(crate) fn write_quoted(out: &mut Vec<u8>, tag: &[u8], bytes: &[u8], end: &[u
 }
 
 /// Appends `tag`, a number and a semicolon.
+#[inline(always)]
 pub(crate) fn write_int(out: &mut Vec<u8>, tag: &[u8], number: i64) {
     out.extend_from_slice(tag);
     match usize::try_from(number) {
@@ -175,12 +191,19 @@ pub(crate) fn write_int(out: &mut Vec<u8>, tag: &[u8], number: i64) {
 }
 
 /// Appends `tag` and a number.
+#[inline(always)]
 pub(crate) fn write_length(out: &mut Vec<u8>, tag: &[u8], number: usize) {
     out.extend_from_slice(tag);
     write_digits(out, number);
 }
 
+#[inline(always)]
 fn write_digits(out: &mut Vec<u8>, mut number: usize) {
+    // Most lengths and keys.
+    if let Ok(digit @ 0..=9) = u8::try_from(number) {
+        out.push(b'0' + digit);
+        return;
+    }
     let mut digits = [0_u8; 20];
     let mut start = digits.len();
     for place in digits.iter_mut().rev() {

@@ -27,6 +27,9 @@ pub(crate) fn write_float(out: &mut Vec<u8>, value: f64, precision: Precision) {
     } else if value == 0.0 {
         out.push(b'0');
     } else {
+        if precision == Precision::Shortest && write_short(out, value.abs()) {
+            return;
+        }
         let text = match precision {
             Precision::Shortest => shortest(value.abs()),
             Precision::Seventeen => format!("{:.16e}", value.abs()),
@@ -35,10 +38,27 @@ pub(crate) fn write_float(out: &mut Vec<u8>, value: f64, precision: Precision) {
     }
 }
 
+/// With fewer digits, no two decimals are equally near to a float.
+const CLOSE: usize = 15;
+
+/// Appends a float of few digits with the point near them, for which Rust and PHP have the same
+/// text; whether it is one.
+fn write_short(out: &mut Vec<u8>, value: f64) -> bool {
+    if !(1e-4..1e15).contains(&value) {
+        return false;
+    }
+    let start = out.len();
+    // Writing to memory does not fail.
+    _ = write!(out, "{value}");
+    let short = out.len() - start < CLOSE;
+    if !short {
+        out.truncate(start);
+    }
+    short
+}
+
 /// The fewest digits that read as the same number; of two equally near, those with an even end.
 fn shortest(value: f64) -> String {
-    // Below this many digits, none are equally near.
-    const CLOSE: usize = 15;
     let text = format!("{value:e}");
     let digits = text.bytes().take_while(|byte| *byte != b'e').filter(u8::is_ascii_digit).count();
     if digits >= CLOSE {

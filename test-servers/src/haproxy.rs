@@ -136,6 +136,8 @@ pub struct Behind {
     pub status: String,
     /// How often it was asked, checks of its health aside.
     pub requests: u64,
+    /// How many of these it has not answered yet.
+    pub under_way: u64,
     /// How many connections to it failed, or broke off before the answer.
     pub failures: u64,
     /// How many requests went to another server instead.
@@ -264,6 +266,7 @@ fn parse(table: &str) -> Vec<Behind> {
             name: text("svname").to_owned(),
             status: text("status").to_owned(),
             requests: number("stot"),
+            under_way: number("scur"),
             failures: number("econ") + number("eresp"),
             redispatched: number("wredis"),
         })
@@ -277,11 +280,11 @@ mod tests {
 
     #[test]
     fn the_servers_are_found_in_the_table() {
-        let table = "# pxname,svname,status,stot,econ,eresp,wredis,\n\
-                     front,FRONTEND,OPEN,9,,0,,\nservers,one,UP,7,1,2,3,\n\
-                     servers,BACKEND,UP,7,1,2,3,\naside,aside,UP,1,0,0,0,\n\n";
+        let table = "# pxname,svname,status,scur,stot,econ,eresp,wredis,\n\
+                     front,FRONTEND,OPEN,5,9,,0,,\nservers,one,UP,4,7,1,2,3,\n\
+                     servers,BACKEND,UP,4,7,1,2,3,\naside,aside,UP,0,1,0,0,0,\n\n";
         let (name, status) = ("one".to_owned(), "UP".to_owned());
-        let one = Behind { name, status, requests: 7, failures: 3, redispatched: 3 };
+        let one = Behind { name, status, requests: 7, under_way: 4, failures: 3, redispatched: 3 };
         assert_eq!(parse(table), [one]);
     }
 }

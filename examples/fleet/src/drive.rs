@@ -103,7 +103,7 @@ impl Drive {
         let instance = incident.instance;
         let what = match incident.kind {
             Kind::Kill => {
-                self.pace.count(|tally| tally.kills += 1);
+                self.pace.count_kill();
                 fleet.kill(instance)?;
                 "was killed"
             }

@@ -256,6 +256,12 @@ impl Fleet {
     pub async fn stop(&self, index: usize) -> Result {
         let instance = self.instance(index)?;
         self.balancer.dismiss(u16::try_from(index)?).await?;
+        // What it was sent and has not accepted yet would break off.
+        let idle = || async {
+            let behind = self.balancer.servers().await?;
+            Ok(behind.get(index).filter(|it| it.under_way == 0).map(drop))
+        };
+        until("last answers", PATIENCE, idle).await?;
         instance.program.terminate()?;
         let gone = || async { Ok(instance.program.process_id().is_none().then_some(())) };
         until("end of the instance", PATIENCE, gone).await?;

@@ -126,7 +126,7 @@ impl Stories {
         }
         let diagnosis = fleet.diagnosis().await?;
         diagnosis.iter().for_each(|line| report += &format!("  {line}\n"));
-        let as_expected = tally.broken_early == 0 && expected(&tally, &diagnosis);
+        let as_expected = tally.broken_unexplained == 0 && expected(&tally, &diagnosis);
         ensure(as_expected, || {
             let failure = drive.failure().map(|it| format!("\nfirst error: {it}"));
             format!("not as it must be:\n{report}{}", failure.unwrap_or_default())

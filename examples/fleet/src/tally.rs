@@ -25,9 +25,9 @@ pub struct Tally {
     /// Requests whose answer did not come because an instance died: errors of the transport, which
     /// are no answer about a session.
     pub broken: u64,
-    /// Those among them that broke off before an instance was killed: an instance that was alive
+    /// Those among them that broke off while no instance had been killed lately: one that was alive
     /// crashed over them.
-    pub broken_early: u64,
+    pub broken_unexplained: u64,
     /// Of those that broke off, the ones that users sent again, because that does no harm.
     pub sent_again: u64,
     /// Answers that failed, by an instance that was alive.
@@ -67,6 +67,9 @@ impl fmt::Display for Tally {
             "  transport: {} sent elsewhere by the balancer, {} broke off, {} sent again by users",
             self.redispatched, self.broken, self.sent_again
         )?;
+        if self.broken_unexplained > 0 {
+            writeln!(f, "  {} broke off without a kill", self.broken_unexplained)?;
+        }
         write!(
             f,
             "  logged out: {}, lost: {}, outdated: {}, counted twice: {}, back after log-out: {}, errors: {}",

@@ -198,7 +198,6 @@ impl<'a> User<'a> {
         loop {
             let turn = self.pace.turn().await;
             let reply = client.send(self.balancer, method.clone(), path, form).await;
-            drop(turn);
             let reached = match reply {
                 Ok(reply) if reply.header(SERVED_BY).is_some() && reply.status.is_success() => {
                     return Ok(Some(reply));
@@ -215,7 +214,8 @@ impl<'a> User<'a> {
                 return Err(format!("{path} was not answered within {PATIENCE:?}").into());
             }
             let again = repeat == Repeat::Harmless || !reached;
-            self.pace.count_broken(again);
+            self.pace.count_broken(&turn, reached, again);
+            drop(turn);
             if !again {
                 return Ok(None);
             }

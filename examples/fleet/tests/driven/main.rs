@@ -15,9 +15,10 @@ use example_driver::{Result, webdriver::Browser};
 use example_fleet::Stories;
 use libtest_mimic::{Arguments, Trial};
 use test_servers::{
+    TestResult,
     haproxy::Haproxy,
     redis::{Options, Server},
-    trial,
+    sql, trial,
 };
 
 const WORDS: &[&str] = &["haproxy", "redis"];
@@ -63,6 +64,12 @@ fn main() -> ExitCode {
             redis().or_else(browser),
             || async { plain(page::a_person_plays_with_the_fleet().await) },
         ),
+        trial(
+            "nobody_is_logged_out_and_nothing_is_lost_on_an_empty_database",
+            &["haproxy", "postgres"],
+            Haproxy::missing().or_else(|| sql::Server::missing(&sql::Options::postgres())),
+            on_an_empty_database,
+        ),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
@@ -72,11 +79,27 @@ fn story(
     missing: Option<String>,
     tell: impl AsyncFnOnce(Stories) -> Result<String> + Send + 'static,
 ) -> Trial {
-    trial(name, WORDS, missing, move || async {
-        let stories = Stories::new(env!("CARGO_BIN_EXE_example-fleet"));
-        println!("\n{}", plain(tell(stories).await)?);
-        Ok(())
-    })
+    trial(name, WORDS, missing, move || async { show(tell(stories()).await) })
+}
+
+fn stories() -> Stories {
+    Stories::new(env!("CARGO_BIN_EXE_example-fleet"))
+}
+
+/// All instances begin at once, and each makes the tables.
+async fn on_an_empty_database() -> TestResult {
+    // A busy machine takes its time.
+    const PATIENCE: &str =
+        "session.timeout=60s&session.response_timeout=60s&session.connect_timeout=60s";
+    let url = sql::Server::shared(sql::Flavor::Postgres).await?.fresh_database().await?;
+    let url = format!("{url}?{PATIENCE}");
+    show(stories().store(Some(url)).shared().await)
+}
+
+/// Prints a report.
+fn show(told: Result<String>) -> TestResult {
+    println!("\n{}", plain(told)?);
+    Ok(())
 }
 
 /// An error as the trials take it.

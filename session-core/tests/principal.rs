@@ -6,18 +6,20 @@ mod support;
 
 use std::{
     sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
+use async_trait::async_trait;
 use session_core::{
     ClientMatch, CookieChange, EpochCheck, ErrorKind, Lifetime, MemoryStore, OffsetClock, OnChange,
-    OverLimit, Session, SessionEvent, SessionHandle, SessionId, SessionManager,
-    SessionManagerBuilder, SteadyClock,
+    Operation, OverLimit, Result, Session, SessionEvent, SessionHandle, SessionId, SessionManager,
+    SessionManagerBuilder, SessionStore, SteadyClock,
 };
-use support::{SOON, set_id, stored};
+use support::{Between, SOON, Watched, set_id, stored};
+use tokio::sync::Barrier;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -236,6 +238,102 @@ async fn sec_23_a_log_in_beyond_the_limit_is_refused_and_changes_nothing() {
     sessions.revoke(&oldest.handle).await.unwrap();
     third.login("ada").await.unwrap();
     assert_eq!(sessions.list(9, None).await.unwrap().len(), 2);
+}
+
+/// Two log-ins are stored at the same moment, and both look before either is taken back.
+struct Together {
+    stored: Barrier,
+    both: AtomicBool,
+    looks: AtomicUsize,
+}
+
+#[async_trait]
+impl Between for Together {
+    async fn before(&self, call: Operation) -> Result<()> {
+        match call {
+            Operation::Create => {
+                self.stored.wait().await;
+            }
+            // Each of the two reads three sessions: its own, the other's and an older one.
+            Operation::Delete => {
+                let both_looked = async {
+                    while self.looks.load(Ordering::SeqCst) < 6 {
+                        tokio::task::yield_now().await;
+                    }
+                };
+                tokio::time::timeout(SOON, both_looked).await.unwrap();
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn after(&self, call: Operation) -> Result<()> {
+        match call {
+            Operation::Create => {
+                self.stored.wait().await;
+                self.both.store(true, Ordering::SeqCst);
+            }
+            Operation::Load if self.both.load(Ordering::SeqCst) => {
+                self.looks.fetch_add(1, Ordering::SeqCst);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn refusing(store: impl SessionStore, most: usize) -> SessionManagerBuilder {
+    SessionManager::builder(store).session_limit(most, OverLimit::Refuse)
+}
+
+/// Each has seen that there is room before the other is there.
+#[tokio::test]
+async fn sec_23_of_two_log_ins_that_meet_at_the_last_place_one_has_it() {
+    let store = Watched::new(Together {
+        stored: Barrier::new(2),
+        both: AtomicBool::new(false),
+        looks: AtomicUsize::new(0),
+    });
+    let earlier = OffsetClock::new(SteadyClock::start());
+    earlier.step_back(MINUTE);
+    let alone = refusing(store.store.clone(), 2).clock(earlier).build().unwrap();
+    let manager = refusing(store, 2).build().unwrap();
+    logged_in(&alone, "ada").await;
+    let (one, other) = (manager.open(None), manager.open(None));
+    let refused = match tokio::join!(one.login("ada"), other.login("ada")) {
+        (Ok(()), Err(refused)) | (Err(refused), Ok(())) => refused,
+        both => panic!("{both:?}"),
+    };
+    assert_eq!(refused.kind(), ErrorKind::TooManySessions);
+    assert_eq!(alone.sessions_of("ada").unwrap().list(9, None).await.unwrap().len(), 2);
+}
+
+/// Before a log-in is stored, somebody else logs in.
+struct Late(OnceLock<SessionManager>);
+
+#[async_trait]
+impl Between for Late {
+    async fn before(&self, call: Operation) -> Result<()> {
+        if let Some(manager) = self.0.get().filter(|_| call == Operation::Create) {
+            manager.open(None).login("ada").await?;
+        }
+        Ok(())
+    }
+}
+
+/// By a clock that is behind, the second is the older one, and the first has looked already.
+#[tokio::test(start_paused = true)]
+async fn sec_23_who_had_the_last_place_keeps_it() {
+    let clock = Arc::new(OffsetClock::new(SteadyClock::start()));
+    let store = Watched::new(Late(OnceLock::new()));
+    let first = refusing(store.store.clone(), 1).build().unwrap();
+    assert!(store.between.0.set(first.clone()).is_ok());
+    let manager = refusing(store, 1).clock(Arc::clone(&clock)).build().unwrap();
+    clock.step_back(MINUTE);
+    let late = manager.open(None);
+    assert_eq!(late.login("ada").await.unwrap_err().kind(), ErrorKind::TooManySessions);
+    assert_eq!(first.sessions_of("ada").unwrap().list(9, None).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

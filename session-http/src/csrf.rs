@@ -24,7 +24,8 @@
 //! ```
 //!
 //! Scripts send the token in the header [`HEADER`]; the adapters' extractor `CsrfGuard` checks it
-//! before the handler begins.
+//! before the handler begins. It reads that header and nothing else: the body is the handler's, so a form
+//! that sends the token in a field is checked by [`check`], as above.
 //!
 //! A session that is carried by a header of its own needs no token: no browser adds it by itself.
 

@@ -112,7 +112,8 @@ macro_rules! handler_types {
         }
 
         /// Lets a handler that takes it begin only when the request's `X-CSRF-Token` header holds a
-        /// token of the session; others are answered with 403. See [`session_http::csrf`].
+        /// token of the session; others are answered with 403. A field of a form is not looked at: that
+        /// is for [`session_http::csrf::check`]. See [`session_http::csrf`].
         #[derive(Debug, Clone, Copy)]
         #[non_exhaustive]
         pub struct CsrfGuard;

@@ -274,6 +274,31 @@ async fn a_lost_reply_and_a_dropped_call_are_counted() {
     assert_eq!(recorded.of(&total("lock", "cancelled")), [1.0]);
 }
 
+#[cfg(feature = "encryption")]
+#[tokio::test]
+async fn what_cannot_be_decrypted_is_counted_by_its_reason_also_where_it_is_absent() {
+    use session_layers::{Encrypted, EncryptionKey, KeyRing};
+
+    let recorded = Recorded::default();
+    let _recorder = metrics::set_default_local_recorder(&recorded);
+    let (store, key) = (MemoryStore::new(), new_key());
+    let ring = || KeyRing::new([EncryptionKey::generate().unwrap()]).unwrap();
+    let layer = || Encrypted::new(store.clone(), ring());
+    let (one, other, absent) = (layer(), layer(), layer().unreadable_as_absent());
+    one.create(&key, Write::new(PAYLOAD, HOUR), op(), None).await.unwrap();
+    one.load(&key, ReadOptions::latest()).await.unwrap().unwrap();
+    other.load(&key, ReadOptions::latest()).await.unwrap_err();
+    assert_eq!(absent.load(&key, ReadOptions::latest()).await.unwrap(), None);
+    let plain = new_key();
+    store.create(&plain, Write::new(PAYLOAD, HOUR), op(), None).await.unwrap();
+    one.load(&plain, ReadOptions::latest()).await.unwrap_err();
+    let of = |reason| {
+        let name = "session_store_undecryptable_payloads_total";
+        recorded.of(&format!("{name}{{backend=memory,reason={reason}}}"))
+    };
+    assert_eq!((of("unknown_key"), of("plain")), (vec![1.0; 2], vec![1.0]));
+}
+
 #[tokio::test]
 async fn sec_44_nothing_of_a_session_is_told_but_its_log_safe_name() {
     let (recorded, written) = (Recorded::default(), Written::default());

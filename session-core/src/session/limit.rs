@@ -1,6 +1,8 @@
 //! How many sessions a principal may have at once.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
 
 use super::{
     PrincipalSessions, Session, SessionInfo,
@@ -8,14 +10,20 @@ use super::{
     principal::{Theirs, age},
     state::Phase,
 };
-use crate::{Error, ErrorKind, Expected, Operation, PrincipalDigest, Result, SessionHandle};
+use crate::{
+    Error, ErrorKind, Expected, Jitter, Operation, PrincipalDigest, Result, SessionHandle,
+};
+
+/// How long a log-in waits for younger ones beyond the limit to step back.
+const GIVES_WAY: Duration = Duration::from_secs(1);
 
 /// What becomes of a log-in beyond the limit of its principal's sessions.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum OverLimit {
     /// It is refused. The application may show the principal his sessions, let him end one, and
-    /// log him in then.
+    /// log him in then. Of several that meet at the last place the oldest has it; one that takes more
+    /// than a second to look for the others may have all of them refused.
     Refuse,
     /// The sessions that were authenticated longest ago end.
     EvictOldest,
@@ -84,13 +92,13 @@ impl Session {
     pub(super) async fn keep_to_limit(&self, principal: PrincipalDigest) -> Result<()> {
         let Some(limit) = &self.manager().settings().limit else { return Ok(()) };
         let sessions = PrincipalSessions::new(self.manager(), principal)?;
+        if !matches!(limit.beyond, OverLimit::EvictOldest) {
+            return self.keep_place(&sessions, principal, limit.most).await;
+        }
         let mut all = sessions.distinct(usize::MAX).await?;
         let Some(excess) = all.len().checked_sub(limit.most).filter(|excess| *excess > 0) else {
             return Ok(());
         };
-        if !matches!(limit.beyond, OverLimit::EvictOldest) {
-            return self.step_back().await;
-        }
         let own = self.handle_as(principal).await?;
         let is_own = |theirs: &Theirs| Some(theirs.handle) == own;
         all.sort_by_key(age);
@@ -100,6 +108,32 @@ impl Session {
         }
         // Others logged in later, if only by another server's clock.
         if oldest().any(is_own) { self.step_back().await } else { Ok(()) }
+    }
+
+    /// Of several that log in at once, the youngest beyond the limit step back, as soon as they have
+    /// looked, and the others wait for that: so of two that meet at the last place one has it. Who waits
+    /// in vain met a younger one that had looked before he was there, and steps back himself.
+    async fn keep_place(
+        &self,
+        sessions: &PrincipalSessions,
+        principal: PrincipalDigest,
+        most: usize,
+    ) -> Result<()> {
+        let deadline = Instant::now() + GIVES_WAY;
+        let mut pauses = Jitter::new(Duration::from_millis(5), Duration::from_millis(100));
+        loop {
+            let mut all = sessions.distinct(usize::MAX).await?;
+            if all.len() <= most {
+                return Ok(());
+            }
+            let own = self.handle_as(principal).await?;
+            all.sort_by_key(age);
+            let has_place = all.iter().take(most).any(|theirs| Some(theirs.handle) == own);
+            if !has_place || Instant::now() >= deadline {
+                return self.step_back().await;
+            }
+            tokio::time::sleep(pauses.pause()).await;
+        }
     }
 
     /// Gives up a log-in.

@@ -127,6 +127,8 @@ impl<S: SessionStore> Encrypted<S> {
             Ok(payload) => record.payload = payload,
             Err(Unreadable::Plain) if self.reads_plain() => {}
             Err(reason) => {
+                #[cfg(feature = "observe")]
+                crate::observe::undecryptable(self.capabilities.backend, reason.label());
                 let (session, reason) = (key.log_id(), reason.as_str());
                 tracing::warn!(target: "session", event = "undecryptable", %session, "{reason}");
                 return Err(self.error(ErrorKind::Corrupt, of).with_detail(reason));

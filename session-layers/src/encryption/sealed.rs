@@ -41,6 +41,18 @@ impl Unreadable {
             }
         }
     }
+
+    /// As a label of a metric.
+    #[cfg(feature = "observe")]
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Newer => "newer",
+            Self::CutOff => "cut_off",
+            Self::UnknownKey => "unknown_key",
+            Self::Forged => "forged",
+        }
+    }
 }
 
 /// An encrypted payload, taken apart.

@@ -22,6 +22,7 @@ const LOCK_WAIT: &str = "session_store_lock_wait_seconds";
 const UNKNOWN: &str = "session_store_unknown_outcomes_total";
 const SWEPT: &str = "session_store_swept_records_total";
 const SWEEP_LAG: &str = "session_store_sweep_lag_seconds";
+const UNDECRYPTABLE: &str = "session_store_undecryptable_payloads_total";
 
 /// Tells the installed recorder the units of the metrics and what they mean.
 ///
@@ -35,6 +36,7 @@ pub fn describe_metrics() {
     describe_counter!(UNKNOWN, Unit::Count, "Writes whose reply was lost");
     describe_counter!(SWEPT, Unit::Count, "Records that a sweep removed or skipped");
     describe_histogram!(SWEEP_LAG, Unit::Seconds, "How long the oldest removed record was expired");
+    describe_counter!(UNDECRYPTABLE, Unit::Count, "Payloads that could not be decrypted");
 }
 
 pub(super) fn operation(
@@ -69,4 +71,9 @@ pub(super) fn swept(backend: &'static str, report: &SweepReport) {
     if let Some(lag) = report.oldest_lag {
         histogram!(SWEEP_LAG, "backend" => backend).record(lag.as_secs_f64());
     }
+}
+
+#[cfg(feature = "encryption")]
+pub(crate) fn undecryptable(backend: &'static str, reason: &'static str) {
+    counter!(UNDECRYPTABLE, "backend" => backend, "reason" => reason).increment(1);
 }

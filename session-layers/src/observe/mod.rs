@@ -12,6 +12,8 @@ use session_core::{
 
 use self::call::Call;
 pub use self::metric::describe_metrics;
+#[cfg(feature = "encryption")]
+pub(crate) use self::metric::undecryptable;
 
 #[doc = include_str!("observed.md")]
 #[derive(Debug, Clone)]

@@ -6,6 +6,7 @@ mod measure;
 mod memcached;
 mod options;
 mod peers;
+mod php;
 mod redis;
 mod report;
 mod rounds;
@@ -41,6 +42,7 @@ fn run() -> Result<()> {
     let runtime = runtime.worker_threads(WORKERS).enable_all().build()?;
     match benchmark.as_str() {
         "memcached" => runtime.block_on(memcached::run(&options)),
+        "php" => php::run(&options),
         "redis" => runtime.block_on(redis::run(&options)),
         "sql" => runtime.block_on(sql::run(&options)),
         "web" => runtime.block_on(web::run(&options)),

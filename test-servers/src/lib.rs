@@ -6,6 +6,7 @@
 //!
 //! | module | servers |
 //! | --- | --- |
+//! | [`dynamodb`] | Amazon's DynamoDB Local, and a proxy that throttles and fails |
 //! | [`memcached`] | Memcached |
 //! | [`redis`] | Redis and Valkey: one server, a pair under Sentinel, a cluster |
 //! | [`sql`] | MariaDB, Oracle's MySQL, PostgreSQL; PgBouncer in front of it |
@@ -17,6 +18,7 @@
 
 mod certificates;
 mod directory;
+pub mod dynamodb;
 mod error;
 pub mod haproxy;
 pub mod memcached;

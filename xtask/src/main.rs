@@ -25,10 +25,10 @@ use steps::Scope;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  setup           install what the tests need and is missing (Debian packages, MySQL, PgBouncer, cargo-deny)
+  setup           install what the tests need and is missing (Debian packages, MySQL, PgBouncer, DynamoDB Local, cargo-deny)
   test            set up, then run every check and test
   test --quick    format, lints and tests only; no installation, no browser
-  fetch-servers   unpack the newest Redis, Valkey, MySQL and PgBouncer into the target folder
+  fetch-servers   unpack the newest Redis, Valkey, MySQL and PgBouncer, and DynamoDB Local, into the target folder
   bench memcached our Memcached store beside one socket and other crates; `--help` lists options
   bench php       our reading and writing of PHP's sessions beside PHP's own; `--help` lists options
   bench redis     our Redis store beside bare commands and other crates; `--help` lists options

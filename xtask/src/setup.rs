@@ -20,6 +20,8 @@ const PROGRAMS: &[(&[&str], &[&str])] = &[
     (&["curl"], &["curl"]),
     (&["faketime"], &["faketime"]),
     (&["haproxy"], &["haproxy"]),
+    (&["java"], &["default-jre-headless"]),
+    (&["npm"], &["npm"]),
     (&["openssl"], &["openssl"]),
     (&["memcached"], &["memcached"]),
     (&["redis-server"], &["redis-server"]),

@@ -1,0 +1,124 @@
+//! The text of a conditional write: what it sets and removes, and on which condition.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use crate::item::{EXPIRES, Values};
+
+/// A conditional write in the making.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Expression {
+    set: Vec<String>,
+    remove: Vec<&'static str>,
+    conditions: Vec<String>,
+    values: HashMap<String, AttributeValue>,
+    returns_item: bool,
+}
+
+impl Expression {
+    /// Sets an attribute.
+    pub(crate) fn set(mut self, name: &'static str, value: AttributeValue) -> Self {
+        let placeholder = format!(":s_{}", name.trim_start_matches('#'));
+        self.set.push(format!("{name} = {placeholder}"));
+        self.values.insert(placeholder, value);
+        self
+    }
+
+    /// Sets an attribute that is not there; leaves it as it is where it is.
+    pub(crate) fn set_absent(mut self, name: &'static str, value: AttributeValue) -> Self {
+        let placeholder = format!(":s_{}", name.trim_start_matches('#'));
+        self.set.push(format!("{name} = if_not_exists({name}, {placeholder})"));
+        self.values.insert(placeholder, value);
+        self
+    }
+
+    /// Sets all of these.
+    pub(crate) fn set_all(self, values: Values) -> Self {
+        values.into_iter().fold(self, |write, (name, value)| write.set(name, value))
+    }
+
+    /// Removes an attribute, if it is there.
+    pub(crate) fn remove(mut self, name: &'static str) -> Self {
+        self.remove.push(name);
+        self
+    }
+
+    /// Of these attributes, removes those that it does not set.
+    pub(crate) fn remove_others(self, names: &[&'static str]) -> Self {
+        let is_set = |write: &Self, name: &str| {
+            write.values.contains_key(&format!(":s_{}", name.trim_start_matches('#')))
+        };
+        names.iter().fold(self, |write, name| {
+            if is_set(&write, name) { write } else { write.remove(name) }
+        })
+    }
+
+    /// Only if this holds as well; with the values that the text names.
+    pub(crate) fn when<const N: usize>(
+        mut self,
+        condition: &str,
+        values: [(&str, AttributeValue); N],
+    ) -> Self {
+        self.conditions.push(format!("({condition})"));
+        self.values.extend(values.map(|(name, value)| (name.to_owned(), value)));
+        self
+    }
+
+    /// With the item as it is then in the answer.
+    pub(crate) const fn returning(mut self) -> Self {
+        self.returns_item = true;
+        self
+    }
+
+    pub(crate) const fn returns_item(&self) -> bool {
+        self.returns_item
+    }
+
+    /// The changes, if there are any.
+    pub(crate) fn update(&self) -> Option<String> {
+        let set = (!self.set.is_empty()).then(|| format!("SET {}", self.set.join(", ")));
+        let remove = (!self.remove.is_empty()).then(|| format!("REMOVE {}", self.remove.join(", ")));
+        let parts: Vec<String> = set.into_iter().chain(remove).collect();
+        Some(parts.join(" ")).filter(|text| !text.is_empty())
+    }
+
+    /// The condition, if there is one.
+    pub(crate) fn condition(&self) -> Option<String> {
+        Some(self.conditions.join(" AND ")).filter(|text| !text.is_empty())
+    }
+
+    /// The values of both texts.
+    pub(crate) fn values(&self) -> Option<HashMap<String, AttributeValue>> {
+        Some(self.values.clone()).filter(|values| !values.is_empty())
+    }
+
+    /// The names that stand for others in both texts.
+    pub(crate) fn names(&self, expires: &str) -> Option<HashMap<String, String>> {
+        let texts = [self.update(), self.condition()];
+        let used = texts.into_iter().flatten().any(|text| text.contains(EXPIRES));
+        used.then(|| HashMap::from([(EXPIRES.to_owned(), expires.to_owned())]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::item::number;
+
+    #[test]
+    fn what_is_set_is_not_removed_and_names_are_told_where_they_are_used() {
+        let write = Expression::default()
+            .set("v", number(2))
+            .remove_others(&["v", "h"])
+            .when("v = :v", [(":v", number(1))]);
+        assert_eq!(write.update().unwrap(), "SET v = :s_v REMOVE h");
+        assert_eq!(write.condition().unwrap(), "(v = :v)");
+        assert_eq!(write.values().unwrap().len(), 2);
+        assert_eq!(write.names("ttl"), None);
+        let write = write.set(EXPIRES, number(3));
+        assert_eq!(write.names("ttl").unwrap()[EXPIRES], "ttl");
+        assert_eq!(Expression::default().update(), None);
+        assert_eq!(Expression::default().condition(), None);
+    }
+}

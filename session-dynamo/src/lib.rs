@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+
+mod builder;
+mod change;
+mod config;
+mod expression;
+mod fault;
+mod item;
+mod keys;
+mod link;
+mod lock;
+mod meter;
+mod quick;
+mod schema;
+mod store;
+mod sweep;
+mod walk;
+
+pub use builder::DynamoStoreBuilder;
+pub use config::DynamoConfig;
+pub use meter::Consumed;
+pub use store::DynamoStore;
+
+/// The store's name in errors and capabilities.
+const BACKEND: &str = "dynamodb";

@@ -1,0 +1,265 @@
+//! All that speaks to DynamoDB: requests, their repetition within a deadline, and what they consume.
+
+use std::{collections::HashMap, error::Error as StdError, fmt, time::Duration};
+
+use aws_sdk_dynamodb::{
+    Client,
+    error::{ProvideErrorMetadata, SdkError},
+    operation::{
+        delete_item::DeleteItemError, scan::ScanOutput, update_item::UpdateItemError,
+    },
+    types::{
+        AttributeValue, ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure,
+    },
+};
+use session_core::{Jitter, instant_after};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::{
+    expression::Expression,
+    fault::{Fault, REFUSED},
+    item::{Attributes, EXPIRES, ID, Values},
+    meter::{Meter, Use},
+};
+
+/// The limits of the pauses before another attempt.
+const FIRST: Duration = Duration::from_millis(25);
+const MOST: Duration = Duration::from_secs(1);
+
+/// A table, and the client to reach it.
+pub(crate) struct Link {
+    pub(crate) client: Client,
+    pub(crate) table: String,
+    /// The attribute of DynamoDB's own expiry.
+    pub(crate) expires: String,
+    pub(crate) timeout: Duration,
+    pub(crate) meter: Meter,
+}
+
+/// A conditional write.
+#[derive(Debug, Clone)]
+pub(crate) enum Statement {
+    Update(Expression),
+    Delete(Expression),
+}
+
+/// What has come of a conditional write.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// It is done; with the item as it is now, where that was asked for.
+    Done(Attributes),
+    /// The condition was not met; with the item, which is empty where there is none.
+    Refused(Attributes),
+}
+
+/// Which part of an item is read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Part {
+    All,
+    /// Who holds the lock.
+    Holder,
+}
+
+/// A page of a walk over the table.
+pub(crate) struct Page<'a> {
+    pub(crate) filter: &'a str,
+    pub(crate) values: Values,
+    pub(crate) after: Option<String>,
+    pub(crate) limit: usize,
+    pub(crate) consistent: bool,
+}
+
+/// An answer, and whether an earlier attempt may have been done before.
+type Answered<O, E> = (std::result::Result<O, SdkError<E>>, bool);
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("table", &self.table).finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    /// The moment by which an operation that begins now must have ended.
+    pub(crate) fn deadline(&self) -> Instant {
+        instant_after(self.timeout)
+    }
+
+    /// Reads an item, as it is now. It is empty where there is none.
+    pub(crate) async fn get(
+        &self,
+        name: &str,
+        part: Part,
+        deadline: Instant,
+    ) -> Result<Attributes, Fault> {
+        let projection = match part {
+            Part::All => None,
+            Part::Holder => Some("h, u".to_owned()),
+        };
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key(name)))
+            .consistent_read(true)
+            .set_projection_expression(projection)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let (answer, _) = self.send(deadline, || request.clone().send()).await?;
+        let answer = answer.map_err(|error| Fault::of(&error))?;
+        self.meter.add(Use::Read, answer.consumed_capacity());
+        Ok(self.named(answer.item.unwrap_or_default()))
+    }
+
+    /// Writes under a condition. Also says whether an earlier attempt may have been done.
+    pub(crate) async fn write(
+        &self,
+        name: &str,
+        statement: &Statement,
+        deadline: Instant,
+    ) -> Result<(Outcome, bool), Fault> {
+        match statement {
+            Statement::Update(expression) => self.update(name, expression, deadline).await,
+            Statement::Delete(expression) => self.delete(name, expression, deadline).await,
+        }
+    }
+
+    async fn update(
+        &self,
+        name: &str,
+        expression: &Expression,
+        deadline: Instant,
+    ) -> Result<(Outcome, bool), Fault> {
+        let returns =
+            if expression.returns_item() { ReturnValue::AllNew } else { ReturnValue::None };
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(name)))
+            .set_update_expression(expression.update())
+            .set_condition_expression(expression.condition())
+            .set_expression_attribute_values(expression.values())
+            .set_expression_attribute_names(expression.names(&self.expires))
+            .return_values(returns)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let (answer, in_doubt) = self.send(deadline, || request.clone().send()).await?;
+        let outcome = match answer {
+            Ok(answer) => {
+                self.meter.add(Use::Write, answer.consumed_capacity());
+                Outcome::Done(self.named(answer.attributes.unwrap_or_default()))
+            }
+            Err(error) => match error.into_service_error() {
+                UpdateItemError::ConditionalCheckFailedException(refused) => {
+                    self.refused(refused.item)
+                }
+                _ => return Err(Fault::crowded()),
+            },
+        };
+        Ok((outcome, in_doubt))
+    }
+
+    async fn delete(
+        &self,
+        name: &str,
+        expression: &Expression,
+        deadline: Instant,
+    ) -> Result<(Outcome, bool), Fault> {
+        let request = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(key(name)))
+            .set_condition_expression(expression.condition())
+            .set_expression_attribute_values(expression.values())
+            .set_expression_attribute_names(expression.names(&self.expires))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let (answer, in_doubt) = self.send(deadline, || request.clone().send()).await?;
+        let outcome = match answer {
+            Ok(answer) => {
+                self.meter.add(Use::Write, answer.consumed_capacity());
+                Outcome::Done(Attributes::new())
+            }
+            Err(error) => match error.into_service_error() {
+                DeleteItemError::ConditionalCheckFailedException(refused) => {
+                    self.refused(refused.item)
+                }
+                _ => return Err(Fault::crowded()),
+            },
+        };
+        Ok((outcome, in_doubt))
+    }
+
+    /// A page of the items of a table; also the units that it has consumed.
+    pub(crate) async fn scan(
+        &self,
+        page: Page<'_>,
+        deadline: Instant,
+    ) -> Result<(ScanOutput, f64), Fault> {
+        let values = page.values.into_iter().map(|(name, value)| (name.to_owned(), value));
+        let request = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .filter_expression(page.filter)
+            .projection_expression("id, x, h, u, i")
+            .set_expression_attribute_values(Some(values.collect()))
+            .set_exclusive_start_key(page.after.as_deref().map(key))
+            .limit(i32::try_from(page.limit).unwrap_or(i32::MAX))
+            .consistent_read(page.consistent)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let (answer, _) = self.send(deadline, || request.clone().send()).await?;
+        let answer = answer.map_err(|error| Fault::of(&error))?;
+        let units = self.meter.add(Use::Read, answer.consumed_capacity());
+        Ok((answer, units))
+    }
+
+    fn refused(&self, item: Option<Attributes>) -> Outcome {
+        self.meter.add_refused(item.as_ref());
+        Outcome::Refused(self.named(item.unwrap_or_default()))
+    }
+
+    /// The item with our own name of the attribute of its expiry.
+    fn named(&self, mut item: Attributes) -> Attributes {
+        if let Some(expires) = item.remove(&self.expires) {
+            item.insert(EXPIRES.to_owned(), expires);
+        }
+        item
+    }
+
+    /// Sends a request, and sends it again as long as that is worth it and there is time. The SDK's
+    /// own repetition is turned off: it knows of no deadline, and not what was done in vain.
+    async fn send<O, E, F>(
+        &self,
+        deadline: Instant,
+        mut request: impl FnMut() -> F + Send,
+    ) -> Result<Answered<O, E>, Fault>
+    where
+        E: ProvideErrorMetadata + StdError + Send,
+        F: Future<Output = std::result::Result<O, SdkError<E>>> + Send,
+        O: Send,
+    {
+        let (mut pauses, mut in_doubt) = (Jitter::new(FIRST, MOST), false);
+        loop {
+            let fault = match timeout_at(deadline, request()).await {
+                Ok(Ok(answer)) => return Ok((Ok(answer), in_doubt)),
+                Ok(Err(error)) if error.code() == Some(REFUSED) => {
+                    return Ok((Err(error), in_doubt));
+                }
+                Ok(Err(error)) => Fault::of(&error),
+                Err(_elapsed) => Fault::timeout(),
+            };
+            in_doubt |= fault.in_doubt;
+            let pause = pauses.pause();
+            if !fault.again || instant_after(pause) >= deadline {
+                return Err(fault.in_doubt(in_doubt));
+            }
+            sleep(pause).await;
+        }
+    }
+}
+
+/// The key of an item.
+pub(crate) fn key(name: &str) -> HashMap<String, AttributeValue> {
+    HashMap::from([(ID.to_owned(), AttributeValue::S(name.to_owned()))])
+}

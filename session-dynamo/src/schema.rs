@@ -1,0 +1,83 @@
+//! The table.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::{
+    Client,
+    error::{ProvideErrorMetadata, SdkError},
+    types::{
+        AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+        TableStatus, TimeToLiveSpecification,
+    },
+};
+use session_core::{Error, Operation, Result};
+use tokio::time::{Instant, sleep};
+
+use crate::{fault::Fault, item::ID};
+
+/// A new table is there within a minute, mostly within ten seconds.
+const LIMIT: Duration = Duration::from_secs(180);
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// Makes the table, billed by request, and has it expire items by the attribute `expires`. A table
+/// that is there stays as it is.
+pub(crate) async fn create(client: &Client, table: &str, expires: &str) -> Result<()> {
+    let key = KeySchemaElement::builder().attribute_name(ID).key_type(KeyType::Hash).build();
+    let id = AttributeDefinition::builder()
+        .attribute_name(ID)
+        .attribute_type(ScalarAttributeType::S)
+        .build();
+    let made = client
+        .create_table()
+        .table_name(table)
+        .set_key_schema(key.ok().map(|key| vec![key]))
+        .set_attribute_definitions(id.ok().map(|id| vec![id]))
+        .billing_mode(BillingMode::PayPerRequest)
+        .send()
+        .await;
+    unless(made.map(drop), |code, _| code == "ResourceInUseException")?;
+    until_active(client, table).await?;
+    let expiry = TimeToLiveSpecification::builder().enabled(true).attribute_name(expires).build();
+    let told = client
+        .update_time_to_live()
+        .table_name(table)
+        .set_time_to_live_specification(expiry.ok())
+        .send()
+        .await;
+    unless(told.map(drop), |_, message| message.contains("already enabled"))
+}
+
+async fn until_active(client: &Client, table: &str) -> Result<()> {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let told = client.describe_table().table_name(table).send().await;
+        let told = told.map_err(|error| failed(Fault::of(&error)))?;
+        let status = told.table().and_then(|table| table.table_status());
+        if matches!(status, Some(TableStatus::Active | TableStatus::Updating)) {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            return Err(failed(Fault::timeout()));
+        }
+        sleep(AGAIN).await;
+    }
+}
+
+/// An error, unless it is one that says that there is nothing to do.
+fn unless<E: ProvideErrorMetadata>(
+    done: std::result::Result<(), SdkError<E>>,
+    fine: impl Fn(&str, &str) -> bool,
+) -> Result<()> {
+    match done {
+        Err(error)
+            if !fine(error.code().unwrap_or_default(), error.message().unwrap_or_default()) =>
+        {
+            Err(failed(Fault::of(&error)))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn failed(fault: Fault) -> Error {
+    fault.into_error(Operation::Open, false)
+}

@@ -1,0 +1,135 @@
+//! The sweep: a paced walk that removes what has expired. DynamoDB's own expiry does the same, days
+//! later at the latest; a sweep is for tables without it, and for the impatient.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use session_core::{Cursor, Operation, Result, SweepBudget, SweepReport, Timestamp, instant_after};
+use tokio::time::{Instant, sleep_until};
+
+use crate::{
+    DynamoStore,
+    expression::Expression,
+    item::{Attributes, DEADLINE, INCARNATION, number},
+    link::{Outcome, Page, Statement},
+    walk::{name, start, values},
+};
+
+/// How many items one request looks at, at most.
+const MOST: usize = 100;
+/// Items without a live record. Whether somebody holds the lock is compared as well when they go.
+const DEAD: &str = "f = :f AND begins_with(id, :prefix) AND (attribute_not_exists(x) OR x <= :now) \
+                    AND (attribute_not_exists(h) OR u <= :now)";
+
+/// Keeps sweeps from consuming more than so many units a second, with all clones of a store.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    rate: f64,
+    /// When what was consumed is made up for.
+    even: Mutex<Option<Instant>>,
+}
+
+impl Pace {
+    pub(crate) fn new(rate: u32) -> Self {
+        Self { rate: f64::from(rate.max(1)), even: Mutex::default() }
+    }
+
+    fn consume(&self, units: f64) {
+        let mut even = self.even.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = even.map_or_else(Instant::now, |even| even.max(Instant::now()));
+        *even = since.checked_add(Duration::from_secs_f64((units / self.rate).clamp(0.0, 3_600.0)));
+    }
+
+    fn even(&self) -> Option<Instant> {
+        *self.even.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A step of a sweep.
+struct Step<'a> {
+    store: &'a DynamoStore,
+    until: Instant,
+    budget: SweepBudget,
+    report: SweepReport,
+}
+
+/// See [`sweep`](session_core::SessionStore::sweep).
+pub(crate) async fn sweep(
+    store: &DynamoStore,
+    cursor: Option<&Cursor>,
+    budget: SweepBudget,
+) -> Result<SweepReport> {
+    let report = SweepReport::default();
+    let mut step = Step { store, until: instant_after(budget.max_time), budget, report };
+    let mut after = start(cursor);
+    loop {
+        if let Some(even) = store.0.pace.even() {
+            sleep_until(even).await;
+        }
+        after = step.page(after).await?;
+        if after.is_none() || step.is_spent() {
+            step.report.next = after.map(|name| Cursor::new(name.into_bytes()));
+            return Ok(step.report);
+        }
+    }
+}
+
+impl Step<'_> {
+    fn is_spent(&self) -> bool {
+        self.report.scanned >= self.budget.max_scanned || Instant::now() >= self.until
+    }
+
+    /// Looks at the next items, and removes those that are dead. Returns where to go on.
+    async fn page(&mut self, after: Option<String>) -> Result<Option<String>> {
+        let left = self.budget.max_scanned.max(1).saturating_sub(self.report.scanned);
+        let page = Page {
+            filter: DEAD,
+            values: values(self.store),
+            after,
+            limit: left.clamp(1, MOST),
+            consistent: false,
+        };
+        let link = &self.store.0.link;
+        let scanned = link.scan(page, link.deadline()).await;
+        let (page, units) = scanned.map_err(|fault| fault.into_error(Operation::Sweep, false))?;
+        self.store.0.pace.consume(units);
+        self.report.scanned += usize::try_from(page.scanned_count()).unwrap_or_default();
+        for item in page.items() {
+            self.remove(item).await?;
+        }
+        Ok(page.last_evaluated_key().and_then(name).map(str::to_owned))
+    }
+
+    /// Removes an item if it is still dead.
+    async fn remove(&mut self, item: &Attributes) -> Result<()> {
+        let Some(name) = name(item) else { return Ok(()) };
+        let (link, now) = (&self.store.0.link, self.store.now());
+        let moment = || (":now", number(now.as_millis()));
+        let dead = Expression::default()
+            .when("attribute_exists(id)", [])
+            .when("attribute_not_exists(x) OR x <= :now", [moment()])
+            .when("attribute_not_exists(h) OR u <= :now", [moment()]);
+        let before = link.meter.consumed().write_units;
+        let removed = link.write(name, &Statement::Delete(dead), link.deadline()).await;
+        let removed = removed.map_err(|fault| fault.into_error(Operation::Sweep, false))?;
+        self.store.0.pace.consume(link.meter.consumed().write_units - before);
+        match removed {
+            (Outcome::Refused(item), _) if item.is_empty() => {}
+            (Outcome::Refused(_), _) => self.report.skipped += 1,
+            (Outcome::Done(_), _) if !item.contains_key(INCARNATION) => {}
+            (Outcome::Done(_), _) => {
+                self.report.deleted += 1;
+                self.report.oldest_lag = self.report.oldest_lag.max(lag(item, now));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How long ago the record has expired.
+fn lag(item: &Attributes, now: Timestamp) -> Option<Duration> {
+    let deadline = item.get(DEADLINE)?.as_n().ok()?.parse().ok()?;
+    Some(now.since(Timestamp::from_millis(deadline)))
+}

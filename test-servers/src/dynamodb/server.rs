@@ -1,0 +1,127 @@
+//! The server.
+
+use std::{sync::Arc, time::Duration};
+
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::OnceCell,
+};
+
+use crate::{
+    Error, Result, directory,
+    ports::{Ports, with_ports},
+    process::Process,
+    programs, until,
+};
+
+/// A start takes no longer, on a busy machine either.
+const START: Duration = Duration::from_secs(120);
+/// Where the folder with another program than the one that was fetched is named.
+const VARIABLE: &str = "SESSION_DYNAMODB_BIN";
+const PROGRAM: &str = "dynamodb-local";
+/// What `cargo xtask setup` calls the folder.
+const FOLDER: &str = "dynamodb";
+
+static SHARED: OnceCell<Server> = OnceCell::const_new();
+
+/// A server. Dropping it kills it.
+#[derive(Debug)]
+pub struct Server {
+    process: Process,
+    port: u16,
+    _directory: TempDir,
+    _ports: Arc<Ports>,
+}
+
+impl Server {
+    /// The server that all tests of the process share, each with tables of its own. It goes with
+    /// the process.
+    ///
+    /// # Errors
+    /// With the server's log when it does not answer.
+    pub async fn shared() -> Result<&'static Self> {
+        SHARED.get_or_try_init(Self::start).await
+    }
+
+    /// Starts a server and waits until it answers.
+    ///
+    /// # Errors
+    /// With the server's log when it does not.
+    pub async fn start() -> Result<Self> {
+        with_ports(|ports| async move {
+            let server = Self::launch(ports)?;
+            server.until_ready().await?;
+            Ok(server)
+        })
+        .await
+    }
+
+    /// Why no server can be started here, if none can.
+    #[must_use]
+    pub fn missing() -> Option<String> {
+        let program = programs::find_or(VARIABLE, PROGRAM, |name| programs::fetched(FOLDER, name));
+        program.and_then(|_| programs::find("java")).err().map(|error| error.to_string())
+    }
+
+    /// Its version, such as `3.3.1`.
+    ///
+    /// # Errors
+    /// When it is missing.
+    pub fn version() -> Result<String> {
+        let program = programs::find_or(VARIABLE, PROGRAM, |name| programs::fetched(FOLDER, name));
+        Ok(programs::version(&program?)?.trim().to_owned())
+    }
+
+    fn launch(ports: Arc<Ports>) -> Result<Self> {
+        let program = programs::find_or(VARIABLE, PROGRAM, |name| programs::fetched(FOLDER, name))?;
+        let (directory, port) = (directory::fresh()?, ports.port(0));
+        let number = port.to_string();
+        // It would tell Amazon about its use.
+        let arguments = ["-inMemory", "-sharedDb", "-disableTelemetry", "-port", &number];
+        let process = Process::spawn(&program, &arguments, &directory)?;
+        Ok(Self { process, port, _directory: directory, _ports: ports })
+    }
+
+    async fn until_ready(&self) -> Result<()> {
+        let answers = until("answer", START, || async {
+            if self.process.has_ended() {
+                return Ok(Some(false));
+            }
+            Ok(self.greet().await?.then_some(true))
+        });
+        match answers.await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Error::of_start("the server ended at its start", &self.log())),
+            Err(error) => Err(Error::of_start(&error.to_string(), &self.log())),
+        }
+    }
+
+    /// Whether it answers, if only that it was not asked for anything.
+    async fn greet(&self) -> Result<bool> {
+        let mut stream = TcpStream::connect(self.address()).await?;
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await?;
+        let mut answer = [0; 5];
+        stream.read_exact(&mut answer).await?;
+        Ok(&answer == b"HTTP/")
+    }
+
+    /// What it has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// As in `127.0.0.1:10017`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// As in `http://127.0.0.1:10017`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address())
+    }
+}

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::{
     config::{Builder, Credentials, Region},
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use session_core::{Clock, Operation, Result, SystemClock};
+use session_core::{Clock, Operation, Result, Sweeping, SystemClock};
 
 use crate::{DynamoConfig, DynamoStore, config::wrong, link::Link, meter::Meter, schema};
 
@@ -111,6 +111,13 @@ impl DynamoStoreBuilder {
     #[must_use]
     pub const fn max_waiters(mut self, waiters: usize) -> Self {
         self.config.max_waiters = waiters;
+        self
+    }
+
+    /// See [`DynamoConfig::sweeping`].
+    #[must_use]
+    pub const fn sweeping(mut self, sweeping: Sweeping) -> Self {
+        self.config.sweeping = sweeping;
         self
     }
 

@@ -114,6 +114,8 @@ impl<'a> Change<'a> {
     }
 
     fn refused(&self, error: Error) -> Error {
+        let left = error.retry_after().map(|held| self.store.left_of(held));
+        let error = error.with_retry_after(left);
         if self.in_doubt { error.with_maybe_applied() } else { error }
     }
 }

@@ -4,7 +4,7 @@ use std::{env, time::Duration};
 
 use percent_encoding::percent_decode_str;
 use session_core::{
-    Capabilities, Error, ErrorKind, Operation, Result,
+    Capabilities, Error, ErrorKind, Operation, Result, Sweeping,
     settings::{self, Setting, duration},
 };
 
@@ -54,6 +54,9 @@ pub struct DynamoConfig {
     pub max_payload: usize,
     /// The most waiters for one lock in one process. Default: 64.
     pub max_waiters: usize,
+    /// Who removes expired sessions. Default: [`Sweeping::ByServer`], the table itself, for which it
+    /// needs its expiry turned on. With [`Sweeping::Needed`] a sweep does.
+    pub sweeping: Sweeping,
     /// How many units of capacity a sweep consumes in a second, reads and writes together.
     /// Default: 50.
     pub sweep_rate: u32,
@@ -73,6 +76,7 @@ impl Default for DynamoConfig {
             clock_skew: Duration::from_secs(1),
             max_payload: 350_000,
             max_waiters: Capabilities::new(BACKEND).max_waiters,
+            sweeping: Sweeping::ByServer,
             sweep_rate: 50,
         }
     }
@@ -104,6 +108,7 @@ impl DynamoConfig {
     /// | `session.clock_skew` | how far the servers' clocks may be apart | `1s` |
     /// | `session.max_payload` | bytes | `350000` |
     /// | `session.max_waiters` | waiters for one lock | `64` |
+    /// | `session.sweeping` | `by_server`: the table expires items; `needed`: a sweep removes them | `by_server` |
     /// | `session.sweep_rate` | units a second that a sweep consumes | `50` |
     ///
     /// # Errors
@@ -143,10 +148,16 @@ impl DynamoConfig {
         let is_ours = ours.iter().chain(&item::OF_RECORD).any(|name| *name == self.ttl_attribute);
         let web = |url: &String| url.starts_with("http://") || url.starts_with("https://");
         [
-            (self.table.as_deref().is_none_or(is_table), "the name of a table has 1 to 1,024 letters, digits and - _ . : /"),
+            (
+                self.table.as_deref().is_none_or(is_table),
+                "the name of a table has 1 to 1,024 letters, digits and - _ . : /",
+            ),
             (self.endpoint.as_ref().is_none_or(web), "the endpoint is an http or https URL"),
             (self.prefix.len() <= LONGEST_PREFIX, "the prefix is limited to 128 bytes"),
-            ((1..=255).contains(&self.ttl_attribute.len()) && !is_ours, "session.ttl_attribute is 1 to 255 bytes long and not a name that the store uses itself"),
+            (
+                (1..=255).contains(&self.ttl_attribute.len()) && !is_ours,
+                "session.ttl_attribute is 1 to 255 bytes long and not a name that the store uses itself",
+            ),
             (times.iter().all(bounded), "timeouts are 1 ms to 1 hour"),
             (self.clock_skew <= LONGEST, "the clock skew is at most 1 hour"),
             (self.max_payload <= room, "payloads are limited to 408,960 bytes"),
@@ -218,6 +229,14 @@ const SETTINGS: &[Setting<DynamoConfig>] = &[
     }),
     Setting::new("session.max_waiters", NUMBER, |config, value| {
         value.parse().ok().map(|number| config.max_waiters = number)
+    }),
+    Setting::new("session.sweeping", "by_server or needed", |config, value| {
+        config.sweeping = match value {
+            "by_server" => Sweeping::ByServer,
+            "needed" => Sweeping::Needed,
+            _ => return None,
+        };
+        Some(())
     }),
     Setting::new("session.sweep_rate", NUMBER, |config, value| {
         value.parse().ok().map(|number| config.sweep_rate = number)

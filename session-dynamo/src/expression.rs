@@ -49,9 +49,12 @@ impl Expression {
         let is_set = |write: &Self, name: &str| {
             write.values.contains_key(&format!(":s_{}", name.trim_start_matches('#')))
         };
-        names.iter().fold(self, |write, name| {
-            if is_set(&write, name) { write } else { write.remove(name) }
-        })
+        names.iter().fold(
+            self,
+            |write, name| {
+                if is_set(&write, name) { write } else { write.remove(name) }
+            },
+        )
     }
 
     /// Only if this holds as well; with the values that the text names.
@@ -78,7 +81,8 @@ impl Expression {
     /// The changes, if there are any.
     pub(crate) fn update(&self) -> Option<String> {
         let set = (!self.set.is_empty()).then(|| format!("SET {}", self.set.join(", ")));
-        let remove = (!self.remove.is_empty()).then(|| format!("REMOVE {}", self.remove.join(", ")));
+        let remove =
+            (!self.remove.is_empty()).then(|| format!("REMOVE {}", self.remove.join(", ")));
         let parts: Vec<String> = set.into_iter().chain(remove).collect();
         Some(parts.join(" ")).filter(|text| !text.is_empty())
     }

@@ -39,9 +39,9 @@ impl Fault {
         match error {
             SdkError::TimeoutError(_) => Self::timeout(),
             SdkError::DispatchFailure(failure) if failure.is_timeout() => Self::timeout(),
-            SdkError::DispatchFailure(failure) => {
-                failure.as_connector_error().map_or_else(Self::unavailable, |error| Self::of_dispatch(error))
-            }
+            SdkError::DispatchFailure(failure) => failure
+                .as_connector_error()
+                .map_or_else(Self::unavailable, |error| Self::of_dispatch(error)),
             SdkError::ServiceError(told) => {
                 let status = told.raw().status().as_u16();
                 Self::of_code(told.err().code().unwrap_or_default(), told.err().message(), status)
@@ -81,7 +81,10 @@ impl Fault {
                 Self { detail: Some(code.to_owned()), in_doubt: false, ..Self::unavailable() }
             }
             "ResourceNotFoundException" => Self::config("there is no such table (yet)"),
-            "ValidationException" if message.contains("schema") => {
+            // DynamoDB's words, and those of DynamoDB Local.
+            "ValidationException"
+                if message.contains("schema") || message.contains("required keys") =>
+            {
                 Self::config("the key of the table is not the string `id` alone")
             }
             "ValidationException" if message.contains("size") => {
@@ -138,7 +141,14 @@ mod tests {
     #[test]
     fn a_code_is_a_kind_and_says_whether_to_try_again() {
         for (code, message, status, kind, again, in_doubt) in [
-            ("ProvisionedThroughputExceededException", "", 400, ErrorKind::Unavailable, true, false),
+            (
+                "ProvisionedThroughputExceededException",
+                "",
+                400,
+                ErrorKind::Unavailable,
+                true,
+                false,
+            ),
             ("ThrottlingException", "", 400, ErrorKind::Unavailable, true, false),
             ("InternalServerError", "", 500, ErrorKind::Unavailable, true, true),
             ("ServiceUnavailable", "", 503, ErrorKind::Unavailable, true, true),
@@ -151,14 +161,25 @@ mod tests {
                 false,
                 false,
             ),
-            ("ValidationException", "Item size has exceeded", 400, ErrorKind::TooLarge, false, false),
+            (
+                "ValidationException",
+                "Item size has exceeded",
+                400,
+                ErrorKind::TooLarge,
+                false,
+                false,
+            ),
             ("ValidationException", "else", 400, ErrorKind::Backend, false, false),
             ("ExpiredTokenException", "", 400, ErrorKind::Config, false, false),
             ("UnrecognizedClientException", "", 400, ErrorKind::Config, false, false),
             ("AccessDeniedException", "", 400, ErrorKind::Config, false, false),
         ] {
             let fault = Fault::of_code(code, Some(message), status);
-            assert_eq!((fault.kind, fault.again, fault.in_doubt), (kind, again, in_doubt), "{code}");
+            assert_eq!(
+                (fault.kind, fault.again, fault.in_doubt),
+                (kind, again, in_doubt),
+                "{code}"
+            );
         }
     }
 

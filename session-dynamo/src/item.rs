@@ -33,8 +33,18 @@ pub(crate) const OPS: [&str; REMEMBERED_OPS as usize] = ["o0", "o1", "o2", "o3"]
 
 /// What belongs to the record, and goes with it.
 pub(crate) const OF_RECORD: [&str; 12] = [
-    PAYLOAD, CHECKSUM, INCARNATION, VERSION, DEADLINE, ABSOLUTE, EPOCH, PRINCIPAL, "o0", "o1",
-    "o2", "o3",
+    PAYLOAD,
+    CHECKSUM,
+    INCARNATION,
+    VERSION,
+    DEADLINE,
+    ABSOLUTE,
+    EPOCH,
+    PRINCIPAL,
+    "o0",
+    "o1",
+    "o2",
+    "o3",
 ];
 /// What tells one state of an item from every other one.
 pub(crate) const TELLING: [&str; 7] =

@@ -5,15 +5,14 @@ use std::{collections::HashMap, error::Error as StdError, fmt, time::Duration};
 use aws_sdk_dynamodb::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
-    operation::{
-        delete_item::DeleteItemError, scan::ScanOutput, update_item::UpdateItemError,
-    },
+    operation::{delete_item::DeleteItemError, scan::ScanOutput, update_item::UpdateItemError},
     types::{
         AttributeValue, ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure,
     },
 };
 use session_core::{Jitter, instant_after};
 use tokio::time::{Instant, sleep, timeout_at};
+use tracing::{Dispatch, instrument::WithSubscriber};
 
 use crate::{
     expression::Expression,
@@ -241,7 +240,9 @@ impl Link {
     {
         let (mut pauses, mut in_doubt) = (Jitter::new(FIRST, MOST), false);
         loop {
-            let fault = match timeout_at(deadline, request()).await {
+            // What the SDK tells of itself quotes requests and answers, with keys and payloads.
+            let silent = request().with_subscriber(Dispatch::none());
+            let fault = match timeout_at(deadline, silent).await {
                 Ok(Ok(answer)) => return Ok((Ok(answer), in_doubt)),
                 Ok(Err(error)) if error.code() == Some(REFUSED) => {
                     return Ok((Err(error), in_doubt));

@@ -55,7 +55,8 @@ pub(crate) async fn lock(store: &DynamoStore, key: &Key, request: LockRequest) -
         };
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(refuse(ErrorKind::LockTimeout).with_retry_after(Some(held)));
+            let left = store.left_of(held);
+            return Err(refuse(ErrorKind::LockTimeout).with_retry_after(Some(left)));
         }
         let lapse = held.saturating_add(Duration::from_millis(1));
         turn.wait(pauses.pause().min(lapse).min(left)).await;

@@ -90,6 +90,11 @@ impl DynamoStore {
         read.map(drop).map_err(|fault| fault.into_error(operation, false))
     }
 
+    /// How long a lease lasts for its holder that others see for so long.
+    pub(crate) fn left_of(&self, held: Duration) -> Duration {
+        held.saturating_sub(self.0.skew)
+    }
+
     fn check_size(&self, write: &Write, operation: Operation) -> Result<()> {
         if write.payload.len() > self.0.capabilities.max_payload {
             return Err(Error::new(ErrorKind::TooLarge, BACKEND, operation));
@@ -110,7 +115,7 @@ fn capabilities(config: &DynamoConfig) -> Capabilities {
     capabilities.wake_step = WAKE_STEP;
     capabilities.takeover_time = config.clock_skew + AFTER_LAPSE;
     capabilities.clock_skew = config.clock_skew;
-    capabilities.sweeping = Sweeping::Needed;
+    capabilities.sweeping = config.sweeping;
     capabilities
 }
 
@@ -188,6 +193,9 @@ impl SessionStore for DynamoStore {
     }
 
     async fn sweep(&self, cursor: Option<&Cursor>, budget: SweepBudget) -> Result<SweepReport> {
+        if self.0.capabilities.sweeping == Sweeping::ByServer {
+            return Ok(SweepReport::default());
+        }
         sweep::sweep(self, cursor, budget).await
     }
 

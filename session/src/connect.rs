@@ -14,6 +14,7 @@ struct Kind {
 }
 
 const KINDS: &[Kind] = &[
+    Kind { schemes: &["dynamodb"], feature: "dynamodb" },
     Kind { schemes: &["files"], feature: "files" },
     Kind { schemes: &["memcached", "memcacheds"], feature: "memcached" },
     Kind { schemes: &["redis", "rediss", "valkey", "valkeys", "unix"], feature: "redis" },
@@ -28,6 +29,7 @@ const KINDS: &[Kind] = &[
 /// | --- | --- |
 /// | `memory:` | the memory of this process |
 /// | `files:///var/lib/sessions` | a directory |
+/// | `dynamodb://Sessions?region=…`; `dynamodb:` with table and region of the environment | DynamoDB |
 /// | `memcached://…`, `memcacheds://…` | Memcached |
 /// | `redis://…`, `rediss://…`, `redis+cluster://…`, `redis+sentinel://…`, `redis+unix://…`; `valkey` likewise; `unix://…` | Redis or Valkey |
 /// | `mysql://…`, `mariadb://…`, `postgres://…`, `postgresql://…`, `sqlite:…` | a database, whose tables are made if they are missing |
@@ -44,6 +46,8 @@ pub async fn connect(url: &str) -> Result<Arc<dyn SessionStore>> {
         return Ok(Arc::new(MemoryStore::new()));
     }
     match feature_of(url) {
+        #[cfg(feature = "dynamodb")]
+        Some("dynamodb") => Ok(Arc::new(session_dynamo::DynamoStore::open(url).await?)),
         #[cfg(feature = "files")]
         Some("files") => {
             let config = session_files::FilesConfig::from_url(url)?;
@@ -90,7 +94,14 @@ fn wrong(detail: String) -> Error {
     Error::new(ErrorKind::Config, FACADE, Operation::Open).with_detail(detail)
 }
 
-#[cfg(all(test, feature = "files", feature = "memcached", feature = "redis", feature = "mysql"))]
+#[cfg(all(
+    test,
+    feature = "dynamodb",
+    feature = "files",
+    feature = "memcached",
+    feature = "redis",
+    feature = "mysql"
+))]
 mod tests {
     use super::*;
 
@@ -99,6 +110,8 @@ mod tests {
         let of = |schemes: &[&'static str]| -> Vec<_> {
             schemes.iter().map(|scheme| feature_of(&format!("{scheme}:x"))).collect()
         };
+        let dynamodb = of(session_dynamo::DynamoConfig::URL_SCHEMES);
+        assert!(dynamodb.iter().all(|f| *f == Some("dynamodb")));
         assert!(of(session_files::FilesConfig::URL_SCHEMES).iter().all(|f| *f == Some("files")));
         let memcached = of(session_memcached::MemcachedConfig::URL_SCHEMES);
         assert!(memcached.iter().all(|f| *f == Some("memcached")));
@@ -106,6 +119,6 @@ mod tests {
         let databases = [Some("mysql"), Some("postgres"), Some("sqlite")];
         assert!(of(session_sql::SqlConfig::URL_SCHEMES).iter().all(|f| databases.contains(f)));
         let known = KINDS.iter().map(|kind| kind.schemes.len()).sum::<usize>();
-        assert_eq!(known, 13, "a scheme that no store takes");
+        assert_eq!(known, 14, "a scheme that no store takes");
     }
 }

@@ -2,6 +2,7 @@
     all(
         doc,
         not(all(
+            feature = "dynamodb",
             feature = "files",
             feature = "memcached",
             feature = "redis",
@@ -49,6 +50,9 @@ pub use session_actix as actix;
 ))]
 #[doc(no_inline)]
 pub use session_compat as compat;
+#[cfg(feature = "dynamodb")]
+#[doc(no_inline)]
+pub use session_dynamo as dynamo;
 #[cfg(feature = "files")]
 #[doc(no_inline)]
 pub use session_files as files;

@@ -58,6 +58,7 @@ async fn a_url_of_no_store_tells_what_there_is_and_nothing_of_itself() {
 #[tokio::test]
 async fn a_store_that_is_not_compiled_in_names_its_feature() {
     let absent = [
+        ("dynamodb://s3cret", "dynamodb", cfg!(feature = "dynamodb")),
         ("files:///s3cret", "files", cfg!(feature = "files")),
         ("memcacheds://s3cret", "memcached", cfg!(feature = "memcached")),
         ("rediss+cluster://s3cret", "redis", cfg!(feature = "redis")),

@@ -6,13 +6,17 @@ fn refused(url: &str) -> String {
 
 #[test]
 fn a_url_names_the_table_and_where_it_is() {
-    let url = "dynamodb://Sessions?region=eu-central-1&endpoint=http://localhost:8000&session.timeout=2s";
+    let url =
+        "dynamodb://Sessions?region=eu-central-1&endpoint=http://localhost:8000&session.timeout=2s";
     let config = DynamoConfig::from_url(url).unwrap();
     assert_eq!(config.table.as_deref(), Some("Sessions"));
     assert_eq!(config.region.as_deref(), Some("eu-central-1"));
     assert_eq!(config.endpoint.as_deref(), Some("http://localhost:8000"));
     assert_eq!(config.timeout, Duration::from_secs(2));
-    assert_eq!(DynamoConfig::from_url("DynamoDB://Sessions/").unwrap(), DynamoConfig::new("Sessions"));
+    assert_eq!(
+        DynamoConfig::from_url("DynamoDB://Sessions/").unwrap(),
+        DynamoConfig::new("Sessions")
+    );
 }
 
 #[test]
@@ -45,6 +49,7 @@ fn what_is_wrong_is_named_and_no_value_repeated() {
         ("dynamodb://a?session.max_payload=400000000", "payloads"),
         ("dynamodb://a?session.max_waiters=0", "waiter"),
         ("dynamodb://a?session.sweep_rate=0", "sweep"),
+        ("dynamodb://a?session.sweeping=s3cret", "session.sweeping"),
         ("dynamodb://a?session.clock_skew=3601s", "clock skew"),
         ("dynamodb://a?session.ttl_attribute=x", "ttl_attribute"),
     ] {

@@ -9,6 +9,7 @@ use std::{
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::{JoinHandle, JoinSet},
     time::sleep,
 };
@@ -23,7 +24,7 @@ pub struct Request {
     pub operation: String,
     /// The name of the table.
     pub table: String,
-    /// The whole request, as JSON.
+    /// The request as JSON; of a long one the beginning.
     pub body: String,
 }
 
@@ -37,6 +38,8 @@ pub enum Fate {
     Fail(u16, &'static str),
     /// The server executes it, and it is answered with this status and this error.
     FailAfter(u16, &'static str),
+    /// The server gets it after the next [`Front::let_go`].
+    Hold,
     /// The server does not get it, and the connection is cut.
     Cut,
     /// The server executes it, and the connection is cut in place of the answer.
@@ -44,6 +47,9 @@ pub enum Fate {
     /// The server executes it, and there is no answer for so long.
     HoldAnswer(Duration),
 }
+
+/// How much of a request is remembered.
+const REMEMBERED: usize = 4_096;
 
 type Rule = Arc<dyn Fn(&Request) -> Fate + Send + Sync>;
 
@@ -60,6 +66,7 @@ struct Shared {
     target: String,
     rule: Mutex<Rule>,
     sent: Mutex<Vec<Request>>,
+    gate: watch::Sender<u64>,
 }
 
 impl fmt::Debug for Shared {
@@ -81,6 +88,7 @@ impl Front {
             target: target.to_owned(),
             rule: Mutex::new(Arc::new(|_| Fate::Pass)),
             sent: Mutex::default(),
+            gate: watch::Sender::new(0),
         });
         let task = tokio::spawn(serve(listener, Arc::clone(&shared)));
         Ok(Self { address, shared, task })
@@ -100,6 +108,11 @@ impl Front {
     /// Passes everything again.
     pub fn pass(&self) {
         self.rule(|_| Fate::Pass);
+    }
+
+    /// Lets the requests that are held go on.
+    pub fn let_go(&self) {
+        self.shared.gate.send_modify(|times| *times += 1);
     }
 
     /// The requests since the start, or since the last [`Front::forget`].
@@ -151,6 +164,7 @@ impl Shared {
         server.set_nodelay(true)?;
         let (mut requests, mut answers) = (Vec::new(), Vec::new());
         while let Some(message) = Message::read(&mut client, &mut requests).await? {
+            let mut gate = self.gate.subscribe();
             let fate = self.judge(&message);
             if let Fate::Fail(status, code) = fate {
                 client.write_all(&failure(status, code)).await?;
@@ -158,6 +172,9 @@ impl Shared {
             }
             if fate == Fate::Cut {
                 return Ok(());
+            }
+            if fate == Fate::Hold {
+                gate.changed().await.map_err(io::Error::other)?;
             }
             server.write_all(message.bytes()).await?;
             let Some(answer) = Message::read(&mut server, &mut answers).await? else {
@@ -181,6 +198,7 @@ impl Shared {
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
         let body = message.body();
         let table = text_of("TableName", &body).unwrap_or_default();
+        let body = body.chars().take(REMEMBERED).collect();
         let request = Request { operation, table, body };
         let rule = Arc::clone(&*lock(&self.rule));
         let fate = rule(&request);
@@ -196,7 +214,8 @@ fn text_of(name: &str, json: &str) -> Option<String> {
 }
 
 fn failure(status: u16, code: &str) -> Vec<u8> {
-    let body = format!("{{\"__type\":\"com.amazonaws.dynamodb.v20120810#{code}\",\"message\":\"\"}}");
+    let body =
+        format!("{{\"__type\":\"com.amazonaws.dynamodb.v20120810#{code}\",\"message\":\"\"}}");
     let length = body.len();
     format!(
         "HTTP/1.1 {status} Status\r\nContent-Type: application/x-amz-json-1.0\r\n\

@@ -65,6 +65,11 @@ impl Message {
         named.next().map(|(_, value)| value.trim())
     }
 
+    /// Whether it is an answer that says so.
+    pub(crate) fn is_success(&self) -> bool {
+        self.head.split(' ').nth(1) == Some("200")
+    }
+
     /// What comes after the head.
     pub(crate) fn body(&self) -> String {
         String::from_utf8_lossy(self.bytes.get(self.body..).unwrap_or_default()).into_owned()
@@ -82,7 +87,8 @@ mod tests {
 
     #[tokio::test]
     async fn messages_that_come_together_are_told_apart() {
-        let mut both: &[u8] = b"POST / HTTP/1.1\r\nContent-Length: 3\r\nX-A: b\r\n\r\nabcGET / HTTP/1.1\r\n\r\n";
+        let mut both: &[u8] =
+            b"POST / HTTP/1.1\r\nContent-Length: 3\r\nX-A: b\r\n\r\nabcGET / HTTP/1.1\r\n\r\n";
         let mut rest = Vec::new();
         let first = Message::read(&mut both, &mut rest).await.unwrap().unwrap();
         assert_eq!((first.body().as_str(), first.header("x-a")), ("abc", Some("b")));

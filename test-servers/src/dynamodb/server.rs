@@ -11,6 +11,7 @@ use tokio::{
 
 use crate::{
     Error, Result, directory,
+    dynamodb::http::Message,
     ports::{Ports, with_ports},
     process::Process,
     programs, until,
@@ -105,6 +106,29 @@ impl Server {
         let mut answer = [0; 5];
         stream.read_exact(&mut answer).await?;
         Ok(&answer == b"HTTP/")
+    }
+
+    /// Makes a table whose key is the string `id`.
+    ///
+    /// # Errors
+    /// When the server does not.
+    pub async fn create_table(&self, name: &str) -> Result<()> {
+        let body = format!(
+            r#"{{"TableName":"{name}","BillingMode":"PAY_PER_REQUEST","KeySchema":[{{"AttributeName":"id","KeyType":"HASH"}}],"AttributeDefinitions":[{{"AttributeName":"id","AttributeType":"S"}}]}}"#
+        );
+        // It checks no signature, and keeps the same tables for everybody.
+        let request = format!(
+            "POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: DynamoDB_20120810.CreateTable\r\n\
+             Content-Type: application/x-amz-json-1.0\r\nContent-Length: {}\r\n\
+             Authorization: AWS4-HMAC-SHA256 Credential=local/20260101/eu-central-1/dynamodb/aws4_request, \
+             SignedHeaders=host, Signature=0\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = TcpStream::connect(self.address()).await?;
+        stream.write_all(request.as_bytes()).await?;
+        let answer = Message::read(&mut stream, &mut Vec::new()).await?;
+        let answer = answer.ok_or_else(|| Error::new("no answer"))?;
+        if answer.is_success() { Ok(()) } else { Err(Error::new(answer.body())) }
     }
 
     /// What it has logged.

@@ -1,0 +1,276 @@
+//! A table that throttles, fails and loses answers, and clocks that are wrong.
+
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use session_core::{
+    ErrorKind, Expected, Key, Lease, OffsetClock, Record, Result, SessionStore, SweepBudget,
+    SystemClock, Then, Under, Write,
+};
+use session_dynamo::DynamoStore;
+use test_load::{
+    HOUR, Load, Plan, create, eventually, fails_in_time, load, lock, new_key, op, seed, tell, write,
+};
+use test_servers::{
+    TestResult,
+    dynamodb::{Fate, Front, Server},
+};
+
+use tokio::task::JoinSet;
+
+use crate::support::{PATIENCE, World, builder};
+
+/// From a table that lacks capacity.
+const THROTTLED: Fate = Fate::Fail(400, "ProvisionedThroughputExceededException");
+
+/// Applies these fates to the next requests, one after the other.
+fn script(front: &Front, fates: &'static [Fate]) {
+    let next = AtomicUsize::new(0);
+    front.rule(move |_| *fates.get(next.fetch_add(1, Ordering::SeqCst)).unwrap_or(&Fate::Pass));
+}
+
+impl World {
+    /// Loses the answers to the first attempts of an operation, each in another way.
+    async fn loses<T>(&self, operation: impl Future<Output = Result<T>>) -> T {
+        const LOST: &[Fate] = &[Fate::LoseAnswer, Fate::FailAfter(500, "InternalServerError")];
+        self.front.forget();
+        script(&self.front, LOST);
+        let done = operation.await.expect("the store asks again");
+        assert!(self.front.sent().len() > LOST.len(), "no answer was lost");
+        self.front.pass();
+        done
+    }
+
+    async fn locked(&self, key: &Key) -> Lease {
+        self.store.lock(key, lock(HOUR / 2, Duration::ZERO)).await.unwrap().lease.unwrap()
+    }
+
+    /// Nobody holds it: somebody else can take it, and gives it back.
+    async fn is_free(&self, key: &Key) {
+        let taken = self.other.lock(key, lock(HOUR / 2, Duration::ZERO)).await.expect("it is free");
+        self.other.release(key, &taken.lease.unwrap()).await.unwrap();
+    }
+
+    async fn is_held(&self, key: &Key) {
+        let refused = self.other.lock(key, lock(HOUR / 2, Duration::ZERO)).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::LockTimeout);
+    }
+}
+
+/// Case Z05.
+pub(crate) async fn each_write_whose_answer_is_lost_happens_once() -> TestResult {
+    let world = World::start().await?;
+    let (store, key) = (&world.store, new_key());
+    let first = world.loses(store.create(&key, write(b"1"), op(), None)).await;
+    assert_eq!(load(store, &key).await?.unwrap().revision, first);
+
+    let save = store.save(&key, write(b"12"), Expected::Revision(first), op());
+    let second = world.loses(save).await;
+    let record = load(store, &key).await?.unwrap();
+    assert_eq!((&*record.payload, record.revision), (&b"12"[..], second));
+
+    let locked = world.loses(store.lock(&key, lock(HOUR / 2, Duration::ZERO))).await;
+    let (lease, record) = (locked.lease.unwrap(), locked.record.unwrap());
+    assert_eq!(record.revision, second);
+    world.is_held(&key).await;
+    world.loses(store.renew(&key, &lease, HOUR / 2)).await;
+    let expected = Expected::Lease { lease: &lease, revision: second, then: Then::Keep };
+    let third = world.loses(store.save(&key, write(b"123"), expected, op())).await;
+    world.is_held(&key).await;
+    let expected = Expected::Lease { lease: &lease, revision: third, then: Then::Release };
+    let fourth = world.loses(store.save(&key, write(b"1234"), expected, op())).await;
+    world.is_free(&key).await;
+
+    let lease = world.locked(&key).await;
+    world.loses(store.release(&key, &lease)).await;
+    world.is_free(&key).await;
+
+    let incarnation = fourth.incarnation();
+    world.loses(store.touch(&key, (HOUR * 2).into(), incarnation, op())).await;
+    let record = world.loses(load(store, &key)).await.unwrap();
+    assert!(record.remaining > HOUR.into());
+    assert_eq!((&*record.payload, record.revision), (&b"1234"[..], fourth));
+
+    world.loses(store.delete(&key, Expected::Revision(fourth), op())).await;
+    assert_eq!(load(store, &key).await?, None);
+    let lease = world.locked(&key).await;
+    let under = Some(Under::new(&lease, Then::Release));
+    let fifth = world.loses(store.create(&key, write(b"5"), op(), under)).await;
+    assert_eq!(load(store, &key).await?.unwrap().revision, fifth);
+    world.is_free(&key).await;
+    Ok(())
+}
+
+pub(crate) async fn throttling_is_waited_out_without_more_requests_than_needed() -> TestResult {
+    let world = World::start().await?;
+    let key = new_key();
+    create(&world.store, &key, b"1").await;
+    world.front.forget();
+    script(&world.front, &[THROTTLED, THROTTLED, Fate::Fail(400, "ThrottlingException")]);
+    let locked = world.store.lock(&key, lock(HOUR / 2, Duration::ZERO)).await?;
+    assert!(locked.record.is_some());
+    assert_eq!(world.front.sent().len(), 4, "attempts to lock");
+    Ok(())
+}
+
+pub(crate) async fn a_table_that_throttles_for_ever_is_told_by_the_deadline() -> TestResult {
+    let timeout = Duration::from_secs(2);
+    let world = World::start_with(|builder| builder.timeout(timeout)).await?;
+    let key = new_key();
+    let first = create(&world.other, &key, b"1").await;
+    world.front.rule(|_| THROTTLED);
+    let save = world.store.save(&key, write(b"2"), Expected::Revision(first), op());
+    let error = fails_in_time(timeout, save).await;
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(!error.maybe_applied(), "{error}");
+    let asked = fails_in_time(timeout, world.store.lock(&key, lock(HOUR / 2, PATIENCE))).await;
+    assert_eq!(asked.kind(), ErrorKind::Unavailable, "throttling is taken for a held lock");
+    world.front.pass();
+    assert_eq!(&*load(&world.store, &key).await?.unwrap().payload, b"1");
+    Ok(())
+}
+
+/// Case Z04.
+pub(crate) async fn a_black_hole_ends_by_the_deadline() -> TestResult {
+    let timeout = Duration::from_secs(2);
+    let world = World::start_with(|builder| {
+        builder.timeout(timeout).attempt_timeout(Duration::from_millis(500))
+    })
+    .await?;
+    let key = new_key();
+    let first = create(&world.other, &key, b"1").await;
+    world.front.rule(|_| Fate::HoldAnswer(HOUR));
+    let token = op();
+    let save = || world.store.save(&key, write(b"12"), Expected::Revision(first), token);
+    let error = fails_in_time(timeout, save()).await;
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.maybe_applied(), "{error}");
+    fails_in_time(timeout, load(&world.store, &key)).await;
+    world.front.pass();
+    let mut second = None;
+    eventually("an answer", async || {
+        second = save().await.ok();
+        second.is_some()
+    })
+    .await;
+    let record = load(&world.other, &key).await?.unwrap();
+    assert_eq!((Some(record.revision), &*record.payload), (second, &b"12"[..]));
+    Ok(())
+}
+
+pub(crate) async fn faults_at_random_lose_and_double_nothing() -> TestResult {
+    const PATIENT: Duration = Duration::from_secs(30);
+    let world = World::start_with(|builder| builder.timeout(PATIENT)).await?;
+    let rng = Mutex::new(fastrand::Rng::with_seed(seed()));
+    world.front.rule(move |_| match rng.lock().unwrap().u32(0..40) {
+        0..3 => THROTTLED,
+        3 => Fate::Fail(500, "InternalServerError"),
+        4..6 => Fate::FailAfter(500, "InternalServerError"),
+        6..8 => Fate::LoseAnswer,
+        8 => Fate::Cut,
+        _ => Fate::Pass,
+    });
+    let stores = [world.store.clone(), world.other.clone()];
+    let running = Load::start(&stores, Plan::rough(PATIENT)).await;
+    running.more(300).await;
+    running.everywhere(2).await;
+    world.front.pass();
+    let tally = running.stop(&world.other).await.check(None);
+    tell("faults", format!("{} requests: {tally}", world.front.sent().len()));
+    Ok(())
+}
+
+/// A wrong clock takes locks too early, and then a holder is refused: nothing is lost.
+pub(crate) async fn clocks_that_are_far_apart_lose_nothing() -> TestResult {
+    const APART: Duration = Duration::from_secs(90);
+    let world = World::start().await?;
+    let ahead = OffsetClock::new(SystemClock::default());
+    let behind = OffsetClock::new(SystemClock::default());
+    ahead.advance(APART);
+    behind.step_back(APART);
+    let url = Server::shared().await?.url();
+    let open = |clock| builder(&url, &world.table).clock(clock).open();
+    let key = new_key();
+    create(&world.other, &key, b"0").await;
+    let mut tasks = JoinSet::new();
+    for store in [world.store.clone(), open(ahead).await?, open(behind).await?] {
+        let key = key.clone();
+        tasks.spawn(async move {
+            let mut counted = (0, 0);
+            for round in 0..30 {
+                let done = match round % 3 {
+                    0 => count_unlocked(&store, &key).await,
+                    _ => count_locked(&store, &key).await,
+                };
+                match done {
+                    Ok(()) => counted.0 += 1,
+                    Err(error) => {
+                        let expected =
+                            [ErrorKind::Conflict, ErrorKind::LockHeld, ErrorKind::LockLost];
+                        assert!(expected.contains(&error.kind()), "{error}");
+                        counted.1 += 1;
+                    }
+                }
+            }
+            counted
+        });
+    }
+    let (mut counted, mut refused) = (0, 0);
+    while let Some(done) = tasks.join_next().await {
+        let done = done?;
+        (counted, refused) = (counted + done.0, refused + done.1);
+    }
+    assert_eq!(number(&load(&world.other, &key).await?.unwrap()), counted);
+    tell("clocks", format!("{counted} counted, {refused} refused"));
+    Ok(())
+}
+
+fn number(record: &Record) -> u32 {
+    std::str::from_utf8(&record.payload).unwrap().parse().unwrap()
+}
+
+async fn count_unlocked(store: &DynamoStore, key: &Key) -> Result<()> {
+    let record = load(store, key).await?.unwrap();
+    let next = write((number(&record) + 1).to_string().as_bytes());
+    store.save(key, next, Expected::Revision(record.revision), op()).await.map(drop)
+}
+
+async fn count_locked(store: &DynamoStore, key: &Key) -> Result<()> {
+    let locked = store.lock(key, lock(Duration::from_secs(10), PATIENCE)).await?;
+    let (lease, record) = (locked.lease.unwrap(), locked.record.unwrap());
+    let next = write((number(&record) + 1).to_string().as_bytes());
+    let expected =
+        Expected::Lease { lease: &lease, revision: record.revision, then: Then::Release };
+    store.save(key, next, expected, op()).await.map(drop)
+}
+
+pub(crate) async fn an_item_that_changed_since_the_scan_stays() -> TestResult {
+    let world = World::start().await?;
+    let (key, soon) = (new_key(), Duration::from_millis(1));
+    world.other.create(&key, Write::new("old", soon), op(), None).await?;
+    eventually("the end of the old one", async || {
+        load(&world.other, &key).await.unwrap().is_none()
+    })
+    .await;
+    world.front.rule(|request| match request.operation.as_str() {
+        "DeleteItem" => Fate::Hold,
+        _ => Fate::Pass,
+    });
+    let store = world.store.clone();
+    let sweep =
+        tokio::spawn(async move { store.sweep(None, SweepBudget::new(10, PATIENCE)).await });
+    let held = |request: &test_servers::dynamodb::Request| request.operation == "DeleteItem";
+    eventually("the delete", async || world.front.count(held) == 1).await;
+    create(&world.other, &key, b"new").await;
+    world.front.pass();
+    world.front.let_go();
+    let report = sweep.await??;
+    assert_eq!((report.deleted, report.skipped), (0, 1));
+    assert_eq!(&*load(&world.other, &key).await?.unwrap().payload, b"new");
+    Ok(())
+}

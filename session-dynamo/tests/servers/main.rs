@@ -1,0 +1,54 @@
+//! What only a server can tell: requests, their cost, refusals; and what the store does while DynamoDB
+//! throttles, fails and loses answers.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "in a test a panic is the report"
+)]
+
+mod costs;
+mod counts;
+mod faults;
+mod refusals;
+mod support;
+
+use std::process::ExitCode;
+
+use test_servers::{dynamodb::Server, trial};
+
+/// Tests that need a server.
+macro_rules! trials {
+    ($($module:ident: $($name:ident)*;)*) => {
+        vec![$($(trial(
+            concat!(stringify!($module), "::", stringify!($name)),
+            &["dynamodb"],
+            Server::missing(),
+            $module::$name,
+        )),*),*]
+    };
+}
+
+fn main() -> ExitCode {
+    let trials = trials! {
+        costs: units_of_a_request_by_size;
+        counts: each_operation_is_one_request
+                what_dynamodb_cannot_judge_takes_two
+                there_are_no_other_operations_than_the_five
+                a_waiter_reads_and_does_not_write;
+        faults: each_write_whose_answer_is_lost_happens_once
+                throttling_is_waited_out_without_more_requests_than_needed
+                a_table_that_throttles_for_ever_is_told_by_the_deadline
+                a_black_hole_ends_by_the_deadline
+                faults_at_random_lose_and_double_nothing
+                clocks_that_are_far_apart_lose_nothing
+                an_item_that_changed_since_the_scan_stays;
+        refusals: a_table_that_is_not_there_is_told
+                  a_table_with_another_key_is_told
+                  credentials_that_are_refused_are_told_at_once
+                  nobody_at_the_endpoint_is_told
+                  a_table_is_made_with_its_expiry_and_stays_when_it_is_there;
+    };
+    libtest_mimic::run(&libtest_mimic::Arguments::from_args(), trials).exit_code()
+}

@@ -1,0 +1,81 @@
+//! What most tests start from.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::{
+    Client,
+    config::{BehaviorVersion, Credentials, Region},
+};
+use session_core::Sweeping;
+use session_dynamo::{DynamoConfig, DynamoStore, DynamoStoreBuilder};
+use test_servers::{
+    Result,
+    dynamodb::{Front, Server},
+};
+
+/// A server may be busy: this is no test of how long it takes.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A table, a store on it through a proxy, and one past it.
+pub(crate) struct World {
+    pub(crate) front: Front,
+    pub(crate) store: DynamoStore,
+    pub(crate) other: DynamoStore,
+    pub(crate) table: String,
+}
+
+impl World {
+    pub(crate) async fn start() -> Result<Self> {
+        Self::start_with(|builder| builder).await
+    }
+
+    /// With other settings of the store behind the proxy.
+    pub(crate) async fn start_with(
+        set: impl FnOnce(DynamoStoreBuilder) -> DynamoStoreBuilder,
+    ) -> Result<Self> {
+        let server = Server::shared().await?;
+        let front = Front::start(&server.address()).await?;
+        let table = new_table();
+        builder(&server.url(), &table).create_table().await.unwrap();
+        let store = set(builder(&front.url(), &table)).open().await.unwrap();
+        let other = builder(&server.url(), &table).open().await.unwrap();
+        front.forget();
+        Ok(Self { front, store, other, table })
+    }
+
+    /// What was sent for an operation.
+    pub(crate) async fn sent<T>(&self, operation: impl Future<Output = T>) -> (T, Vec<String>) {
+        self.front.forget();
+        let done = operation.await;
+        let sent = self.front.sent().into_iter().map(|request| request.operation);
+        (done, sent.collect())
+    }
+}
+
+/// A name that no table has.
+pub(crate) fn new_table() -> String {
+    format!("test{:016x}", fastrand::u64(..))
+}
+
+/// A patient store.
+pub(crate) fn builder(url: &str, table: &str) -> DynamoStoreBuilder {
+    DynamoStoreBuilder::from(DynamoConfig::new(table))
+        .endpoint(url)
+        .region("eu-central-1")
+        .credentials("key", "secret")
+        .sweeping(Sweeping::Needed)
+        .timeout(PATIENCE)
+        .attempt_timeout(PATIENCE)
+        .connect_timeout(PATIENCE)
+}
+
+/// The SDK's client as it is.
+pub(crate) fn client(url: &str) -> Client {
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-central-1"))
+        .credentials_provider(Credentials::new("key", "secret", None, None, "test"))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .endpoint_url(url);
+    Client::from_conf(config.build())
+}

@@ -78,7 +78,12 @@ pub(crate) async fn sweep(
 
 impl Step<'_> {
     fn is_spent(&self) -> bool {
-        self.report.scanned >= self.budget.max_scanned || Instant::now() >= self.until
+        self.report.scanned >= self.budget.max_scanned || self.is_late()
+    }
+
+    /// Whether there is no time left once what was consumed is made up for.
+    fn is_late(&self) -> bool {
+        self.store.0.pace.even().max(Some(Instant::now())) >= Some(self.until)
     }
 
     /// Looks at the next items, and removes those that are dead. Returns where to go on.
@@ -98,6 +103,9 @@ impl Step<'_> {
         self.report.scanned += usize::try_from(page.scanned_count()).unwrap_or_default();
         for item in page.items() {
             self.remove(item).await?;
+            if self.is_late() {
+                return Ok(name(item).map(str::to_owned));
+            }
         }
         Ok(page.last_evaluated_key().and_then(name).map(str::to_owned))
     }

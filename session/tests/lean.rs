@@ -13,7 +13,7 @@ const SIGNS: &[(&str, &str)] = &[
     ("mysql", "sqlx-mysql"),
     ("postgres", "sqlx-postgres"),
     ("sqlite", "libsqlite3-sys"),
-    ("tower", "tower-layer"),
+    ("tower", "session-tower"),
     ("axum", "axum-core"),
     ("encryption", "chacha20poly1305"),
     ("observe", "metrics"),

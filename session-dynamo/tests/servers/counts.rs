@@ -124,11 +124,11 @@ pub(crate) async fn a_waiter_reads_and_does_not_write() -> TestResult {
     let world = World::start().await?;
     let (store, key) = (world.store.clone(), new_key());
     create(&store, &key, b"1").await;
-    let lease = world.other.lock(&key, lock(HOUR, Duration::ZERO)).await?.lease.unwrap();
+    let lease = world.other.lock(&key, lock(HOUR / 2, Duration::ZERO)).await?.lease.unwrap();
     world.front.forget();
     let waiting = tokio::spawn({
         let key = key.clone();
-        async move { store.lock(&key, lock(HOUR, PATIENCE)).await }
+        async move { store.lock(&key, lock(HOUR / 2, PATIENCE)).await }
     });
     let count =
         |operation: &'static str| world.front.count(move |request| request.operation == operation);

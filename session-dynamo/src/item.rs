@@ -2,14 +2,14 @@
 //! `docs/formats/dynamodb.md`.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap},
     str::FromStr,
 };
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use bytes::Bytes;
 use session_core::{
-    Deadline, Holder, Incarnation, Meta, OpToken, PrincipalDigest, REMEMBERED_OPS, Slot,
+    Deadline, Holder, Incarnation, Meta, OpToken, PrincipalDigest, REMEMBERED_OPS, RecentOps, Slot,
     StoredRecord, Timestamp,
 };
 
@@ -92,7 +92,7 @@ pub(crate) fn encode(slot: &Slot) -> Values {
 
 fn encode_record(record: &StoredRecord) -> Values {
     let mut values = encode_commit(record);
-    let first = record.version.saturating_sub(record.ops.len() as u64);
+    let first = record.version.saturating_sub(record.ops.iter().len() as u64);
     for (version, op) in (first + 1..).zip(&record.ops) {
         values.insert(place_of(version), bytes(*op.as_bytes()));
     }
@@ -201,13 +201,13 @@ fn decode_record(item: &Attributes) -> Result<StoredRecord, Damage> {
     Ok(record)
 }
 
-fn decode_ops(item: &Attributes, version: u64) -> Result<VecDeque<OpToken>, Damage> {
-    let mut ops = VecDeque::new();
+fn decode_ops(item: &Attributes, version: u64) -> Result<RecentOps, Damage> {
+    let mut newest_first = Vec::new();
     for back in 0..u64::from(REMEMBERED_OPS).min(version) {
         let Some(token) = array(item, place_of(version - back))? else { break };
-        ops.push_front(OpToken::from_bytes(token));
+        newest_first.push(OpToken::from_bytes(token));
     }
-    Ok(ops)
+    Ok(newest_first.into_iter().rev().collect())
 }
 
 fn need<T: FromStr>(item: &Attributes, name: &str) -> Result<T, Damage> {

@@ -163,7 +163,7 @@ fn record(
 ) -> Option<StoredRecord> {
     let deadline = Deadline::after(now, write.ttl, write.meta.absolute_deadline);
     let payload = write.payload.clone();
-    let ops = [op].into();
+    let ops = [op].into_iter().collect();
     let record = StoredRecord::new(payload, write.meta, incarnation, version, ops, deadline);
     (!deadline.has_passed(now)).then_some(record)
 }

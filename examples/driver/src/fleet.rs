@@ -66,7 +66,10 @@ impl Instance {
         command
             .env("PORT", "0")
             .env("SESSION_STORE", example.store_url(folder))
-            .env("INSTANCE", name);
+            .env("INSTANCE", name)
+            // DynamoDB Local takes any credentials, but needs some.
+            .env("AWS_ACCESS_KEY_ID", "local")
+            .env("AWS_SECRET_ACCESS_KEY", "local");
         let log = folder.join(format!("{name}.log"));
         let program = Program::start(&mut command, &log, port).await;
         let program =

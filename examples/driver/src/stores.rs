@@ -2,7 +2,7 @@
 
 use tempfile::TempDir;
 use test_servers::{
-    memcached,
+    dynamodb, memcached,
     redis::{Cluster, Options, Server},
     sql,
 };
@@ -16,6 +16,7 @@ type Started<T> = std::result::Result<T, String>;
 /// One of each kind that the facade knows, without the files that every example begins with.
 #[derive(Debug)]
 pub(crate) struct Stores {
+    dynamodb: Started<String>,
     memcached: Started<memcached::Server>,
     redis: Started<Server>,
     valkey: Started<Cluster>,
@@ -30,26 +31,39 @@ impl Stores {
     /// Starts those that are installed.
     pub(crate) fn start() -> Result<Self> {
         let runtime = Runtime::new()?;
-        let (memcached, redis, valkey, mariadb, mysql, postgres) = runtime.block_on(async {
-            tokio::join!(
-                memcached(),
-                redis(),
-                cluster(),
-                database(sql::Options::mariadb()),
-                database(sql::Options::mysql()),
-                database(sql::Options::postgres()),
-            )
-        });
+        let (dynamodb, memcached, redis, valkey, mariadb, mysql, postgres) =
+            runtime.block_on(async {
+                tokio::join!(
+                    table(),
+                    memcached(),
+                    redis(),
+                    cluster(),
+                    database(sql::Options::mariadb()),
+                    database(sql::Options::mysql()),
+                    database(sql::Options::postgres()),
+                )
+            });
         let sqlite = tempfile::tempdir()?;
-        Ok(Self { memcached, redis, valkey, mariadb, mysql, postgres, sqlite, _runtime: runtime })
+        Ok(Self {
+            dynamodb,
+            memcached,
+            redis,
+            valkey,
+            mariadb,
+            mysql,
+            postgres,
+            sqlite,
+            _runtime: runtime,
+        })
     }
 
     /// Their names, and their URLs.
-    pub(crate) fn urls(&self) -> [(&'static str, Started<String>); 7] {
+    pub(crate) fn urls(&self) -> [(&'static str, Started<String>); 8] {
         let url = |database: &Started<sql::Server>| {
             database.as_ref().map(sql::Server::url).map_err(Clone::clone)
         };
         [
+            ("dynamodb", self.dynamodb.clone()),
             (
                 "memcached",
                 self.memcached.as_ref().map(memcached::Server::url).map_err(Clone::clone),
@@ -62,6 +76,23 @@ impl Stores {
             ("sqlite", Ok(format!("sqlite:{}", self.sqlite.path().join("sessions.db").display()))),
         ]
     }
+}
+
+/// A table of a server that goes with the process.
+async fn table() -> Started<String> {
+    const TABLE: &str = "Sessions";
+    if let Some(reason) = dynamodb::Server::missing() {
+        return Err(reason);
+    }
+    let url = async {
+        let server = dynamodb::Server::shared().await?;
+        server.create_table(TABLE).await?;
+        // It may be busy: this is no test of how long it takes.
+        let patience = "session.timeout=60s&session.attempt_timeout=30s";
+        let url = server.url();
+        Ok(format!("dynamodb://{TABLE}?region=eu-central-1&endpoint={url}&{patience}"))
+    };
+    url.await.map_err(|error: test_servers::Error| error.to_string())
 }
 
 async fn memcached() -> Started<memcached::Server> {

@@ -6,7 +6,6 @@ use nix::sys::{
     resource::{UsageWho, getrusage},
     time::TimeVal,
 };
-use nix::unistd::{SysconfVar, sysconf};
 
 use super::Result;
 
@@ -25,26 +24,32 @@ pub(super) fn of_server(id: i32) -> Result<Duration> {
     let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
     let ids = children.split_whitespace().map(str::to_owned).chain([id.to_string()]);
     // One that has ended meanwhile counts no more.
-    let ticks = ids.filter_map(|id| ticks(&fs::read_to_string(format!("/proc/{id}/stat")).ok()?));
-    let second = sysconf(SysconfVar::CLK_TCK)?.ok_or("no clock")?;
-    Ok(Duration::from_secs_f64(ticks.sum::<u64>() as f64 / second as f64))
+    let nanos = ids.filter_map(|id| of_threads(&id).ok()).sum();
+    Ok(Duration::from_nanos(nanos))
 }
 
-/// In user and system mode, the 14th and 15th field; the second ends with a bracket.
-fn ticks(stat: &str) -> Option<u64> {
-    let (_, rest) = stat.rsplit_once(')')?;
-    let mut fields = rest.split_whitespace().skip(11);
-    let mut next = || fields.next()?.parse::<u64>().ok();
-    Some(next()? + next()?)
+/// In nanoseconds; `stat` has ticks of ten milliseconds.
+fn of_threads(id: &str) -> Result<u64> {
+    let mut sum = 0;
+    for thread in fs::read_dir(format!("/proc/{id}/task"))? {
+        let line = fs::read_to_string(thread?.path().join("schedstat"))?;
+        sum += line.split_whitespace().next().ok_or("an empty schedstat")?.parse::<u64>()?;
+    }
+    Ok(sum)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]
-    fn ticks_are_found_behind_a_name_with_brackets() {
-        let stat = "7 (a) b) S 1 7 7 0 -1 4194560 100 0 0 0 42 8 0 0 20 0";
-        assert_eq!(ticks(stat), Some(50));
+    fn the_time_of_a_process_grows_as_it_works() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let (before, began) = (of_server(own).unwrap(), Instant::now());
+        while of_server(own).unwrap() < before + Duration::from_millis(5) {
+            assert!(began.elapsed() < Duration::from_secs(30));
+        }
     }
 }

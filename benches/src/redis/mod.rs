@@ -11,7 +11,7 @@ mod waiting;
 pub(crate) use self::place::Place;
 use crate::{
     machine::versions,
-    measure::{Contender, Result, Role},
+    measure::{Contender, Plan, Result, Role},
     options::Options,
     peers,
     report::{Facts, Report},
@@ -36,7 +36,7 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     if options.speed {
         show("filling the server");
         let contenders = contenders(options, &place, &setup).await?;
-        let plan = options.plan(setup.sessions);
+        let plan = Plan { server: place.process(), ..options.plan(setup.sessions) };
         for contender in &contenders {
             report.costs.push(counted::count(&place, &plan, contender).await?);
         }

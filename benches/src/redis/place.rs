@@ -54,6 +54,14 @@ impl Place {
         matches!(self, Self::Cluster(_))
     }
 
+    /// The process of the server, where there is one.
+    pub(crate) fn process(&self) -> Option<i32> {
+        match self {
+            Self::One(server) => server.process_id(),
+            Self::Cluster(_) => None,
+        }
+    }
+
     pub(crate) async fn describe(&self, flavor: Flavor) -> Result<String> {
         let shape = if self.is_cluster() { "cluster of 3 + 3" } else { "one server" };
         Ok(format!("{} {}, {shape}, on this machine", flavor.name(), flavor.version()?))

@@ -11,7 +11,7 @@ use self::client::Client;
 use crate::{
     findings::Verdict,
     machine::versions,
-    measure::{Contender, Operation, Result, Role, Share, Work},
+    measure::{Contender, Operation, Plan, Result, Role, Share, Work},
     options::Options,
     redis::{Place, fred},
     report::{Facts, Report},
@@ -39,7 +39,7 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     let mut report = Report::new(facts(options, &place, &setup).await?, |operation| operation);
     if options.speed {
         let contenders: Vec<Contender> = sites.iter().flat_map(Site::contenders).collect();
-        let plan = options.plan(setup.sessions);
+        let plan = Plan { server: place.process(), ..options.plan(setup.sessions) };
         let rounds = Rounds { plan, tasks: options.tasks(&TASKS), rounds: options.rounds() };
         report.series = rounds.run(&contenders).await?;
         report.verdicts = verdicts(&report.series);

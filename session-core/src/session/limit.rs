@@ -22,8 +22,9 @@ const GIVES_WAY: Duration = Duration::from_secs(1);
 #[non_exhaustive]
 pub enum OverLimit {
     /// It is refused. The application may show the principal his sessions, let him end one, and
-    /// log him in then. Of several that meet at the last place the oldest has it; one that takes more
-    /// than a second to look for the others may have all of them refused.
+    /// log him in then. Of several that meet at the last place the oldest has it, unless a younger one
+    /// was let in before it came; one that takes more than a second to look for the others may have
+    /// all of them refused.
     Refuse,
     /// The sessions that were authenticated longest ago end.
     EvictOldest,

@@ -24,8 +24,6 @@ pub(crate) enum Command<'a> {
     Replace { value: [&'a [u8]; 2], expiry: u32, number: u64 },
     /// Adds to its end, if it still has this number (any number without).
     Append { value: &'a [u8], number: Option<u64> },
-    /// Counts it up by one; where there is none, it becomes `first`, if the protocol can do that.
-    Count { first: u64 },
     /// Removes it, if it still has this number (any number without).
     Delete { number: Option<u64> },
 }
@@ -71,10 +69,6 @@ impl Command<'_> {
                 }
                 line.text(b" O").number(opaque).end().data(&[value])
             }
-            Self::Count { first } => {
-                line.text(b"ma ").key(key).text(b" N0 J").number(first);
-                line.text(b" v O").number(opaque).end()
-            }
             Self::Delete { number } => {
                 line.text(b"md ").key(key);
                 if let Some(number) = number {
@@ -101,7 +95,6 @@ impl Command<'_> {
                 line.text(b"append ").key(key).text(b" 0 0 ").length(&[value]);
                 line.end().data(&[value])
             }
-            Self::Count { .. } => line.text(b"incr ").key(key).text(b" 1").end(),
             Self::Delete { number: None } => line.text(b"delete ").key(key).end(),
             // An expiry that is over: a replacement that leaves nothing.
             Self::Delete { number: Some(number) } => {
@@ -117,7 +110,7 @@ impl Command<'_> {
                 a.len() + b.len()
             }
             Self::Append { value, .. } => value.len(),
-            Self::Get | Self::Count { .. } | Self::Delete { .. } => 0,
+            Self::Get | Self::Delete { .. } => 0,
         }
     }
 }
@@ -203,7 +196,6 @@ mod tests {
                 "ms key 3 MA c O7\r\nabc\r\n",
                 "append key 0 0 3\r\nabc\r\n",
             ),
-            (Command::Count { first: 5 }, "ma key N0 J5 v O7\r\n", "incr key 1\r\n"),
             (Command::Delete { number: None }, "md key O7\r\n", "delete key\r\n"),
             (Command::Delete { number: Some(9) }, "md key C9 O7\r\n", "cas key 0 -1 0 9\r\n\r\n"),
         ] {

@@ -25,7 +25,7 @@ use super::{
     fault::Fault,
     parse::Reply,
     read::read,
-    shared::{Asker, Due, Shared, closed},
+    shared::{Due, Shared, closed},
     write::{write, write_directly},
 };
 
@@ -75,7 +75,11 @@ impl Connection {
             // A task of its own, so that it writes while the replies are read.
             let other = Arc::clone(&shared);
             let mut writing = JoinSet::new();
-            writing.spawn(async move { write_directly(&writer, &other).await });
+            writing.spawn(async move {
+                let fault = write_directly(&writer, &other).await;
+                other.die(fault.clone());
+                fault
+            });
             tokio::select! {
                 fault = read(reader, &shared, terms) => fault,
                 fault = writing.join_next() => fault.and_then(Result::ok).unwrap_or_else(closed),
@@ -91,7 +95,10 @@ impl Connection {
         Self::start(None, terms, |shared| async move {
             tokio::select! {
                 fault = read(reader, &shared, terms) => fault,
-                fault = write(writer, &shared) => fault,
+                fault = write(writer, &shared) => {
+                    shared.die(fault.clone());
+                    fault
+                }
             }
         })
     }
@@ -133,23 +140,19 @@ impl Connection {
         commands: &[Command<'_>],
         deadline: Instant,
     ) -> Result<Reply, Failure> {
-        let (reply, since) = loop {
-            let since = Instant::now();
-            match self.send(key, commands, since, deadline).map_err(Failure::Unsent)? {
-                Some(reply) => break (reply, since),
+        let reply = loop {
+            match self.send(key, commands).map_err(Failure::Unsent)? {
+                Some(reply) => break reply,
                 None => Box::pin(self.shared.room(deadline)).await.map_err(Failure::Unsent)?,
             }
         };
-        // The reader looks after the others, all with one timer.
-        let reply = if deadline < since + self.terms.response_timeout {
-            match Box::pin(timeout_at(deadline, reply)).await {
-                Ok(reply) => reply,
-                Err(_elapsed) => return Err(Failure::Unanswered(Fault::timeout())),
-            }
-        } else {
-            reply.await
-        };
-        reply.map_err(|_forgotten| Failure::Unanswered(self.shared.end()))
+        // A timer of his own: the reader is a task of the runtime on which the connection was made,
+        // which may be another one, and be held up.
+        match timeout_at(deadline, reply).await {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(_forgotten)) => Err(Failure::Unanswered(self.shared.end())),
+            Err(_elapsed) => Err(Failure::Unanswered(Fault::timeout())),
+        }
     }
 
     /// Nothing is sent while too much is on its way.
@@ -157,9 +160,8 @@ impl Connection {
         &self,
         key: [&[u8]; 2],
         commands: &[Command<'_>],
-        since: Instant,
-        deadline: Instant,
     ) -> Result<Option<oneshot::Receiver<Reply>>, Fault> {
+        let since = Instant::now();
         let mut state = self.shared.state();
         if let Some(fault) = &state.dead {
             return Err(fault.clone());
@@ -170,7 +172,7 @@ impl Connection {
         let is_alone = state.is_quiet();
         let was_empty = state.out.is_empty();
         let (to, reply) = oneshot::channel();
-        let mut asker = Some(Asker { to, deadline });
+        let mut asker = Some(to);
         for (n, command) in commands.iter().enumerate() {
             let opaque = state.next_opaque();
             let form = command.encode(&mut state.out, self.terms.dialect, key, opaque);
@@ -209,5 +211,35 @@ struct End(Arc<Shared>);
 impl Drop for End {
     fn drop(&mut self) {
         self.0.die(closed());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use session_core::{ErrorKind, ReadOptions, SessionStore};
+    use test_servers::memcached::{Options, Server};
+    use tokio::runtime::Builder;
+
+    use super::*;
+    use crate::MemcachedStore;
+
+    /// Each worker of actix has a runtime of its own, and a handler may hold one up.
+    #[test]
+    fn a_caller_does_not_wait_for_a_runtime_that_is_held_up() {
+        let runtime = || Builder::new_current_thread().enable_all().build().unwrap();
+        let (one, other) = (runtime(), runtime());
+        let opened = one.block_on(async {
+            let server = Server::start(&Options::new()).await.unwrap();
+            let builder = MemcachedStore::builder(&server.url()).unwrap();
+            let store = builder.timeout(Duration::from_millis(1_500)).open().await.unwrap();
+            (server, store)
+        });
+        let key = test_load::new_key();
+        // Nobody turns the first runtime meanwhile.
+        let load = async {
+            let load = opened.1.load(&key, ReadOptions::default());
+            tokio::time::timeout(Duration::from_secs(60), load).await.expect("no hang")
+        };
+        assert_eq!(other.block_on(load).unwrap_err().kind(), ErrorKind::Timeout);
     }
 }

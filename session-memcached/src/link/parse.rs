@@ -16,8 +16,6 @@ pub(crate) enum Reply {
     Done(Option<u64>),
     /// The item, and its number.
     Value(Bytes, u64),
-    /// The number that an item was counted up to.
-    Count(u64),
     /// There is no such item.
     Absent,
     /// The item is there already, or none is to be added to.
@@ -201,7 +199,6 @@ fn classic_line(form: Form, word: &[u8], next: Option<&[u8]>) -> Result<Reply, G
             let version = next.and_then(|word| str::from_utf8(word).ok());
             Reply::Version(version.unwrap_or_default().to_owned())
         }
-        (Form::Line, digits) => Reply::Count(decimal(digits).ok_or(Garbage)?),
         _ => return Err(Garbage),
     })
 }

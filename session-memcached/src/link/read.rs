@@ -21,8 +21,20 @@ const CHUNK: usize = 16 * 1_024;
 const LARGEST_CHUNK: usize = 256 * 1_024;
 
 /// Reads replies and hands them out, until that cannot go on.
-pub(super) async fn read(mut from: impl AsyncRead + Unpin, shared: &Shared, terms: Terms) -> Fault {
+pub(super) async fn read(from: impl AsyncRead + Unpin, shared: &Shared, terms: Terms) -> Fault {
     let mut hands = Hands { due: VecDeque::new(), done: Done::default(), heard: Instant::now() };
+    let fault = read_all(from, &mut hands, shared, terms).await;
+    // Whoever waits learns of the end when his place is given up, and then asks why.
+    shared.die(fault.clone());
+    fault
+}
+
+async fn read_all(
+    mut from: impl AsyncRead + Unpin,
+    hands: &mut Hands,
+    shared: &Shared,
+    terms: Terms,
+) -> Fault {
     let mut buffer = Buffer { bytes: BytesMut::new(), chunk: CHUNK };
     let mut timer = pin!(sleep(terms.response_timeout));
     loop {
@@ -33,7 +45,7 @@ pub(super) async fn read(mut from: impl AsyncRead + Unpin, shared: &Shared, term
                 Ok(_) => {}
                 Err(error) => return error.into(),
             },
-            () = timer.as_mut() => match hands.give_up(shared, terms.response_timeout) {
+            () = timer.as_mut() => match hands.next_look(shared, terms.response_timeout) {
                 Some(next) => {
                     timer.as_mut().reset(next);
                     continue;
@@ -114,32 +126,15 @@ impl Hands {
         if let Some(asker) = due.asker {
             self.done.callers += 1;
             // Who has gone away needs no answer.
-            drop(asker.to.send(reply));
+            drop(asker.send(reply));
         }
     }
 
-    /// Tells those whose time is over, and returns when to look again; nothing, if the server has
-    /// been silent for `limit` while somebody waited.
-    ///
-    /// Who asks after this look has at least `limit` left, so the next look is in time for him.
-    fn give_up(&mut self, shared: &Shared, limit: Duration) -> Option<Instant> {
-        let now = Instant::now();
-        let mut next = now + limit;
-        let mut state = shared.state();
-        let mut all = self.due.iter_mut().chain(&mut state.due).peekable();
-        if let Some(oldest) = all.peek() {
-            let late = self.heard.max(oldest.since) + limit;
-            if late <= now {
-                return None;
-            }
-            next = next.min(late);
-        }
-        for due in all {
-            match due.asker.take_if(|asker| asker.deadline <= now) {
-                Some(_late) => {}
-                None => next = due.asker.iter().fold(next, |next, asker| next.min(asker.deadline)),
-            }
-        }
-        Some(next)
+    /// When to look again; nothing, if the server has been silent for `limit` while somebody waited.
+    fn next_look(&self, shared: &Shared, limit: Duration) -> Option<Instant> {
+        let (now, state) = (Instant::now(), shared.state());
+        let oldest = self.due.front().or_else(|| state.due.front());
+        let late = oldest.map_or(now, |due| self.heard.max(due.since)) + limit;
+        (late > now).then_some(late)
     }
 }

@@ -61,12 +61,7 @@ pub(super) struct Due {
     /// When it was asked for.
     pub(super) since: Instant,
     /// Who asked, at the last of his commands.
-    pub(super) asker: Option<Asker>,
-}
-
-pub(super) struct Asker {
-    pub(super) to: oneshot::Sender<Reply>,
-    pub(super) deadline: Instant,
+    pub(super) asker: Option<oneshot::Sender<Reply>>,
 }
 
 /// What has come since the others were told.
@@ -124,8 +119,8 @@ impl Shared {
         // Whoever still waits for room finds out what there is.
         state.under_way = 0;
         let due = std::mem::take(&mut state.due);
-        drop(state);
         self.is_dead.store(true, Ordering::Relaxed);
+        drop(state);
         drop(due);
         self.freed.notify_waiters();
     }

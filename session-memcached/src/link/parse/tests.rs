@@ -32,7 +32,6 @@ fn replies_of_the_older_protocol_are_told_apart() {
         ("NOT_STORED\r\n", Reply::NotStored),
         ("EXISTS\r\n", Reply::Changed),
         ("NOT_FOUND\r\n", Reply::Absent),
-        ("17\r\n", Reply::Count(17)),
         ("VERSION 1.6.18\r\n", Reply::Version("1.6.18".to_owned())),
     ] {
         assert_eq!(read(Form::Line, text.as_bytes()), Ok(Some(reply)), "{text}");

@@ -26,16 +26,36 @@ pub fn from_slice<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
     Value::parse(bytes::Bytes::copy_from_slice(text))?.to()
 }
 
-/// What is left of the depth and the number of values.
+/// How many bytes of text may be made of any value, however short.
+const MOST_TEXT: usize = 64 << 20;
+
+/// What is left of the depth, the number of values and the bytes of their strings.
 #[derive(Debug)]
 pub(crate) struct Budget {
     levels: Cell<usize>,
     values: Cell<usize>,
+    bytes: Cell<usize>,
 }
 
 impl Budget {
-    pub(crate) fn new() -> Self {
-        Self { levels: Cell::new(DEEPEST), values: Cell::new(MOST) }
+    /// For a value in a graph of so many bytes.
+    pub(crate) fn new(size: usize) -> Self {
+        let bytes = size.saturating_mul(4).max(MOST_TEXT);
+        Self { levels: Cell::new(DEEPEST), values: Cell::new(MOST), bytes: Cell::new(bytes) }
+    }
+
+    fn spend(left: &Cell<usize>, count: usize, detail: &'static str) -> Result<()> {
+        let less = left.get().checked_sub(count);
+        left.set(less.ok_or(Error::new(ErrorKind::TooLarge, detail))?);
+        Ok(())
+    }
+
+    fn value(&self) -> Result<()> {
+        Self::spend(&self.values, 1, "too many values")
+    }
+
+    fn bytes(&self, count: usize) -> Result<()> {
+        Self::spend(&self.bytes, count, "too much text")
     }
 }
 
@@ -53,10 +73,27 @@ impl<'de, 'b> Deserializer<'de, 'b> {
 
     /// What it is, if there is budget for it.
     fn kind(self) -> Result<Kind<'de>> {
-        let left = self.budget.values.get().checked_sub(1);
-        let left = left.ok_or(Error::new(ErrorKind::TooLarge, "too many values"))?;
-        self.budget.values.set(left);
-        Ok(self.view.kind())
+        self.budget.value()?;
+        let kind = self.view.kind();
+        match kind {
+            Kind::String(bytes) => self.budget.bytes(bytes.len())?,
+            Kind::Object(object) => self.budget.bytes(object.case_length())?,
+            _ => {}
+        }
+        Ok(kind)
+    }
+
+    fn any<V: Visitor<'de>>(self, kind: Kind<'de>, visitor: V) -> Result<V::Value> {
+        match kind {
+            Kind::Null => visitor.visit_unit(),
+            Kind::Bool(value) => visitor.visit_bool(value),
+            Kind::Int(value) => visitor.visit_i64(value),
+            Kind::Float(value) => visitor.visit_f64(value),
+            Kind::String(bytes) => string(bytes, visitor),
+            Kind::Array(entries) if entries.is_list() => self.list(entries, visitor),
+            Kind::Array(entries) => self.map(entries, false, visitor),
+            Kind::Object(object) => self.object(object, visitor),
+        }
     }
 
     /// Goes a level deeper for as long as `visit` takes.
@@ -103,6 +140,7 @@ impl<'de, 'b> Deserializer<'de, 'b> {
             },
             Kind::Array(entries) if entries.len() == 1 => match entries.iter().next() {
                 Some((KeyRef::Str(name), view)) => {
+                    self.budget.bytes(name.len())?;
                     Ok((of(name)?, Some(Self { view, budget: self.budget })))
                 }
                 _ => Err(wrong_type()),
@@ -128,29 +166,25 @@ impl<'de> de::Deserializer<'de> for Deserializer<'de, '_> {
     type Error = Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        match self.kind()? {
-            Kind::Null => visitor.visit_unit(),
-            Kind::Bool(value) => visitor.visit_bool(value),
-            Kind::Int(value) => visitor.visit_i64(value),
-            Kind::Float(value) => visitor.visit_f64(value),
-            Kind::String(bytes) => string(bytes, visitor),
-            Kind::Array(entries) if entries.is_list() => self.list(entries, visitor),
-            Kind::Array(entries) => self.map(entries, false, visitor),
-            Kind::Object(object) => self.object(object, visitor),
-        }
+        let kind = self.kind()?;
+        self.any(kind, visitor)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         match self.view.kind() {
-            Kind::Null => visitor.visit_none(),
+            Kind::Null => {
+                self.budget.value()?;
+                visitor.visit_none()
+            }
+            // What is made of it counts.
             _ => visitor.visit_some(self),
         }
     }
 
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        match self.view.kind() {
+        match self.kind()? {
             Kind::String(bytes) => visitor.visit_borrowed_bytes(bytes),
-            _ => self.deserialize_any(visitor),
+            kind => self.any(kind, visitor),
         }
     }
 
@@ -160,11 +194,14 @@ impl<'de> de::Deserializer<'de> for Deserializer<'de, '_> {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         let all_numbers = |key| matches!(key, KeyRef::Int(_));
-        match self.kind()? {
-            // Of a list from which PHP removed something, numbers are missing.
-            Kind::Array(entries) if entries.keys().all(all_numbers) => self.list(entries, visitor),
-            _ => Err(wrong_type()),
+        let Kind::Array(entries) = self.kind()? else { return Err(wrong_type()) };
+        // All keys are looked at, however few of the values are asked for.
+        self.budget.bytes(entries.len())?;
+        // Of a list from which PHP removed something, numbers are missing.
+        if !entries.keys().all(all_numbers) {
+            return Err(wrong_type());
         }
+        self.list(entries, visitor)
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value> {
@@ -216,6 +253,7 @@ impl<'de> de::Deserializer<'de> for Deserializer<'de, '_> {
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        self.budget.value()?;
         visitor.visit_unit()
     }
 
@@ -263,6 +301,9 @@ where
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
         let Some((key, view)) = self.left.next() else { return Ok(None) };
         self.value = Some(view);
+        if let KeyRef::Str(name) = key {
+            self.budget.bytes(name.len())?;
+        }
         let key = match key {
             KeyRef::Str(name) if self.object => KeyRef::Str(Property::of(name).name),
             key => key,

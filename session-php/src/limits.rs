@@ -1,11 +1,13 @@
 //! How much is read.
 
 /// How much is read before it is refused. Memory goes by the length of what is read, never by a
-/// length or a count that stands in it: at most about twelve times as much, and with `igbinary`, which is denser, twenty-five times.
+/// length or a count that stands in it: about twelve times as much is usual for one value; up to
+/// fifty times for a session of nothing but tiny variables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The longest input, in bytes. At most 1 GiB.
+    /// The longest input, in bytes; with `igbinary` also of what repeated strings stand for. At most
+    /// 1 GiB.
     pub bytes: usize,
     /// How deep arrays and objects nest.
     pub depth: usize,

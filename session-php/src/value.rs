@@ -57,7 +57,8 @@ impl Value {
     ///
     /// # Errors
     /// [`Unsupported`](ErrorKind::Unsupported) where PHP has nothing like it: numbers beyond 64 bits,
-    /// keys that are neither strings nor integers, more than 128 levels.
+    /// keys that are neither strings nor integers. [`TooDeep`](ErrorKind::TooDeep) beyond 128 levels,
+    /// [`TooLarge`](ErrorKind::TooLarge) beyond the [default limits](Limits::new).
     pub fn from_serde<T: serde::Serialize + ?Sized>(value: &T) -> Result<Self> {
         Self::parse(ser::to_vec(value)?)
     }
@@ -79,7 +80,8 @@ impl Value {
     /// Writes it as `serialize` does.
     ///
     /// # Errors
-    /// [`TooLarge`](ErrorKind::TooLarge) when it would be longer than 1 GiB.
+    /// [`TooLarge`](ErrorKind::TooLarge) when it would be longer than 1 GiB; or longer than 16 MiB
+    /// and 64 times what was read, since arrays that `igbinary` has once may multiply.
     pub fn serialize(&self) -> Result<Bytes> {
         self.serialize_with(Precision::Shortest)
     }
@@ -90,7 +92,8 @@ impl Value {
     /// As [`serialize`](Self::serialize).
     pub fn serialize_with(&self, precision: Precision) -> Result<Bytes> {
         let roots = std::iter::once(self.root);
-        let mut writer = Writer::new(&self.graph, roots, precision, 1 << 30);
+        let longest = self.graph.size().saturating_mul(64).clamp(16 << 20, 1 << 30);
+        let mut writer = Writer::new(&self.graph, roots, precision, longest);
         writer.value(self.root)?;
         Ok(writer.out.into())
     }
@@ -193,10 +196,11 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// [`Type`](ErrorKind::Type) when it is something else, [`TooDeep`](ErrorKind::TooDeep) beyond
-    /// 128 levels, so also when it contains itself, and [`TooLarge`](ErrorKind::TooLarge) when shared
-    /// objects make it a million values.
+    /// 128 levels, so also when it contains itself, and [`TooLarge`](ErrorKind::TooLarge) when what
+    /// is shared makes it more than a million values, or its strings four times as long as all that
+    /// was read and longer than 64 MiB.
     pub fn to<T: serde::Deserialize<'a>>(self) -> Result<T> {
-        T::deserialize(de::Deserializer::new(self, &de::Budget::new()))
+        T::deserialize(de::Deserializer::new(self, &de::Budget::new(self.graph.size())))
     }
 
     fn entries(self, items: Items) -> Entries<'a> {
@@ -302,6 +306,14 @@ impl<'a> ObjectView<'a> {
                 ObjectKind::Enum { case: split_case(self.graph.bytes(name)).1 }
             }
             _ => ObjectKind::Plain,
+        }
+    }
+
+    /// How long the name is with which a case of an enum is written.
+    pub(crate) fn case_length(self) -> usize {
+        match self.graph.object(self.id) {
+            Some(Object::Enum { name }) => name.len as usize,
+            _ => 0,
         }
     }
 

@@ -2,9 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-use std::thread;
+use std::{collections::BTreeMap, fmt, thread};
 
 use fastrand::Rng;
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, Visitor},
+};
 use session_php::{ErrorKind, Limits, SerializeHandler, SessionData, Value, from_slice};
 
 const HANDLERS: [SerializeHandler; 3] =
@@ -150,4 +154,130 @@ fn objects_that_multiply_are_not_followed_for_ever() {
         from_slice::<serde_json::Value>(itself.as_bytes()).unwrap_err().kind(),
         ErrorKind::TooDeep
     );
+}
+
+/// `count` elements, the first of which stands in all others.
+fn shared(first: &str, count: usize) -> Value {
+    let others: String = (1..count).map(|number| format!("i:{number};R:2;")).collect();
+    Value::parse(format!("a:{count}:{{i:0;{first}{others}}}")).unwrap()
+}
+
+#[test]
+fn what_is_shared_is_not_made_for_ever() {
+    #[derive(Debug)]
+    struct Binary;
+    impl<'de> Deserialize<'de> for Binary {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Any;
+            impl Visitor<'_> for Any {
+                type Value = Binary;
+                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str("bytes")
+                }
+                fn visit_bytes<E>(self, _: &[u8]) -> Result<Binary, E> {
+                    Ok(Binary)
+                }
+            }
+            deserializer.deserialize_bytes(Any)
+        }
+    }
+
+    fn kind<'a, T: Deserialize<'a>>(value: &'a Value) -> ErrorKind {
+        value.view().to::<T>().map(drop).unwrap_err().kind()
+    }
+    let long = "x".repeat(100_000);
+    let text = shared(&format!("s:100000:\"{long}\";"), 1000);
+    assert_eq!(kind::<Vec<String>>(&text), ErrorKind::TooLarge);
+    assert_eq!(kind::<Vec<Option<String>>>(&text), ErrorKind::TooLarge);
+    assert_eq!(kind::<Vec<Binary>>(&text), ErrorKind::TooLarge);
+    let key = shared(&format!("a:1:{{s:100000:\"{long}\";N;}}"), 1000);
+    assert_eq!(kind::<Vec<BTreeMap<String, ()>>>(&key), ErrorKind::TooLarge);
+    let case = shared(&format!("E:100002:\"A:{long}\";"), 1000);
+    assert_eq!(kind::<Vec<String>>(&case), ErrorKind::TooLarge);
+    let nulls: String = (0..2000).map(|number| format!("i:{number};N;")).collect();
+    let nulls = shared(&format!("a:2000:{{{nulls}}}"), 600);
+    assert_eq!(kind::<Vec<Vec<Option<u8>>>>(&nulls), ErrorKind::TooLarge);
+    assert_eq!(kind::<Vec<Vec<IgnoredAny>>>(&nulls), ErrorKind::TooLarge);
+    assert_eq!(kind::<Vec<Vec<()>>>(&nulls), ErrorKind::TooLarge);
+    // Lists of which only the beginning is asked for are looked through all the same.
+    let nulls: String = (0..20_000).map(|number| format!("i:{number};N;")).collect();
+    let nulls = shared(&format!("a:20000:{{{nulls}}}"), 20_000);
+    assert_eq!(kind::<Vec<((),)>>(&nulls), ErrorKind::TooLarge);
+}
+
+#[test]
+fn as_much_as_may_be_read_may_be_made() {
+    for element in ["N;", "i:5;"] {
+        let list: String = (0..990_000).map(|number| format!("i:{number};{element}")).collect();
+        let value = Value::parse(format!("a:990000:{{{list}}}")).unwrap();
+        assert_eq!(value.to::<Vec<Option<u8>>>().unwrap().len(), 990_000);
+    }
+    let long = "x".repeat(15 << 20);
+    let value = shared(&format!("s:{}:\"{long}\";", long.len()), 4);
+    assert_eq!(value.to::<Vec<String>>().unwrap().len(), 4);
+}
+
+#[cfg(feature = "igbinary")]
+mod igbinary {
+    use super::*;
+
+    const BINARY: SerializeHandler = SerializeHandler::Igbinary;
+
+    /// An array of `first`, with a string of 100000 letters in its middle, and of others.
+    fn repeated(first: (&[u8], &[u8]), other: &[u8], count: u16) -> Vec<u8> {
+        let mut data = b"\0\0\0\x02\x14\x01\x11\x01a\x15".to_vec();
+        data.extend_from_slice(&count.to_be_bytes());
+        data.extend_from_slice(b"\x06\0");
+        data.extend_from_slice(first.0);
+        data.extend_from_slice(&100_000_u32.to_be_bytes());
+        data.resize(data.len() + 100_000, b'A');
+        data.extend_from_slice(first.1);
+        for number in 1..count {
+            data.push(8);
+            data.extend_from_slice(&number.to_be_bytes());
+            data.extend_from_slice(other);
+        }
+        data
+    }
+
+    #[test]
+    fn strings_are_not_repeated_for_ever() {
+        type Piece = &'static [u8];
+        let pieces: [((Piece, Piece), Piece); 5] = [
+            // Strings, classes, cases, keys; and copies of a variable.
+            ((b"\x13", b""), b"\x0e\x01"),
+            ((b"\x19", b"\x14\0"), b"\x1a\x01\x14\0"),
+            ((b"\x19", b"\x27\x11\x01B"), b"\x1a\x01\x27\x0e\x02"),
+            ((b"\x14\x01\x13", b"\0"), b"\x14\x01\x0e\x01\0"),
+            ((b"\x25\x13", b""), b"\x01\x02"),
+        ];
+        for (number, (first, other)) in pieces.into_iter().enumerate() {
+            let few = repeated(first, other, 150);
+            assert!(SessionData::decode(BINARY, few.clone()).is_ok(), "{number}");
+            let many = SessionData::decode(BINARY, repeated(first, other, 200)).unwrap_err();
+            assert_eq!(many.kind(), ErrorKind::TooLarge, "{number}");
+            let less = Limits::new().bytes(few.len() + 1000);
+            let refused = SessionData::decode_within(BINARY, few, less).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::TooLarge, "{number}");
+        }
+    }
+
+    #[test]
+    fn an_array_that_is_a_copy_of_itself_is_not_written_for_ever() {
+        let data = b"\0\0\0\x02\x14\x01\x11\x01a\x01\0".to_vec();
+        let session = SessionData::decode(BINARY, data).unwrap();
+        let value = session.value("a").unwrap().unwrap();
+        assert_eq!(value.serialize().unwrap_err().kind(), ErrorKind::TooLarge);
+        let mut other = SessionData::new(SerializeHandler::Php);
+        assert_eq!(other.insert_value("a", &value).unwrap_err().kind(), ErrorKind::TooLarge);
+    }
+
+    #[test]
+    fn the_case_of_an_enum_has_a_name() {
+        for case in [&b"\x11\x01A"[..], b"\x11\0", b"\x0d"] {
+            let data = [b"\0\0\0\x02\x14\x01\x11\x01a\x17\x04Unit\x27", case].concat();
+            let read = SessionData::decode(BINARY, data);
+            assert_eq!(read.is_ok(), case.len() == 3, "{}", case.escape_ascii());
+        }
+    }
 }

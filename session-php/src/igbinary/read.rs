@@ -26,6 +26,7 @@ pub(crate) fn read<'i>(
         numbered: Vec::new(),
         open: Vec::new(),
         owed: 0,
+        repeated: 0,
         slots: 0,
         values: 0,
     };
@@ -55,6 +56,8 @@ struct Reader<'i> {
     /// takes a byte at least.
     open: Vec<usize>,
     owed: usize,
+    /// How many bytes stand for themselves nowhere: of strings that were there before.
+    repeated: usize,
     slots: u64,
     values: usize,
 }
@@ -102,6 +105,9 @@ impl<'i> Reader<'i> {
             OBJECT..CUSTOM => self.object(tag)?,
             _ => self.scalar(tag)?,
         };
+        if let Event::Copy(slot) = event {
+            self.repeat(builder.string_length(slot))?;
+        }
         let again = matches!(event, Event::Reference(_));
         self.slots += u64::from(!again);
         let scalar = !matches!(tag, ARRAY_AGAIN..FALSE | OBJECT_AGAIN..REFERENCE | ARRAY..CUSTOM);
@@ -166,15 +172,26 @@ impl<'i> Reader<'i> {
             EMPTY_STRING => (self.at, self.at),
             STRING_AGAIN..STRING => {
                 let number = self.number(tag - STRING_AGAIN)?;
-                *self
+                let (start, end) = *self
                     .strings
                     .get(number)
-                    .ok_or_else(|| self.error("a string that was not there"))?
+                    .ok_or_else(|| self.error("a string that was not there"))?;
+                self.repeat(end - start)?;
+                (start, end)
             }
             _ => self.new_string(tag - STRING)?,
         };
         let bytes = self.input.get(start..end).unwrap_or_default();
         Ok(Text { start, bytes: Cow::Borrowed(bytes) })
+    }
+
+    /// What is read costs as much as if it were written out.
+    fn repeat(&mut self, length: usize) -> Result<()> {
+        self.repeated += length;
+        if self.repeated > self.limits.bytes.min(1 << 30) {
+            return Err(Error::at(ErrorKind::TooLarge, "strings repeated too often", self.at));
+        }
+        Ok(())
     }
 
     fn new_string(&mut self, width: u8) -> Result<(usize, usize)> {
@@ -211,6 +228,9 @@ impl<'i> Reader<'i> {
                     return Err(self.error("not the case of an enum"));
                 }
                 let case = self.string(tag)?;
+                if case.bytes.is_empty() {
+                    return Err(self.error("a case of an enum without a name"));
+                }
                 let name = [&*class.bytes, b":", &*case.bytes].concat();
                 Ok(Event::Enum { name: Text { start: class.start, bytes: Cow::Owned(name) } })
             }

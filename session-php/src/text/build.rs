@@ -154,6 +154,15 @@ impl<'g, 'i> Builder<'g, 'i> {
         Ok(self.node_at(*place))
     }
 
+    /// How long the string in a slot is.
+    #[cfg(feature = "igbinary")]
+    pub(crate) fn string_length(&self, slot: Slot) -> usize {
+        match self.target(slot).map(|node| self.graph.node(node)) {
+            Ok(Node::Str(span)) => span.len as usize,
+            _ => 0,
+        }
+    }
+
     /// The place of a key that is there already.
     #[inline]
     fn find(&mut self, key: &SeenKey<'i>) -> Option<u32> {

@@ -47,6 +47,12 @@ impl Limits {
         }
         Ok(())
     }
+
+    /// Whether a text of this length can be too deep, or have too many values: a level takes ten
+    /// bytes (`a:1:{i:0;}`), a value two.
+    pub(crate) const fn may_refuse(self, length: usize) -> bool {
+        length / 10 > self.depth || length / 2 > self.values
+    }
 }
 
 impl Default for Limits {

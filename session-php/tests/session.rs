@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use session_php::{
-    ErrorKind, Kind, ObjectKind, Property, SerializeHandler, SessionData, Value, Visibility,
-    from_slice, to_vec,
+    ErrorKind, Kind, Limits, ObjectKind, Property, SerializeHandler, SessionData, Value,
+    Visibility, from_slice, to_vec,
 };
 
 fn session(text: &str) -> SessionData {
@@ -171,4 +171,61 @@ fn what_php_has_no_form_for_is_refused() {
     assert!(to_vec(&floats).is_ok());
     let keys = std::collections::HashMap::from([([1, 2], 0)]);
     assert_eq!(to_vec(&keys).unwrap_err().kind(), ErrorKind::Unsupported);
+}
+
+#[test]
+fn values_with_references_are_read_as_they_are_now() {
+    let list = |number| Value::parse(format!("a:2:{{i:0;i:{number};i:1;R:2;}}")).unwrap();
+    let mut data = session("x|a:2:{i:0;i:1;i:1;R:2;}y|i:1;");
+    let read = |data: &SessionData| data.get::<[u8; 2]>("x").unwrap();
+    assert_eq!((read(&data), read(&data)), (Some([1, 1]), Some([1, 1])));
+    data.insert_value("x", &list(7)).unwrap();
+    assert_eq!(read(&data), Some([7, 7]));
+    data.remove("y").unwrap();
+    assert_eq!(read(&data), Some([7, 7]));
+    data.remove("x").unwrap();
+    assert_eq!(read(&data), None);
+    data.insert_value("x", &list(8)).unwrap();
+    assert_eq!(read(&data), Some([8, 8]));
+    data.clear();
+    assert_eq!(read(&data), None);
+}
+
+#[test]
+fn what_could_not_be_read_again_is_not_written() {
+    let nested = |depth| {
+        let text = format!("{}N;{}", "a:1:{i:0;".repeat(depth), "}".repeat(depth));
+        Value::parse(text).unwrap()
+    };
+    let encode = |handler, value: &Value| {
+        let mut data = SessionData::new(handler);
+        data.insert_value("a", value).unwrap();
+        let stored = data.encode()?;
+        assert!(SessionData::decode(handler, stored.clone()).is_ok());
+        Ok(stored)
+    };
+    let refused = |handler, depth| {
+        encode(handler, &nested(depth)).map_err(|error: session_php::Error| error.kind())
+    };
+    assert!(refused(SerializeHandler::Php, 4096).is_ok());
+    // The array of variables is a level too.
+    assert!(refused(SerializeHandler::PhpSerialize, 4095).is_ok());
+    assert_eq!(refused(SerializeHandler::PhpSerialize, 4096), Err(ErrorKind::TooDeep));
+
+    let limits = Limits::new().values(6);
+    let mut data = SessionData::decode_within(SerializeHandler::PhpBinary, "", limits).unwrap();
+    data.insert("a", &[1, 2]).unwrap();
+    data.insert("b", &[1, 2]).unwrap();
+    assert!(data.encode().is_ok());
+    data.insert("c", &1).unwrap();
+    assert_eq!(data.encode().unwrap_err().kind(), ErrorKind::TooLarge);
+}
+
+#[test]
+fn the_case_of_an_enum_is_one_object() {
+    let case = Value::parse("E:6:\"Unit:A\";").unwrap();
+    let mut data = SessionData::new(SerializeHandler::Php);
+    data.insert_value("a", &case).unwrap();
+    data.insert_value("b", &case).unwrap();
+    assert_eq!(data.encode().unwrap(), "a|E:6:\"Unit:A\";b|r:1;");
 }

@@ -5,7 +5,7 @@ mod handler;
 mod names;
 mod texts;
 
-use std::fmt;
+use std::{fmt, sync::OnceLock};
 
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
@@ -16,9 +16,11 @@ use crate::{Limits, Result, Value, ser};
 
 /// The variables of a session, `$_SESSION`.
 ///
-/// What is not touched goes back as it came, byte for byte. References between variables stay
-/// right: a variable that shares its value with another is assigned as PHP assigns it, and what
-/// another variable still uses outlives the removal of the one that had it.
+/// What is not touched goes back as it came, byte for byte, unless a change has to follow references
+/// into other variables, or sets an enum beside another: then all is written as PHP writes it.
+/// References between variables stay right: a variable that shares its value with another is
+/// assigned as PHP assigns it, and what another variable still uses outlives the removal of the one
+/// that had it.
 #[derive(Clone)]
 pub struct SessionData {
     handler: SerializeHandler,
@@ -29,6 +31,8 @@ pub struct SessionData {
     texts: Texts,
     /// All of them in one graph, instead: where a change has to follow references.
     graphed: Option<Graphed>,
+    /// The graph of the texts as they are, once it was asked for.
+    seen: OnceLock<Graphed>,
 }
 
 /// Names and values may be secrets.
@@ -44,7 +48,7 @@ impl SessionData {
     #[must_use]
     pub fn new(handler: SerializeHandler) -> Self {
         let (limits, texts) = (Limits::new(), Texts::default());
-        Self { handler, limits, source: None, texts, graphed: None }
+        Self { handler, limits, source: None, texts, graphed: None, seen: OnceLock::new() }
     }
 
     /// Reads what a store has of a session. Nothing is an empty session.
@@ -69,7 +73,8 @@ impl SessionData {
         let source = data.into();
         let is_text = handler == handler.text_form();
         let texts = if is_text { Texts::read(handler, &source, limits)? } else { Texts::default() };
-        let mut session = Self { handler, limits, source: Some(source), texts, graphed: None };
+        let (source, seen) = (Some(source), OnceLock::new());
+        let mut session = Self { handler, limits, source, texts, graphed: None, seen };
         if !is_text {
             session.graphed = Some(session.make_graph()?);
         }
@@ -130,7 +135,7 @@ impl SessionData {
             (Some(graphed), _) => Ok(graphed.value(name)),
             (None, None) => Ok(None),
             (None, Some(Some(text))) => Value::parse_within(text, self.limits).map(Some),
-            (None, Some(None)) => Ok(self.make_graph()?.value(name)),
+            (None, Some(None)) => Ok(self.seen()?.value(name)),
         }
     }
 
@@ -163,7 +168,7 @@ impl SessionData {
         if self.graphed.is_some() || !self.texts.assign(name, &text, limits)? {
             self.graph()?.assign(name, &text, limits)?;
         }
-        self.source = None;
+        (self.source, self.seen) = (None, OnceLock::new());
         Ok(())
     }
 
@@ -181,20 +186,22 @@ impl SessionData {
         } else {
             self.graph()?.remove(name);
         }
-        self.source = None;
+        (self.source, self.seen) = (None, OnceLock::new());
         Ok(true)
     }
 
     /// Removes all variables, as `session_unset()` does.
     pub fn clear(&mut self) {
-        (self.source, self.texts, self.graphed) = (None, Texts::default(), None);
+        let (texts, seen) = (Texts::default(), OnceLock::new());
+        (self.source, self.texts, self.graphed, self.seen) = (None, texts, None, seen);
     }
 
     /// What is to be stored. An empty session is empty bytes for `php` and `php_binary`, which PHP
     /// stores as well.
     ///
     /// # Errors
-    /// [`TooLarge`](crate::ErrorKind::TooLarge) beyond the limits of length.
+    /// [`TooLarge`](crate::ErrorKind::TooLarge) and [`TooDeep`](crate::ErrorKind::TooDeep) beyond the
+    /// limits, where the text could not be read again: `php_serialize` nests values a level deeper.
     pub fn encode(&self) -> Result<Bytes> {
         if let Some(source) = &self.source {
             return Ok(source.clone());
@@ -205,7 +212,11 @@ impl SessionData {
             Some(graphed) => graphed.write(self.handler, self.limits)?,
         };
         self.limits.check_length(bytes.len())?;
-        Ok(bytes.into())
+        let bytes = Bytes::from(bytes);
+        if self.handler == self.handler.text_form() && self.limits.may_refuse(bytes.len()) {
+            Texts::read(self.handler, &bytes, self.limits)?;
+        }
+        Ok(bytes)
     }
 
     /// The same session for a serialiser, each value written as PHP writes it. With the
@@ -219,10 +230,11 @@ impl SessionData {
         }
         let graphed = match &self.graphed {
             Some(graphed) => graphed.clone(),
-            None => self.make_graph()?,
+            None => self.seen.get().cloned().map_or_else(|| self.make_graph(), Ok)?,
         };
         let (limits, texts) = (self.limits, Texts::default());
-        Ok(Self { handler, limits, source: None, texts, graphed: Some(graphed) })
+        let (graphed, seen) = (Some(graphed), OnceLock::new());
+        Ok(Self { handler, limits, source: None, texts, graphed, seen })
     }
 
     fn make_graph(&self) -> Result<Graphed> {
@@ -236,9 +248,18 @@ impl SessionData {
         Graphed::read(handler, &source, self.limits)
     }
 
+    /// The graph, kept for those who ask again.
+    fn seen(&self) -> Result<&Graphed> {
+        if let Some(seen) = self.seen.get() {
+            return Ok(seen);
+        }
+        let graphed = self.make_graph()?;
+        Ok(self.seen.get_or_init(|| graphed))
+    }
+
     /// From here on all variables are in one graph.
     fn graph(&mut self) -> Result<&mut Graphed> {
-        let graphed = match self.graphed.take() {
+        let graphed = match self.graphed.take().or_else(|| self.seen.take()) {
             Some(graphed) => graphed,
             None => self.make_graph()?,
         };

@@ -254,7 +254,8 @@ impl Reader {
     }
 
     fn finish(self, source: &Bytes) -> Texts {
-        let Self { outline, names, found, lost, next, .. } = self;
+        let Self { outline, names, found, numbers, lost, next } = self;
+        drop(numbers);
         // PHP's slots lead to places, and an overwritten variable's to whatever is there now.
         // The slot before all variables is that of the array they are in.
         let first = found.iter().map(|found| found.first_slot).min().unwrap_or_default();

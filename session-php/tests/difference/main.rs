@@ -57,6 +57,7 @@ macro_rules! trials {
 }
 
 fn main() -> ExitCode {
+    #[cfg_attr(not(feature = "igbinary"), expect(unused_mut, reason = "extensions add to it"))]
     let mut trials = trials! {
         "session": sessions::sessions_are_read_and_written_as_php_does 2500
                    sessions::floats_have_phps_digits 4000

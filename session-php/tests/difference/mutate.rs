@@ -41,10 +41,17 @@ pub(crate) fn what_php_refuses_is_refused_and_nothing_else(run: &mut Run) -> Str
     )
 }
 
-/// PHP writes the name of a class as it is declared, whatever was read.
+/// PHP writes the name of a class as it is declared, whatever was read. Capitals make a difference
+/// in `r:` and `R:` alone.
 fn alike(ours: &Answer, theirs: &Answer) -> bool {
     match (ours, theirs) {
-        (Answer::Bytes(ours), Answer::Bytes(theirs)) => ours.eq_ignore_ascii_case(theirs),
+        (Answer::Bytes(ours), Answer::Bytes(theirs)) => {
+            let references = |bytes: &[u8]| -> Vec<u8> {
+                let pairs = bytes.windows(2).filter(|pair| matches!(pair, [b'r' | b'R', b':']));
+                pairs.map(|pair| pair[0]).collect()
+            };
+            ours.eq_ignore_ascii_case(theirs) && references(ours) == references(theirs)
+        }
         // A session that contains itself.
         (Answer::Odd, Answer::Nothing) => true,
         _ => ours == theirs,

@@ -183,8 +183,9 @@ impl DynamoStoreBuilder {
             expires: config.ttl_attribute.clone(),
             timeout: config.timeout,
             meter: Meter::default(),
+            clock: self.clock,
         };
-        let store = DynamoStore::new(&config, link, self.clock);
+        let store = DynamoStore::new(&config, link);
         store.look(Operation::Open).await?;
         Ok(store)
     }

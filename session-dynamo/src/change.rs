@@ -9,10 +9,10 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     BACKEND, DynamoStore,
-    expression::Expression,
+    expression::{Expression, NOW},
     fault::Fault,
-    item::{self, Attributes, Damage, EXPIRES, FORMAT, HOLDER, OF_RECORD, TELLING, UNTIL},
-    link::{Outcome, Part, Statement},
+    item::{self, Attributes, Damage, EXPIRES, FORMAT, HOLDER, OF_RECORD, TELLING, UNTIL, number},
+    link::{Outcome, Part, Statement, Written},
     quick::Quick,
 };
 
@@ -71,7 +71,7 @@ impl<'a> Change<'a> {
             if slot == before || (item.is_empty() && slot.is_vacant(now)) {
                 return Ok(value);
             }
-            match self.write(&statement(&item, &slot, now)).await? {
+            match self.write(&statement(&item, &before, &slot, now)).await? {
                 Outcome::Done(_) => return Ok(value),
                 Outcome::Refused(other) => item = other,
             }
@@ -86,7 +86,7 @@ impl<'a> Change<'a> {
     /// Sends a write, and tells the next in line: the lock may be free.
     pub(crate) async fn write(&mut self, statement: &Statement) -> Result<Outcome> {
         let written = self.store.0.link.write(&self.name, statement, self.deadline).await;
-        let (outcome, in_doubt) = written.map_err(|fault| self.fault(fault))?;
+        let Written { outcome, in_doubt, .. } = written.map_err(|fault| self.fault(fault))?;
         self.in_doubt |= in_doubt;
         let frees = self.operation != Operation::Lock && self.operation != Operation::Touch;
         if frees && matches!(outcome, Outcome::Done(_)) {
@@ -97,7 +97,11 @@ impl<'a> Change<'a> {
 
     pub(crate) async fn read(&self, part: Part) -> Result<Attributes> {
         let read = self.store.0.link.get(&self.name, part, self.deadline).await;
-        read.map_err(|fault| self.fault(fault))
+        // A read changes nothing; there may be a doubt of an earlier write.
+        read.map_err(|mut fault| {
+            fault.in_doubt = false;
+            self.fault(fault)
+        })
     }
 
     /// The slot that an item stands for.
@@ -125,12 +129,18 @@ pub(crate) fn corrupt(operation: Operation) -> Error {
         .with_detail("what is stored is damaged or not a session")
 }
 
-/// Makes `item` into what `after` is, if it is still the same.
-fn statement(item: &Attributes, after: &Slot, now: Timestamp) -> Statement {
+/// Makes `item` into what `after` is, if it is still the same. A record that lives on must be alive
+/// when that is done: it may expire while the write is repeated, and must not come back.
+fn statement(item: &Attributes, before: &Slot, after: &Slot, now: Timestamp) -> Statement {
     let same = unchanged(item);
     if after.is_vacant(now) {
         return Statement::Delete(same);
     }
+    let same = if before.record.is_some() && after.record.is_some() {
+        same.when("x > :now", [(NOW, number(now.as_millis()))])
+    } else {
+        same
+    };
     let wanted = item::encode(after);
     let ours = [FORMAT, HOLDER, UNTIL, EXPIRES].into_iter().chain(OF_RECORD);
     let gone = ours.filter(|name| item.contains_key(*name) && !wanted.contains_key(name));

@@ -3,8 +3,12 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use session_core::Timestamp;
 
-use crate::item::{EXPIRES, Values};
+use crate::item::{EXPIRES, Values, number};
+
+/// Stands for the moment of an attempt.
+pub(crate) const NOW: &str = ":now";
 
 /// A conditional write in the making.
 #[derive(Debug, Clone, Default)]
@@ -92,9 +96,14 @@ impl Expression {
         Some(self.conditions.join(" AND ")).filter(|text| !text.is_empty())
     }
 
-    /// The values of both texts.
-    pub(crate) fn values(&self) -> Option<HashMap<String, AttributeValue>> {
-        Some(self.values.clone()).filter(|values| !values.is_empty())
+    /// The values of both texts, for an attempt at this moment: what was to be judged by the time
+    /// is judged by this one, however long it took to come to it.
+    pub(crate) fn values_at(&self, now: Timestamp) -> Option<HashMap<String, AttributeValue>> {
+        let mut values = self.values.clone();
+        if let Some(moment) = values.get_mut(NOW) {
+            *moment = number(now.as_millis());
+        }
+        Some(values).filter(|values| !values.is_empty())
     }
 
     /// The names that stand for others in both texts.
@@ -108,7 +117,6 @@ impl Expression {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::item::number;
 
     #[test]
     fn what_is_set_is_not_removed_and_names_are_told_where_they_are_used() {
@@ -118,11 +126,19 @@ mod tests {
             .when("v = :v", [(":v", number(1))]);
         assert_eq!(write.update().unwrap(), "SET v = :s_v REMOVE h");
         assert_eq!(write.condition().unwrap(), "(v = :v)");
-        assert_eq!(write.values().unwrap().len(), 2);
+        assert_eq!(write.values_at(Timestamp::from_millis(9)).unwrap().len(), 2);
         assert_eq!(write.names("ttl"), None);
         let write = write.set(EXPIRES, number(3));
         assert_eq!(write.names("ttl").unwrap()[EXPIRES], "ttl");
         assert_eq!(Expression::default().update(), None);
         assert_eq!(Expression::default().condition(), None);
+    }
+
+    #[test]
+    fn an_attempt_is_judged_by_its_own_time() {
+        let write = Expression::default().set("u", number(5)).when("x > :now", [(NOW, number(5))]);
+        let values = write.values_at(Timestamp::from_millis(9)).unwrap();
+        assert_eq!((&values[NOW], &values[":s_u"]), (&number(9), &number(5)));
+        assert_eq!(Expression::default().values_at(Timestamp::from_millis(9)), None);
     }
 }

@@ -1,6 +1,6 @@
 //! All that speaks to DynamoDB: requests, their repetition within a deadline, and what they consume.
 
-use std::{collections::HashMap, error::Error as StdError, fmt, time::Duration};
+use std::{collections::HashMap, error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::{
         AttributeValue, ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure,
     },
 };
-use session_core::{Jitter, instant_after};
+use session_core::{Clock, Jitter, instant_after};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{Dispatch, instrument::WithSubscriber};
 
@@ -33,6 +33,7 @@ pub(crate) struct Link {
     pub(crate) expires: String,
     pub(crate) timeout: Duration,
     pub(crate) meter: Meter,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// A conditional write.
@@ -49,6 +50,16 @@ pub(crate) enum Outcome {
     Done(Attributes),
     /// The condition was not met; with the item, which is empty where there is none.
     Refused(Attributes),
+}
+
+/// A conditional write that was answered.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) outcome: Outcome,
+    /// Whether an earlier attempt may have been done.
+    pub(crate) in_doubt: bool,
+    /// What the answered attempt has consumed.
+    pub(crate) units: f64,
 }
 
 /// Which part of an item is read.
@@ -108,13 +119,13 @@ impl Link {
         Ok(self.named(answer.item.unwrap_or_default()))
     }
 
-    /// Writes under a condition. Also says whether an earlier attempt may have been done.
+    /// Writes under a condition, which each attempt has judged by its own time.
     pub(crate) async fn write(
         &self,
         name: &str,
         statement: &Statement,
         deadline: Instant,
-    ) -> Result<(Outcome, bool), Fault> {
+    ) -> Result<Written, Fault> {
         match statement {
             Statement::Update(expression) => self.update(name, expression, deadline).await,
             Statement::Delete(expression) => self.delete(name, expression, deadline).await,
@@ -126,7 +137,7 @@ impl Link {
         name: &str,
         expression: &Expression,
         deadline: Instant,
-    ) -> Result<(Outcome, bool), Fault> {
+    ) -> Result<Written, Fault> {
         let returns =
             if expression.returns_item() { ReturnValue::AllNew } else { ReturnValue::None };
         let request = self
@@ -136,16 +147,19 @@ impl Link {
             .set_key(Some(key(name)))
             .set_update_expression(expression.update())
             .set_condition_expression(expression.condition())
-            .set_expression_attribute_values(expression.values())
             .set_expression_attribute_names(expression.names(&self.expires))
             .return_values(returns)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let (answer, in_doubt) = self.send(deadline, || request.clone().send()).await?;
-        let outcome = match answer {
+        let attempt = || {
+            let values = expression.values_at(self.clock.now());
+            request.clone().set_expression_attribute_values(values).send()
+        };
+        let (answer, in_doubt) = self.send(deadline, attempt).await?;
+        let (outcome, units) = match answer {
             Ok(answer) => {
-                self.meter.add(Use::Write, answer.consumed_capacity());
-                Outcome::Done(self.named(answer.attributes.unwrap_or_default()))
+                let units = self.meter.add(Use::Write, answer.consumed_capacity());
+                (Outcome::Done(self.named(answer.attributes.unwrap_or_default())), units)
             }
             Err(error) => match error.into_service_error() {
                 UpdateItemError::ConditionalCheckFailedException(refused) => {
@@ -154,7 +168,7 @@ impl Link {
                 _ => return Err(Fault::crowded()),
             },
         };
-        Ok((outcome, in_doubt))
+        Ok(Written { outcome, in_doubt, units })
     }
 
     async fn delete(
@@ -162,22 +176,25 @@ impl Link {
         name: &str,
         expression: &Expression,
         deadline: Instant,
-    ) -> Result<(Outcome, bool), Fault> {
+    ) -> Result<Written, Fault> {
         let request = self
             .client
             .delete_item()
             .table_name(&self.table)
             .set_key(Some(key(name)))
             .set_condition_expression(expression.condition())
-            .set_expression_attribute_values(expression.values())
             .set_expression_attribute_names(expression.names(&self.expires))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let (answer, in_doubt) = self.send(deadline, || request.clone().send()).await?;
-        let outcome = match answer {
+        let attempt = || {
+            let values = expression.values_at(self.clock.now());
+            request.clone().set_expression_attribute_values(values).send()
+        };
+        let (answer, in_doubt) = self.send(deadline, attempt).await?;
+        let (outcome, units) = match answer {
             Ok(answer) => {
-                self.meter.add(Use::Write, answer.consumed_capacity());
-                Outcome::Done(Attributes::new())
+                let units = self.meter.add(Use::Write, answer.consumed_capacity());
+                (Outcome::Done(Attributes::new()), units)
             }
             Err(error) => match error.into_service_error() {
                 DeleteItemError::ConditionalCheckFailedException(refused) => {
@@ -186,7 +203,7 @@ impl Link {
                 _ => return Err(Fault::crowded()),
             },
         };
-        Ok((outcome, in_doubt))
+        Ok(Written { outcome, in_doubt, units })
     }
 
     /// A page of the items of a table; also the units that it has consumed.
@@ -213,9 +230,9 @@ impl Link {
         Ok((answer, units))
     }
 
-    fn refused(&self, item: Option<Attributes>) -> Outcome {
-        self.meter.add_refused(item.as_ref());
-        Outcome::Refused(self.named(item.unwrap_or_default()))
+    fn refused(&self, item: Option<Attributes>) -> (Outcome, f64) {
+        let units = self.meter.add_refused(item.as_ref());
+        (Outcome::Refused(self.named(item.unwrap_or_default())), units)
     }
 
     /// The item with our own name of the attribute of its expiry.

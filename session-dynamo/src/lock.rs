@@ -77,15 +77,31 @@ async fn take(store: &DynamoStore, key: &Key, request: LockRequest) -> Result<As
             let Ok(slot) = item::decode(&item) else {
                 return Err(give_back(store, key, request).await);
             };
-            return Ok(granted(&slot, request, store.now()));
+            let now = store.now();
+            if is_live(&slot, now) {
+                return Ok(granted(&slot, request, now));
+            }
+            // The answer came when the lease was over: the same token takes it anew.
+            item
         }
     };
-    let rule = |slot: &mut Slot, now| match slot.lock(request.op, duration, now) {
-        LockOutcome::Granted => Ok(granted(slot, request, now)),
+    let mut until = Timestamp::default();
+    let rule = |slot: &mut Slot, now: Timestamp| match slot.lock(request.op, duration, now) {
+        LockOutcome::Granted => {
+            until = slot.holder.map_or(now, |holder| holder.until);
+            Ok(granted(slot, request, now))
+        }
         LockOutcome::Held(held) => Ok(Asked::Held(held)),
         _ => Err(Error::new(ErrorKind::Backend, BACKEND, LOCK)),
     };
-    change.settle(item, rule).await
+    match change.settle(item, rule).await? {
+        Asked::Granted(_) if until <= store.now() => Ok(Asked::Held(Duration::ZERO)),
+        asked => Ok(asked),
+    }
+}
+
+fn is_live(slot: &Slot, now: Timestamp) -> bool {
+    slot.holder.is_some_and(|holder| holder.is_live(now))
 }
 
 /// For how much longer somebody else holds the lock, if somebody does.

@@ -59,11 +59,12 @@ impl Meter {
         units
     }
 
-    /// Adds a write that was refused because of the item that there was.
-    pub(crate) fn add_refused(&self, item: Option<&Attributes>) {
+    /// Adds a write that was refused because of the item that there was; returns the units.
+    pub(crate) fn add_refused(&self, item: Option<&Attributes>) -> f64 {
         let size = item.map_or(1, item::size).max(1);
-        let units = u32::try_from(size.div_ceil(WRITE_UNIT)).unwrap_or(u32::MAX);
-        self.count(Use::Write, f64::from(units));
+        let units = f64::from(u32::try_from(size.div_ceil(WRITE_UNIT)).unwrap_or(u32::MAX));
+        self.count(Use::Write, units);
+        units
     }
 
     fn count(&self, used: Use, units: f64) {

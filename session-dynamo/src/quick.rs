@@ -25,6 +25,9 @@ const FREE: &str = "attribute_not_exists(h) OR u <= :now";
 /// There is no live record.
 const ABSENT: &str = "attribute_not_exists(x) OR x <= :now";
 
+/// The commit is none of the last ones: one that is made again is the rule's to answer.
+const NEW: &str = "NOT (o0 = :op OR o1 = :op OR o2 = :op OR o3 = :op)";
+
 /// A write, and what the operation returns when it is done.
 pub(crate) type Quick<T> = Option<(Statement, T)>;
 
@@ -74,7 +77,7 @@ pub(crate) fn save(
     let set = set.remove_others(&[ABSOLUTE, EPOCH, PRINCIPAL]);
     let set = if version == 1 { set.remove_others(&OPS) } else { set };
     let now = || (":now", number(now.as_millis()));
-    let set = is_at(set, revision).when("x > :now", [now()]);
+    let set = is_at(set, revision).when("x > :now", [now()]).when(NEW, [(":op", token(op))]);
     let expression = match lease {
         None => free(set).when(FREE, [now()]),
         Some((lease, then)) => held(set, lease, then),
@@ -104,9 +107,10 @@ pub(crate) fn delete(expected: Expected<'_>, now: Timestamp) -> Quick<()> {
     let expression = Expression::default();
     let expression = match expected {
         Expected::Any => expression,
-        Expected::Incarnation(incarnation) => {
-            expression.when("i = :i", [(":i", bytes(*incarnation.as_bytes()))])
-        }
+        // Not of what has expired: a lease on it is another one's.
+        Expected::Incarnation(incarnation) => expression
+            .when("i = :i", [(":i", bytes(*incarnation.as_bytes()))])
+            .when("x > :now", [(":now", number(now.as_millis()))]),
         Expected::Revision(revision) => {
             is_at(expression, revision).when(FREE, [(":now", number(now.as_millis()))])
         }

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use session_core::{
-    Capabilities, Clock, Cursor, Enumeration, Error, ErrorKind, Expected, Idempotency, Incarnation,
-    Key, KeyPage, Lease, LockQueue, LockRequest, Locked, OpToken, Operation, PrincipalIndex,
+    Capabilities, Cursor, Enumeration, Error, ErrorKind, Expected, Idempotency, Incarnation, Key,
+    KeyPage, Lease, LockQueue, LockRequest, Locked, OpToken, Operation, PrincipalIndex,
     REMEMBERED_OPS, ReadOptions, Record, Result, Revision, SessionStore, SweepBudget, SweepReport,
     Sweeping, Timestamp, Ttl, Under, Write,
 };
@@ -31,7 +31,6 @@ pub struct DynamoStore(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) link: Link,
     pub(crate) keys: Keys,
-    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) queue: LockQueue,
     pub(crate) pace: Pace,
     skew: Duration,
@@ -62,11 +61,10 @@ impl DynamoStore {
         self.0.link.meter.consumed()
     }
 
-    pub(crate) fn new(config: &DynamoConfig, link: Link, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(config: &DynamoConfig, link: Link) -> Self {
         Self(Arc::new(Inner {
             link,
             keys: Keys::new(&config.prefix),
-            clock,
             queue: LockQueue::new(config.max_waiters),
             pace: Pace::new(config.sweep_rate),
             skew: config.clock_skew,
@@ -75,7 +73,7 @@ impl DynamoStore {
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        self.0.clock.now()
+        self.0.link.clock.now()
     }
 
     /// For how long others see a lease: a clock that is ahead of ours must not end it.

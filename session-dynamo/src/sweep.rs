@@ -13,7 +13,7 @@ use crate::{
     DynamoStore,
     expression::Expression,
     item::{Attributes, DEADLINE, INCARNATION, number},
-    link::{Outcome, Page, Statement},
+    link::{Outcome, Page, Statement, Written},
     walk::{name, start, values},
 };
 
@@ -66,7 +66,13 @@ pub(crate) async fn sweep(
     let mut after = start(cursor);
     loop {
         if let Some(even) = store.0.pace.even() {
-            sleep_until(even).await;
+            sleep_until(even.min(step.until)).await;
+            if even > step.until {
+                // To go on from here another time, which may be from the beginning.
+                let here = after.unwrap_or_default();
+                step.report.next = Some(Cursor::new(here.into_bytes()));
+                return Ok(step.report);
+            }
         }
         after = step.page(after).await?;
         if after.is_none() || step.is_spent() {
@@ -112,22 +118,23 @@ impl Step<'_> {
 
     /// Removes an item if it is still dead.
     async fn remove(&mut self, item: &Attributes) -> Result<()> {
-        let Some(name) = name(item) else { return Ok(()) };
+        let ours = name(item).filter(|name| self.store.0.keys.key(name).is_some());
+        let Some(name) = ours else { return Ok(()) };
         let (link, now) = (&self.store.0.link, self.store.now());
         let moment = || (":now", number(now.as_millis()));
         let dead = Expression::default()
             .when("attribute_exists(id)", [])
             .when("attribute_not_exists(x) OR x <= :now", [moment()])
             .when("attribute_not_exists(h) OR u <= :now", [moment()]);
-        let before = link.meter.consumed().write_units;
         let removed = link.write(name, &Statement::Delete(dead), link.deadline()).await;
-        let removed = removed.map_err(|fault| fault.into_error(Operation::Sweep, false))?;
-        self.store.0.pace.consume(link.meter.consumed().write_units - before);
-        match removed {
-            (Outcome::Refused(item), _) if item.is_empty() => {}
-            (Outcome::Refused(_), _) => self.report.skipped += 1,
-            (Outcome::Done(_), _) if !item.contains_key(INCARNATION) => {}
-            (Outcome::Done(_), _) => {
+        let Written { outcome, units, .. } =
+            removed.map_err(|fault| fault.into_error(Operation::Sweep, false))?;
+        self.store.0.pace.consume(units);
+        match outcome {
+            Outcome::Refused(item) if item.is_empty() => {}
+            Outcome::Refused(_) => self.report.skipped += 1,
+            Outcome::Done(_) if !item.contains_key(INCARNATION) => {}
+            Outcome::Done(_) => {
                 self.report.deleted += 1;
                 self.report.oldest_lag = self.report.oldest_lag.max(lag(item, now));
             }

@@ -2,12 +2,13 @@
 
 use std::{
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use session_core::{
     ErrorKind, Expected, Key, Lease, OffsetClock, Record, Result, SessionStore, SweepBudget,
     SystemClock, Then, Under, Write,
@@ -23,10 +24,27 @@ use test_servers::{
 
 use tokio::task::JoinSet;
 
-use crate::support::{PATIENCE, World, builder};
+use crate::support::{PATIENCE, World, builder, client};
 
 /// From a table that lacks capacity.
 const THROTTLED: Fate = Fate::Fail(400, "ProvisionedThroughputExceededException");
+
+/// A clock that is moved by hand while a store has it.
+fn by_hand() -> Arc<OffsetClock> {
+    Arc::new(OffsetClock::new(SystemClock::default()))
+}
+
+/// The table throttles after so many writes, once, and for long enough that a record of an hour ends.
+fn throttle_for_long(front: &Front, clock: &Arc<OffsetClock>, after: usize) {
+    let (clock, writes) = (Arc::clone(clock), AtomicUsize::new(0));
+    front.rule(move |request| {
+        if request.operation == "GetItem" || writes.fetch_add(1, Ordering::SeqCst) != after {
+            return Fate::Pass;
+        }
+        clock.advance(HOUR * 3 / 2);
+        THROTTLED
+    });
+}
 
 /// Applies these fates to the next requests, one after the other.
 fn script(front: &Front, fates: &'static [Fate]) {
@@ -135,6 +153,70 @@ pub(crate) async fn a_table_that_throttles_for_ever_is_told_by_the_deadline() ->
     Ok(())
 }
 
+/// A write is repeated until it comes through, and a session has expired by then.
+pub(crate) async fn what_expires_while_a_write_is_repeated_does_not_come_back() -> TestResult {
+    let clock = by_hand();
+    let world = World::start_with(|builder| builder.clock(Arc::clone(&clock))).await?;
+    let (store, front) = (&world.store, &world.front);
+    let longer = || Write::new("2", HOUR * 3);
+    for case in ["save", "save over whatever there is", "touch", "touch under a long lease"] {
+        front.pass();
+        let key = new_key();
+        let revision = create(store, &key, b"1").await;
+        let later = (HOUR * 3).into();
+        let error = match case {
+            "save" => {
+                throttle_for_long(front, &clock, 0);
+                store.save(&key, longer(), Expected::Revision(revision), op()).await.err()
+            }
+            "save over whatever there is" => {
+                throttle_for_long(front, &clock, 0);
+                store.save(&key, longer(), Expected::Any, op()).await.err()
+            }
+            "touch" => {
+                throttle_for_long(front, &clock, 0);
+                store.touch(&key, later, revision.incarnation(), op()).await.err()
+            }
+            _ => {
+                store.lock(&key, lock(HOUR * 9, Duration::ZERO)).await?;
+                throttle_for_long(front, &clock, 1);
+                store.touch(&key, later, revision.incarnation(), op()).await.err()
+            }
+        };
+        assert_eq!(error.map(|error| error.kind()), Some(ErrorKind::NotFound), "{case}");
+        assert_eq!(load(store, &key).await?, None, "{case}");
+    }
+    Ok(())
+}
+
+/// The answer that grants a lock may come when the lease is over.
+pub(crate) async fn a_lease_that_is_over_is_not_granted() -> TestResult {
+    let clock = by_hand();
+    let world = World::start_with(|builder| builder.clock(Arc::clone(&clock))).await?;
+    let key = new_key();
+    create(&world.store, &key, b"1").await;
+    throttle_for_long(&world.front, &clock, 0);
+    let lease = world.store.lock(&key, lock(HOUR / 2, PATIENCE)).await?.lease.unwrap();
+    assert_eq!(world.front.count(|request| request.operation == "UpdateItem"), 4);
+    world.store.renew(&key, &lease, HOUR / 2).await?;
+    let refused = world.store.lock(&key, lock(HOUR / 2, Duration::ZERO)).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::LockTimeout);
+    Ok(())
+}
+
+pub(crate) async fn the_end_of_an_expired_record_is_not_that_of_a_lease() -> TestResult {
+    let clock = by_hand();
+    let world = World::start_with(|builder| builder.clock(Arc::clone(&clock))).await?;
+    let (store, key) = (&world.store, new_key());
+    let revision = create(store, &key, b"1").await;
+    store.lock(&key, lock(HOUR * 9, Duration::ZERO)).await?;
+    clock.advance(HOUR * 3 / 2);
+    store.delete(&key, Expected::Incarnation(revision.incarnation()), op()).await?;
+    let refused = store.lock(&key, lock(HOUR, Duration::ZERO)).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::LockTimeout);
+    Ok(())
+}
+
 /// Case Z04.
 pub(crate) async fn a_black_hole_ends_by_the_deadline() -> TestResult {
     let timeout = Duration::from_secs(2);
@@ -151,6 +233,9 @@ pub(crate) async fn a_black_hole_ends_by_the_deadline() -> TestResult {
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.maybe_applied(), "{error}");
     fails_in_time(timeout, load(&world.store, &key)).await;
+    let unread = world.store.save(&key, write(b"12"), Expected::Any, op());
+    let error = fails_in_time(timeout, unread).await;
+    assert!(!error.maybe_applied(), "nothing was written: {error}");
     world.front.pass();
     let mut second = None;
     eventually("an answer", async || {
@@ -247,6 +332,19 @@ async fn count_locked(store: &DynamoStore, key: &Key) -> Result<()> {
     let expected =
         Expected::Lease { lease: &lease, revision: record.revision, then: Then::Release };
     store.save(key, next, expected, op()).await.map(drop)
+}
+
+pub(crate) async fn an_item_that_is_not_ours_stays() -> TestResult {
+    let world = World::start().await?;
+    let client = client(&Server::shared().await?.url());
+    let (id, format) = (AttributeValue::S("session:other".into()), AttributeValue::N("1".into()));
+    let put = client.put_item().table_name(&world.table).item("id", id).item("f", format);
+    put.send().await?;
+    let report = world.store.sweep(None, SweepBudget::new(10, PATIENCE)).await?;
+    assert_eq!((report.scanned, report.deleted, report.skipped), (1, 0, 0));
+    let left = client.scan().table_name(&world.table).send().await?;
+    assert_eq!(left.count(), 1, "an item of somebody else is removed");
+    Ok(())
 }
 
 pub(crate) async fn an_item_that_changed_since_the_scan_stays() -> TestResult {

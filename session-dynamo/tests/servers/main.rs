@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         costs: units_of_a_request_by_size;
         counts: each_operation_is_one_request
                 what_dynamodb_cannot_judge_takes_two
-                there_are_no_other_operations_than_the_five
+                there_are_no_other_operations_than_the_four
                 a_waiter_reads_and_does_not_write;
         faults: each_write_whose_answer_is_lost_happens_once
                 throttling_is_waited_out_without_more_requests_than_needed
@@ -43,6 +43,10 @@ fn main() -> ExitCode {
                 a_black_hole_ends_by_the_deadline
                 faults_at_random_lose_and_double_nothing
                 clocks_that_are_far_apart_lose_nothing
+                what_expires_while_a_write_is_repeated_does_not_come_back
+                a_lease_that_is_over_is_not_granted
+                the_end_of_an_expired_record_is_not_that_of_a_lease
+                an_item_that_is_not_ours_stays
                 an_item_that_changed_since_the_scan_stays;
         refusals: a_table_that_is_not_there_is_told
                   a_table_with_another_key_is_told

@@ -153,8 +153,9 @@ impl DynamoStoreBuilder {
     }
 
     /// Makes the table, billed by request and with the expiry of items turned on, and waits until it
-    /// is there. A table that is there stays as it is. It needs the permissions CreateTable,
-    /// DescribeTable and UpdateTimeToLive, which the store itself does not.
+    /// is there. Of a table that is there only the expiry is turned on, where it is off: DynamoDB then
+    /// removes every item whose attribute of that name has passed, whoever wrote it. It needs the
+    /// permissions CreateTable, DescribeTable and UpdateTimeToLive, which the store itself does not.
     ///
     /// # Errors
     /// Those of [`open`](Self::open).
@@ -206,13 +207,15 @@ impl DynamoStoreBuilder {
             Some(client) => client.config().to_builder(),
             None => self.found(config).await,
         };
-        let builder = match &config.endpoint {
+        // A client that was handed over has its endpoint: only one that was named beside it counts.
+        let named = if self.client.is_some() { &self.config } else { config };
+        let builder = match &named.endpoint {
             Some(endpoint) => builder.endpoint_url(endpoint),
             None => builder,
         };
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(config.connect_timeout)
-            .operation_attempt_timeout(config.attempt_timeout)
+            .read_timeout(config.attempt_timeout)
             .build();
         let once = RetryConfig::disabled();
         Client::from_conf(builder.timeout_config(timeouts).retry_config(once).build())

@@ -64,6 +64,11 @@ impl Fault {
         }
         let text = chain.join(": ");
         if text.contains("credentials") || text.contains("identity") {
+            // Where they are asked for does not answer; this request was not sent.
+            if text.contains("timed out") || text.contains("error occurred while loading") {
+                let detail = Some("the AWS SDK cannot load the credentials".to_owned());
+                return Self { detail, in_doubt: false, ..Self::unavailable() };
+            }
             return Self::config("the AWS SDK finds no credentials");
         }
         Self { detail: chain.pop(), in_doubt: !refused, ..Self::unavailable() }
@@ -189,5 +194,17 @@ mod tests {
         let fault = Fault::of_dispatch(&refused);
         assert!(!fault.in_doubt && fault.again);
         assert!(Fault::of_dispatch(&io::Error::from(io::ErrorKind::ConnectionReset)).in_doubt);
+    }
+
+    #[test]
+    fn credentials_that_cannot_be_loaded_now_are_not_those_that_are_missing() {
+        for (text, kind, again) in [
+            ("the credential provider was not enabled: no credentials", ErrorKind::Config, false),
+            ("credentials provider timed out after 5 seconds", ErrorKind::Unavailable, true),
+            ("an error occurred while loading credentials", ErrorKind::Unavailable, true),
+        ] {
+            let fault = Fault::of_dispatch(&io::Error::other(text));
+            assert_eq!((fault.kind, fault.again, fault.in_doubt), (kind, again, false), "{text}");
+        }
     }
 }

@@ -19,8 +19,9 @@ use crate::{fault::Fault, item::ID};
 const LIMIT: Duration = Duration::from_secs(180);
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// Makes the table, billed by request, and has it expire items by the attribute `expires`. A table
-/// that is there stays as it is.
+/// Makes the table, billed by request, and has it expire items by the attribute `expires`. Of
+/// a table that is there only the expiry is turned on, where it is off: DynamoDB then removes every
+/// item whose attribute of that name has passed, whoever wrote it.
 pub(crate) async fn create(client: &Client, table: &str, expires: &str) -> Result<()> {
     let key = KeySchemaElement::builder().attribute_name(ID).key_type(KeyType::Hash).build();
     let id = AttributeDefinition::builder()

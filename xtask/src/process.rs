@@ -11,7 +11,7 @@ use std::{
 };
 
 /// The longest that one program may take when nobody watches.
-const LIMIT_SECONDS: &str = "1500";
+const LIMIT_SECONDS: &str = "3000";
 
 /// What a program printed, and whether it succeeded.
 #[derive(Debug)]

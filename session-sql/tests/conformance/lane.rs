@@ -11,10 +11,10 @@ use session_core::{Error, ErrorKind, Key, Operation, Result, SessionStore};
 use session_sql::{SqlConfig, SqlStoreBuilder};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
 use tempfile::TempDir;
-use test_servers::sql::{Options, PgBouncer, PgBouncerOptions, Server};
+use test_servers::sql::{Options, PgBouncer, PgBouncerOptions, Server, clock};
 use tokio::sync::OnceCell;
 
-use crate::{clock, writes::Log};
+use crate::writes::Log;
 
 /// What is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,8 +151,8 @@ impl Lane {
         let database = self.started().await?;
         let mut url = format!("{}?session.table={namespace}", database.url());
         if self.kind == Kind::PostgresClock {
-            clock::install(self.server().await?.0, namespace).await.map_err(failed)?;
-            url = format!("{url}&{}", clock::option(namespace));
+            clock::install(self.server().await?.0, namespace.as_str()).await.map_err(failed)?;
+            url = format!("{url}&{}", clock::option(namespace.as_str()));
         }
         Ok(url)
     }
@@ -175,7 +175,7 @@ impl Lane {
     async fn direct(&self, namespace: &Namespace) -> Result<Direct> {
         let url = match self.kind {
             Kind::PostgresClock => {
-                format!("{}?{}", self.started().await?.direct(), clock::option(namespace))
+                format!("{}?{}", self.started().await?.direct(), clock::option(namespace.as_str()))
             }
             _ => self.started().await?.direct(),
         };
@@ -268,11 +268,11 @@ impl Backend for Lane {
 #[async_trait]
 impl MovableClock for Lane {
     async fn advance(&self, namespace: &Namespace, by: Duration) -> Result<()> {
-        clock::shift(self.server().await?.0, namespace, '+', by).await.map_err(failed)
+        clock::advance(self.server().await?.0, namespace.as_str(), by).await.map_err(failed)
     }
 
     async fn step_back(&self, namespace: &Namespace, by: Duration) -> Result<()> {
-        clock::shift(self.server().await?.0, namespace, '-', by).await.map_err(failed)
+        clock::step_back(self.server().await?.0, namespace.as_str(), by).await.map_err(failed)
     }
 }
 

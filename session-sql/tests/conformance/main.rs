@@ -1,6 +1,5 @@
 //! The SQL store keeps the contract, on real databases.
 
-mod clock;
 mod lane;
 mod writes;
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use data_encoding::BASE64URL_NOPAD;
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
@@ -43,6 +43,17 @@ impl SessionId {
         let mut bytes = [0_u8; 16];
         fill_random(&mut bytes)?;
         Ok(Self(BASE64URL_NOPAD.encode(&bytes).into()))
+    }
+
+    /// Makes a new id of 128 random bits as PHP makes them: 32 hexadecimal digits, which every save
+    /// handler of PHP takes.
+    ///
+    /// # Errors
+    /// [`Unavailable`](ErrorKind::Unavailable) when the operating system gives no random bytes.
+    pub fn generate_php() -> Result<Self> {
+        let mut bytes = [0_u8; 16];
+        fill_random(&mut bytes)?;
+        Ok(Self(HEXLOWER.encode(&bytes).into()))
     }
 
     /// Checks an id that came from outside.
@@ -86,13 +97,21 @@ pub enum IdForm {
     /// 128 random bits, in 22 characters: [`SessionId::generate_short`]. For applications that
     /// share their cookie with tower-sessions.
     Short,
+    /// 128 random bits, in 32 hexadecimal digits: [`SessionId::generate_php`]. For applications
+    /// that share their sessions with PHP.
+    Php,
 }
 
 impl IdForm {
-    pub(crate) fn generate(self) -> Result<SessionId> {
+    /// Makes a new id of this form.
+    ///
+    /// # Errors
+    /// [`Unavailable`](ErrorKind::Unavailable) when the operating system gives no random bytes.
+    pub fn generate(self) -> Result<SessionId> {
         match self {
             Self::Native => SessionId::generate(),
             Self::Short => SessionId::generate_short(),
+            Self::Php => SessionId::generate_php(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
 
 use crate::{PrincipalDigest, Result, Timestamp, Ttl, id::fill_random};
 
@@ -64,6 +65,13 @@ impl Revision {
     #[must_use]
     pub const fn of_content(digest: u128) -> Self {
         Self { incarnation: Incarnation::NONE, version: digest }
+    }
+
+    /// [`of_content`](Self::of_content), by the digest that every layout of this family takes.
+    #[must_use]
+    pub fn of_bytes(stored: &[u8]) -> Self {
+        let digest = Sha256::digest(stored);
+        Self::of_content(digest.iter().take(16).fold(0, |sum, byte| sum << 8 | u128::from(*byte)))
     }
 
     /// The revision of which these were the parts.

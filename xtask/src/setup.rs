@@ -32,6 +32,12 @@ const PROGRAMS: &[(&[&str], &[&str])] = &[
     (&["mariadb"], &["mariadb-client-core"]),
     (&["php"], &["php-cli"]),
     (&["igbinary.so"], &["php-igbinary"]),
+    (&["memcached.so"], &["php-memcached"]),
+    (&["pdo_mysql.so"], &["php-mysql"]),
+    (&["pdo_pgsql.so"], &["php-pgsql"]),
+    (&["pdo_sqlite.so"], &["php-sqlite3"]),
+    (&["redis.so"], &["php-redis"]),
+    (&["Symfony/Component/HttpFoundation/autoload.php"], &["php-symfony-http-foundation"]),
     (&["postgres"], &["postgresql"]),
 ];
 
@@ -76,13 +82,14 @@ fn missing_packages() -> Vec<&'static str> {
         .collect()
 }
 
-/// Debian keeps the programs of PostgreSQL and the extensions of PHP in a folder for each version, and
-/// HAProxy in one that a user's path often lacks.
+/// Debian keeps the programs of PostgreSQL and the extensions of PHP in a folder for each version,
+/// what is written in PHP in one folder for all, and HAProxy in one that a user's path often lacks.
 fn is_there(program: &str) -> bool {
     let versions = |folder| fs::read_dir(folder).into_iter().flatten().flatten();
     let folders = versions("/usr/lib/postgresql").map(|version| version.path().join("bin"));
     let extensions = versions("/usr/lib/php").map(|version| version.path());
-    let mut folders = folders.chain(extensions).chain(["/usr/sbin".into()]);
+    let mut folders =
+        folders.chain(extensions).chain(["/usr/sbin", "/usr/share/php"].map(Into::into));
     process::find(program).is_some() || folders.any(|folder| folder.join(program).is_file())
 }
 

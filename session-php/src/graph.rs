@@ -14,6 +14,13 @@ pub(crate) struct Span {
     pub(crate) len: u32,
 }
 
+impl Span {
+    pub(crate) fn range(self) -> std::ops::Range<usize> {
+        let start = self.start as usize;
+        start..start + self.len as usize
+    }
+}
+
 /// A stretch of the graph's entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Items {

@@ -38,6 +38,14 @@ pub(crate) fn integer_of(text: &[u8]) -> Option<i64> {
     })
 }
 
+/// A bit for a name, so that most names that differ have different ones.
+#[inline(always)]
+pub(crate) fn mark(name: &[u8]) -> u64 {
+    let byte = |byte: Option<&u8>| u64::from(byte.copied().unwrap_or_default());
+    let (first, last) = (byte(name.first()), byte(name.last()));
+    1 << ((first + 5 * last + 11 * (name.len() as u64)) % 64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

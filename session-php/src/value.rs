@@ -45,7 +45,7 @@ impl Value {
         let mut builder = Builder::new(&mut graph);
         builder.begin();
         let place = builder.place();
-        scanner.value(&mut builder)?;
+        scanner.build(&mut builder)?;
         if !scanner.rest().is_empty() {
             return Err(scanner.error("more behind the value"));
         }

@@ -1,13 +1,16 @@
 //! Variables in one graph, written as PHP writes them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{SerializeHandler, names};
+use super::{
+    SerializeHandler,
+    names::{Known, Names, Piece},
+};
 use crate::{
     Error, ErrorKind, Limits, Precision, Result, Value,
-    graph::{Graph, Key, Node, NodeId},
+    graph::{Graph, Items, Key, Node, NodeId},
     text::{Builder, Scanner, Writer},
 };
 
@@ -18,13 +21,15 @@ const MOST_BYTES: usize = 1 << 31;
 #[derive(Debug, Clone)]
 pub(super) struct Graphed {
     graph: Arc<Graph>,
-    names: Vec<Bytes>,
+    source: Bytes,
+    names: Vec<Piece>,
     /// As many as names.
     places: Vec<u32>,
 }
 
 impl Graphed {
-    pub(super) fn read(handler: SerializeHandler, source: &Bytes, limits: Limits) -> Result<Self> {
+    /// Reads what a serialiser wrote; with room for as many values as are known to be there.
+    pub(super) fn read(handler: SerializeHandler, source: &Bytes, limits: Limits, values: usize) -> Result<Self> {
         let mut graph = Graph::of_text(source.clone());
         #[cfg(feature = "igbinary")]
         if handler == SerializeHandler::Igbinary {
@@ -32,30 +37,30 @@ impl Graphed {
         }
         let mut scanner = Scanner::new(source, limits)?;
         let mut builder = Builder::new(&mut graph);
-        let (mut names, mut places, mut known) = (Vec::new(), Vec::new(), HashMap::new());
+        builder.expect(values);
         if handler == SerializeHandler::PhpSerialize {
             builder.begin();
             let place = builder.place();
             if !source.is_empty() {
-                scanner.value(&mut builder)?;
+                scanner.build(&mut builder)?;
             }
             let root = builder.node_at(place);
-            return Self::of_array(graph, root);
+            return Self::of_array(graph, source, root);
         }
-        while let Some(name) = handler.next_name(&mut scanner, source)? {
+        let (mut known, mut places) = (Known::default(), Vec::new());
+        while let Some(name) = handler.next_name(&mut scanner)? {
             builder.begin();
             let place = builder.place();
-            scanner.value(&mut builder)?;
-            match known.get(&name).and_then(|number: &usize| places.get_mut(*number)) {
-                Some(known) => *known = place,
-                None => {
-                    known.insert(name.clone(), names.len());
-                    names.push(name);
-                    places.push(place);
-                }
+            scanner.build(&mut builder)?;
+            let (number, is_new) = known.number(source, name);
+            if is_new {
+                places.push(place);
+            } else if let Some(known) = places.get_mut(number) {
+                *known = place;
             }
         }
-        Ok(Self { graph: Arc::new(graph), names, places })
+        let (names, source) = (known.names, source.clone());
+        Ok(Self { graph: Arc::new(graph), source, names, places })
     }
 
     #[cfg(feature = "igbinary")]
@@ -68,18 +73,16 @@ impl Graphed {
         }
         let root = builder.node_at(place);
         match graph.node(root) {
-            Node::Array(_) | Node::Null => Self::of_array(graph, root),
+            Node::Array(_) | Node::Null => Self::of_array(graph, source, root),
             _ => Err(Error::at(ErrorKind::Syntax, "not an array", 0)),
         }
     }
 
     /// The variables of an array.
-    fn of_array(graph: Graph, root: NodeId) -> Result<Self> {
+    fn of_array(graph: Graph, source: &Bytes, root: NodeId) -> Result<Self> {
         let refuse = |detail| Err(Error::new(ErrorKind::Unsupported, detail));
         let items = match graph.node(root) {
-            Node::Null => {
-                return Ok(Self { graph: Arc::new(graph), names: vec![], places: vec![] });
-            }
+            Node::Null => Items::default(),
             Node::Array(items) => items,
             _ => return refuse("not an array, which PHP does not save again"),
         };
@@ -87,20 +90,21 @@ impl Graphed {
             return refuse("a session that contains itself, which PHP does not save again");
         }
         let name = |key| match key {
-            Key::Int(number) => names::of_number(number),
-            Key::Str(span) => Bytes::copy_from_slice(graph.bytes(span)),
+            Key::Int(number) => Piece::number(number),
+            Key::Str(span) if span.range().end <= source.len() => Piece::Read(span),
+            Key::Str(span) => Piece::own(Bytes::copy_from_slice(graph.bytes(span))),
         };
         let names = graph.items(items).iter().map(|entry| name(entry.key)).collect();
         let places = (items.start..items.start + items.len).collect();
-        Ok(Self { graph: Arc::new(graph), names, places })
+        Ok(Self { graph: Arc::new(graph), source: source.clone(), names, places })
     }
 
-    pub(super) fn names(&self) -> &[Bytes] {
-        &self.names
+    pub(super) fn names(&self) -> Names<'_> {
+        Names::new(&self.source, &self.names)
     }
 
     fn position(&self, name: &[u8]) -> Option<usize> {
-        self.names.iter().position(|known| known == name)
+        self.names().position(|known| known == name)
     }
 
     fn node_at(&self, place: u32) -> NodeId {
@@ -123,12 +127,12 @@ impl Graphed {
         let mut builder = Builder::with_base(graph, base);
         builder.begin();
         let place = builder.place();
-        Scanner::new(text, limits)?.value(&mut builder)?;
+        Scanner::new(text, limits)?.build(&mut builder)?;
         let node = builder.node_at(place);
         match position.and_then(|position| self.places.get(position)) {
             Some(known) => graph.replace(*known, node),
             None => {
-                self.names.push(Bytes::copy_from_slice(name));
+                self.names.push(Piece::own(Bytes::copy_from_slice(name)));
                 self.places.push(place);
             }
         }
@@ -149,7 +153,7 @@ impl Graphed {
         if handler == SerializeHandler::Igbinary {
             let count = self.names.len();
             let mut writer = crate::igbinary::Writer::new(&self.graph, roots, count, longest);
-            for (name, place) in self.names.iter().zip(&self.places) {
+            for (name, place) in self.names().zip(&self.places) {
                 writer.variable(name, self.node_at(*place))?;
             }
             return Ok(writer.out);
@@ -157,7 +161,7 @@ impl Graphed {
         let mut writer = Writer::new(&self.graph, roots, Precision::Shortest, longest);
         handler.write_head(&mut writer.out, self.names.len());
         (0..handler.slots_ahead()).for_each(|_| writer.take_slot());
-        for (name, place) in self.names.iter().zip(&self.places) {
+        for (name, place) in self.names().zip(&self.places) {
             handler.write_name(&mut writer.out, name);
             writer.value(self.node_at(*place))?;
         }

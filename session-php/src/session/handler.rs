@@ -1,7 +1,6 @@
 //! PHP's session serialisers.
 
-use bytes::Bytes;
-
+use super::names::Piece;
 use crate::{
     Error, ErrorKind, KeyRef, Result,
     text::{Scanner, write_int, write_quoted},
@@ -94,11 +93,7 @@ impl SerializeHandler {
     }
 
     /// Reads the name of the next variable of `php` or `php_binary`, or the end.
-    pub(super) fn next_name(
-        self,
-        scanner: &mut Scanner<'_>,
-        source: &Bytes,
-    ) -> Result<Option<Bytes>> {
+    pub(super) fn next_name(self, scanner: &mut Scanner<'_>) -> Result<Option<Piece>> {
         let rest = scanner.rest();
         let Some(first) = rest.first() else { return Ok(None) };
         let (before, length) = if self == Self::PhpBinary {
@@ -113,7 +108,7 @@ impl SerializeHandler {
             return Err(scanner.error("a name without a value"));
         }
         scanner.skip(length + 1);
-        Ok(Some(source.slice(start..start + length)))
+        Ok(Some(Piece::read(start, start + length)))
     }
 
     /// What stands before all variables.

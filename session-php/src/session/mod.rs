@@ -107,7 +107,7 @@ impl SessionData {
     /// The names of its variables, in their order.
     #[must_use]
     pub fn names(&self) -> Names<'_> {
-        Names::new(self.graphed.as_ref().map_or(self.texts.names(), Graphed::names))
+        self.graphed.as_ref().map_or_else(|| self.texts.names(), Graphed::names)
     }
 
     /// Whether there is a variable of this name.
@@ -207,13 +207,19 @@ impl SessionData {
             return Ok(source.clone());
         }
         let bytes = match &self.graphed {
-            None if self.handler == self.handler.text_form() => self.texts.write(self.handler),
+            None if self.handler == self.handler.text_form() => {
+                self.texts.fit(self.limits, self.handler.slots_ahead() as usize)?;
+                self.texts.write(self.handler)
+            }
             None => self.make_graph()?.write(self.handler, self.limits)?,
             Some(graphed) => graphed.write(self.handler, self.limits)?,
         };
         self.limits.check_length(bytes.len())?;
         let bytes = Bytes::from(bytes);
-        if self.handler == self.handler.text_form() && self.limits.may_refuse(bytes.len()) {
+        if self.graphed.is_some()
+            && self.handler == self.handler.text_form()
+            && self.limits.may_refuse(bytes.len())
+        {
             Texts::read(self.handler, &bytes, self.limits)?;
         }
         Ok(bytes)
@@ -245,7 +251,7 @@ impl SessionData {
                 (text, self.texts.write(text).into())
             }
         };
-        Graphed::read(handler, &source, self.limits)
+        Graphed::read(handler, &source, self.limits, self.texts.values() + 1)
     }
 
     /// The graph, kept for those who ask again.

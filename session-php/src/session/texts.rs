@@ -1,20 +1,25 @@
 //! Variables as their texts, which go back as they came.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, collections::HashMap, mem};
 
 use bytes::Bytes;
 
-use super::{SerializeHandler, names};
+use super::{
+    SerializeHandler,
+    names::{Known, Names, Piece},
+};
 use crate::{
     Error, ErrorKind, Limits, Result,
     graph::index,
-    text::{Outline, ScannedKey, Scanner, Token, write_length},
+    text::{Outline, ScannedKey, Scanner, write_length},
+    value::too_deep,
 };
 
 /// Each variable's name and text.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Texts {
-    names: Vec<Bytes>,
+    source: Bytes,
+    names: Vec<Piece>,
     /// As many as names.
     texts: Vec<Text>,
     next: u32,
@@ -27,10 +32,15 @@ pub(super) struct Texts {
 struct Text {
     /// Stays when others go.
     id: u32,
-    text: Bytes,
+    text: Piece,
+    /// The slot that it took when it was read.
+    first_slot: u32,
     slots: u32,
-    references: Vec<Reference>,
+    /// How many values it has, and how deep they nest.
+    values: u32,
+    depth: u32,
     has_enums: bool,
+    references: Option<Box<[Reference]>>,
 }
 
 /// A number in the text that names a slot.
@@ -43,38 +53,27 @@ struct Reference {
     slot: u32,
 }
 
-/// A value as it was found.
-struct Found {
-    id: u32,
-    start: usize,
-    end: usize,
-    first_slot: u32,
-    slots: u32,
-    tokens: std::ops::Range<usize>,
-    has_enums: bool,
-}
-
 impl Texts {
     /// Reads what a serialiser wrote, without what references lead to.
     pub(super) fn read(handler: SerializeHandler, source: &Bytes, limits: Limits) -> Result<Self> {
         let mut scanner = Scanner::new(source, limits)?;
-        let mut reader = Reader::default();
+        let mut reader = Reader { source, ..Reader::default() };
         if handler == SerializeHandler::PhpSerialize {
-            reader.array(&mut scanner, source)?;
+            reader.array(&mut scanner)?;
         } else {
-            while let Some(name) = handler.next_name(&mut scanner, source)? {
+            while let Some(name) = handler.next_name(&mut scanner)? {
                 reader.variable(&mut scanner, name)?;
             }
         }
         Ok(reader.finish(source))
     }
 
-    pub(super) fn names(&self) -> &[Bytes] {
-        &self.names
+    pub(super) fn names(&self) -> Names<'_> {
+        Names::new(&self.source, &self.names)
     }
 
     pub(super) fn has_references(&self) -> bool {
-        self.open || self.texts.iter().any(|text| !text.references.is_empty())
+        self.open || self.texts.iter().any(|text| text.references.is_some())
     }
 
     /// Whether all references lead to variables that are there.
@@ -83,7 +82,7 @@ impl Texts {
     }
 
     fn position(&self, name: &[u8]) -> Option<usize> {
-        self.names.iter().position(|found| found == name)
+        self.names().position(|found| found == name)
     }
 
     fn text(&self, name: &[u8]) -> Option<&Text> {
@@ -92,39 +91,67 @@ impl Texts {
 
     /// The text of a variable, unless there are references in it.
     pub(super) fn lone_text(&self, name: &[u8]) -> Option<Option<Bytes>> {
-        self.text(name).map(|text| text.references.is_empty().then(|| text.text.clone()))
+        let text = self.text(name)?;
+        Some(text.references.is_none().then(|| text.text.shared(&self.source)))
+    }
+
+    /// How many values there are.
+    pub(super) fn values(&self) -> usize {
+        self.texts.iter().map(|text| text.values as usize).sum()
+    }
+
+    /// Whether what they are written as can be read within limits, in so many more levels.
+    pub(super) fn fit(&self, limits: Limits, levels: usize) -> Result<()> {
+        let depth = self.texts.iter().map(|text| text.depth as usize).max().unwrap_or_default();
+        if self.values() + levels > limits.values {
+            return Err(Error::new(ErrorKind::TooLarge, "too many values"));
+        }
+        if depth + levels > limits.depth {
+            return Err(too_deep());
+        }
+        Ok(())
     }
 
     /// Whether other variables refer to this one.
     pub(super) fn is_used(&self, name: &[u8]) -> bool {
         let Some(id) = self.text(name).map(|text| text.id) else { return false };
         let others = self.texts.iter().filter(|text| text.id != id);
-        others.flat_map(|text| &text.references).any(|reference| reference.variable == id)
+        others.flat_map(Text::references).any(|reference| reference.variable == id)
     }
 
     /// Sets a variable; unless that may change others, or take from them what they refer to.
     /// Whether it did.
     pub(super) fn assign(&mut self, name: &[u8], text: &Bytes, limits: Limits) -> Result<bool> {
         let mut outline = Outline::default();
-        Scanner::new(text, limits)?.value(&mut outline)?;
+        let mut scanner = Scanner::new(text, limits)?;
+        scanner.outline(&mut outline)?;
         let position = self.position(name);
         if self.is_shared(name) || (outline.enums > 0 && self.others_have_enums(position)) {
             return Ok(false);
         }
-        let (id, slots, has_enums) = (self.next, outline.slots, outline.enums > 0);
+        let id = self.next;
         let references = outline.tokens.iter().map(|token| Reference {
             start: token.start,
             end: token.end,
             variable: id,
             slot: token.slot - 1,
         });
-        let references = references.collect();
-        let text = Text { id, text: text.clone(), slots, references, has_enums };
+        let references: Box<[Reference]> = references.collect();
+        let text = Text {
+            id,
+            text: Piece::own(text.clone()),
+            first_slot: 0,
+            slots: outline.slots,
+            values: index(scanner.values()),
+            depth: index(outline.depth),
+            has_enums: outline.enums > 0,
+            references: (!references.is_empty()).then_some(references),
+        };
         self.next += 1;
         match position.and_then(|position| self.texts.get_mut(position)) {
             Some(place) => *place = text,
             None => {
-                self.names.push(Bytes::copy_from_slice(name));
+                self.names.push(Piece::own(Bytes::copy_from_slice(name)));
                 self.texts.push(text);
             }
         }
@@ -134,7 +161,8 @@ impl Texts {
     /// Whether an assignment to the variable may change others, or take from them what they refer
     /// to.
     fn is_shared(&self, name: &[u8]) -> bool {
-        self.text(name).is_some_and(|text| text.text.starts_with(b"R:")) || self.is_used(name)
+        let starts_shared = |text: &Text| text.text.bytes(&self.source).starts_with(b"R:");
+        self.text(name).is_some_and(starts_shared) || self.is_used(name)
     }
 
     /// A case that is written out in one variable is the same object in another.
@@ -153,15 +181,17 @@ impl Texts {
 
     /// Writes them, with references by the numbers that slots have now.
     pub(super) fn write(&self, handler: SerializeHandler) -> Vec<u8> {
-        let length = self.names.iter().map(|name| name.len() + 24).sum::<usize>();
-        let length = length + self.texts.iter().map(|text| text.text.len()).sum::<usize>();
-        let mut out = Vec::with_capacity(length + 24);
+        let mut length = 24;
+        for (name, text) in self.names().zip(&self.texts) {
+            length += name.len() + 24 + text.text.bytes(&self.source).len();
+        }
+        let mut out = Vec::with_capacity(length);
         let first_slots =
             if self.has_references() { self.first_slots(handler) } else { HashMap::new() };
         handler.write_head(&mut out, self.names.len());
-        for (name, text) in self.names.iter().zip(&self.texts) {
+        for (name, text) in self.names().zip(&self.texts) {
             handler.write_name(&mut out, name);
-            text.write(&mut out, &first_slots);
+            text.write(&mut out, &self.source, &first_slots);
         }
         handler.write_end(&mut out);
         out
@@ -179,37 +209,44 @@ impl Texts {
 }
 
 impl Text {
-    fn write(&self, out: &mut Vec<u8>, first_slots: &HashMap<u32, u32>) {
-        let mut done = 0;
-        for Reference { start, end, variable, slot } in &self.references {
-            let before = self.text.get(done..*start as usize).unwrap_or_default();
+    fn references(&self) -> &[Reference] {
+        self.references.as_deref().unwrap_or_default()
+    }
+
+    fn write(&self, out: &mut Vec<u8>, source: &[u8], first_slots: &HashMap<u32, u32>) {
+        let (text, mut done) = (self.text.bytes(source), 0);
+        for Reference { start, end, variable, slot } in self.references() {
+            let before = text.get(done..*start as usize).unwrap_or_default();
             let first = first_slots.get(variable).copied().unwrap_or_default();
             write_length(out, before, (first + slot) as usize);
             done = *end as usize;
         }
-        out.extend_from_slice(self.text.get(done..).unwrap_or_default());
+        out.extend_from_slice(text.get(done..).unwrap_or_default());
     }
 }
 
 /// Reads variables one after the other.
 #[derive(Default)]
-struct Reader {
+struct Reader<'i> {
+    source: &'i [u8],
     outline: Outline,
-    names: Vec<Bytes>,
-    found: Vec<Found>,
-    numbers: HashMap<Bytes, usize>,
-    /// What was overwritten by a later variable of the same name.
-    lost: Vec<Found>,
+    known: Known<'i>,
+    texts: Vec<Text>,
     next: u32,
+    /// Whether a variable was overwritten by a later one of the same name.
+    lost: bool,
 }
 
-impl Reader {
-    fn array<'i>(&mut self, scanner: &mut Scanner<'i>, source: &'i Bytes) -> Result<()> {
+impl<'i> Reader<'i> {
+    fn array(&mut self, scanner: &mut Scanner<'i>) -> Result<()> {
         match scanner.rest() {
             [] => return Ok(()),
-            [b'a', ..] => scanner.enter(&mut self.outline)?,
+            [b'a', ..] => {
+                scanner.enter()?;
+                self.outline.slots += 1;
+            }
             [first, ..] => {
-                scanner.value(&mut self.outline)?;
+                scanner.outline(&mut self.outline)?;
                 let detail = "not an array, which PHP does not save again";
                 let refusal = Error::new(ErrorKind::Unsupported, detail);
                 return if *first == b'N' { Ok(()) } else { Err(refusal) };
@@ -217,10 +254,10 @@ impl Reader {
         }
         while let Some(key) = scanner.next_key()? {
             let name = match key {
-                ScannedKey::Int(number) => names::of_number(number),
+                ScannedKey::Int(number) => Piece::number(number),
                 ScannedKey::Str(text) => match text.bytes {
-                    Cow::Borrowed(bytes) => source.slice(text.start..text.start + bytes.len()),
-                    Cow::Owned(bytes) => bytes.into(),
+                    Cow::Borrowed(bytes) => Piece::read(text.start, text.start + bytes.len()),
+                    Cow::Owned(bytes) => Piece::own(bytes),
                 },
             };
             self.variable(scanner, name)?;
@@ -228,64 +265,64 @@ impl Reader {
         Ok(())
     }
 
-    fn variable(&mut self, scanner: &mut Scanner<'_>, name: Bytes) -> Result<()> {
+    fn variable(&mut self, scanner: &mut Scanner<'i>, name: Piece) -> Result<()> {
         let Outline { slots, enums, .. } = self.outline;
-        let (start, tokens) = (scanner.at(), self.outline.tokens.len());
-        scanner.value(&mut self.outline)?;
-        let found = Found {
+        let (start, values) = (scanner.at(), scanner.values());
+        self.outline.depth = 0;
+        let levels = scanner.levels();
+        scanner.outline(&mut self.outline)?;
+        let text = Text {
             id: self.next,
-            start,
-            end: scanner.at(),
+            text: Piece::read(start, scanner.at()),
             first_slot: slots + 1,
             slots: self.outline.slots - slots,
-            tokens: tokens..self.outline.tokens.len(),
+            values: index(scanner.values() - values),
+            depth: index(self.outline.depth.saturating_sub(levels)),
             has_enums: self.outline.enums > enums,
+            references: None,
         };
         self.next += 1;
-        let known = self.numbers.get(&name).and_then(|number| self.found.get_mut(*number));
-        if let Some(known) = known {
-            self.lost.push(std::mem::replace(known, found));
-        } else {
-            self.numbers.insert(name.clone(), self.found.len());
-            self.names.push(name);
-            self.found.push(found);
+        let (number, is_new) = self.known.number(self.source, name);
+        if is_new {
+            self.texts.push(text);
+        } else if let Some(known) = self.texts.get_mut(number) {
+            *known = text;
+            self.lost = true;
         }
         Ok(())
     }
 
-    fn finish(self, source: &Bytes) -> Texts {
-        let Self { outline, names, found, numbers, lost, next } = self;
-        drop(numbers);
+    fn finish(mut self, source: &Bytes) -> Texts {
         // PHP's slots lead to places, and an overwritten variable's to whatever is there now.
         // The slot before all variables is that of the array they are in.
-        let first = found.iter().map(|found| found.first_slot).min().unwrap_or_default();
-        let open = outline.tokens.iter().any(|token| !lost.is_empty() || token.slot < first);
-        let mut owners: Vec<&Found> = found.iter().collect();
-        owners.sort_by_key(|found| (found.first_slot, found.id));
-        let texts = found.iter().map(|found| Text {
-            id: found.id,
-            text: source.slice(found.start..found.end),
-            slots: found.slots,
-            references: references(&outline.tokens, found, &owners),
-            has_enums: found.has_enums,
-        });
-        Texts { texts: texts.collect(), names, next, open }
+        let first = self.texts.iter().map(|text| text.first_slot).min().unwrap_or_default();
+        let tokens = &self.outline.tokens;
+        let open = tokens.iter().any(|token| self.lost || token.slot < first);
+        if !tokens.is_empty() {
+            self.find_references();
+        }
+        let names = mem::take(&mut self.known.names);
+        Texts { source: source.clone(), names, texts: self.texts, next: self.next, open }
     }
-}
 
-fn references(tokens: &[Token], found: &Found, owners: &[&Found]) -> Vec<Reference> {
-    let tokens = tokens.get(found.tokens.clone()).unwrap_or_default();
-    let offset = index(found.start);
-    let reference = |token: &Token| {
-        // An `R:` alone takes no slot; of owners with the same first slot the last one has it.
-        let after = owners.partition_point(|owner| owner.first_slot <= token.slot);
-        let owner = owners.get(after.checked_sub(1)?)?;
-        Some(Reference {
-            start: token.start - offset,
-            end: token.end - offset,
-            variable: owner.id,
-            slot: token.slot - owner.first_slot,
-        })
-    };
-    tokens.iter().filter_map(reference).collect()
+    fn find_references(&mut self) {
+        let mut owners: Vec<(u32, u32)> =
+            self.texts.iter().map(|text| (text.first_slot, text.id)).collect();
+        owners.sort_unstable();
+        let tokens = &self.outline.tokens;
+        for text in &mut self.texts {
+            let Piece::Read(span) = &text.text else { continue };
+            let start = tokens.partition_point(|token| token.start < span.start);
+            let end = tokens.partition_point(|token| token.start < span.start + span.len);
+            let references = tokens.get(start..end).unwrap_or_default().iter().filter_map(|token| {
+                // An `R:` alone takes no slot; of owners with the same first slot the last one has it.
+                let after = owners.partition_point(|(first, _)| *first <= token.slot);
+                let (first_slot, variable) = *owners.get(after.checked_sub(1)?)?;
+                let (start, end) = (token.start - span.start, token.end - span.start);
+                Some(Reference { start, end, variable, slot: token.slot - first_slot })
+            });
+            let references: Box<[Reference]> = references.collect();
+            text.references = (!references.is_empty()).then_some(references);
+        }
+    }
 }

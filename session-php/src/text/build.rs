@@ -9,13 +9,13 @@ use super::{
 use crate::{
     ErrorKind,
     graph::{Graph, Items, Key, Node, NodeId, Object, ObjectId, Span, index, same_key},
-    key::{KeyRef, integer_of},
+    key::{KeyRef, integer_of, mark},
 };
 
 type Refusal = (ErrorKind, &'static str);
 
 /// Up to so many entries, looking at all of them is quicker than a table.
-const FEW: u32 = 8;
+const FEW: u32 = 16;
 
 /// Builds values one after the other, which may refer to each other.
 #[derive(Debug)]
@@ -38,8 +38,10 @@ struct Open<'i> {
     items: Items,
     /// The largest integer key.
     last: i64,
+    /// The bits of keys that are strings.
+    marks: u64,
     /// The places of keys, once there are more than a [`FEW`].
-    seen: Option<HashMap<SeenKey<'i>, u32>>,
+    seen: Option<Box<HashMap<SeenKey<'i>, u32>>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,7 +107,7 @@ impl<'g, 'i> Builder<'g, 'i> {
     #[inline]
     fn open(&mut self, of: Of, count: usize) {
         let items = Items { start: self.graph.reserve(count), len: 0 };
-        self.open.push(Open { of, items, last: i64::MIN, seen: None });
+        self.open.push(Open { of, items, last: i64::MIN, marks: 0, seen: None });
         self.close_items(of, items);
     }
 
@@ -185,7 +187,7 @@ impl<'g, 'i> Builder<'g, 'i> {
         let seen = open.seen.get_or_insert_with(|| {
             let entries = graph.items(items).iter().zip(items.start..);
             let known = entries.map(|(entry, place)| (SeenKey::owned(graph.key(entry.key)), place));
-            known.collect()
+            Box::new(known.collect())
         });
         seen.get(key).copied()
     }
@@ -195,8 +197,9 @@ impl<'g, 'i> Builder<'g, 'i> {
         let Some(open) = self.open.last_mut() else { return self.place };
         let place = open.items.start + open.items.len;
         open.items.len += 1;
-        if let SeenKey::Int(number) = key {
-            open.last = open.last.max(number);
+        match &key {
+            SeenKey::Int(number) => open.last = open.last.max(*number),
+            SeenKey::Str(text) => open.marks |= mark(text),
         }
         if let Some(seen) = &mut open.seen {
             seen.insert(key, place);
@@ -207,6 +210,73 @@ impl<'g, 'i> Builder<'g, 'i> {
         let (of, items) = (open.of, open.items);
         self.close_items(of, items);
         place
+    }
+}
+
+/// What is common, and can be told of in fewer words.
+impl<'i> Builder<'_, 'i> {
+    /// Makes room for so many values.
+    pub(crate) fn expect(&mut self, values: usize) {
+        self.graph.nodes.reserve(values);
+        self.graph.entries.reserve(values);
+        self.slots.reserve(values);
+    }
+
+    #[inline(always)]
+    pub(super) fn plain(&mut self, node: Node) {
+        self.slots.push(self.place);
+        self.put(node);
+    }
+
+    #[inline(always)]
+    pub(super) fn plain_string(&mut self, start: usize, end: usize) {
+        self.plain(Node::Str(Span { start: self.base + index(start), len: index(end - start) }));
+    }
+
+    #[inline(always)]
+    pub(super) fn plain_array(&mut self, count: usize) {
+        self.slots.push(self.place);
+        let id = self.put(Node::Array(Items::default()));
+        self.open(Of::Array(id), count);
+    }
+
+    #[inline(always)]
+    pub(super) fn plain_key(&mut self, start: usize, text: &'i [u8]) {
+        let is_word = !matches!(text.first(), Some(b'-' | b'0'..=b'9'));
+        let mark = mark(text);
+        if let Some(open) = self.open.last_mut()
+            && is_word
+            && open.items.len < FEW
+            && open.marks & mark == 0
+        {
+            open.marks |= mark;
+            let start = self.base + index(start);
+            self.place = open.items.start + open.items.len;
+            open.items.len += 1;
+            if let Some(entry) = self.graph.entries.get_mut(self.place as usize) {
+                entry.key = Key::Str(Span { start, len: index(text.len()) });
+            }
+        } else {
+            self.key(ScannedKey::Str(Text { start, bytes: Cow::Borrowed(text) }));
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn plain_number(&mut self, number: i64) {
+        if let Some(open) = self.open.last_mut()
+            && number > open.last
+            && open.seen.is_none()
+            && matches!(open.of, Of::Array(_))
+        {
+            open.last = number;
+            self.place = open.items.start + open.items.len;
+            open.items.len += 1;
+            if let Some(entry) = self.graph.entries.get_mut(self.place as usize) {
+                entry.key = Key::Int(number);
+            }
+        } else {
+            self.key(ScannedKey::Int(number));
+        }
     }
 }
 
@@ -299,7 +369,10 @@ impl<'i> Sink<'i> for Builder<'_, 'i> {
         };
     }
 
+    #[inline]
     fn close(&mut self) {
-        self.open.pop();
+        if let Some(closed) = self.open.pop() {
+            self.close_items(closed.of, closed.items);
+        }
     }
 }

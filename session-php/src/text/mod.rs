@@ -1,10 +1,12 @@
 //! The text form that `serialize` writes and `unserialize` reads.
 
 mod build;
+mod chunk;
 mod float;
 mod number;
 mod outline;
 mod scan;
+mod value;
 mod write;
 
 pub use self::float::Precision;
@@ -13,7 +15,7 @@ pub(crate) use self::scan::{Event, Sink, Slot, Text, is_class_name};
 pub(crate) use self::{
     build::Builder,
     float::write_float,
-    outline::{Outline, Token},
+    outline::Outline,
     scan::{ScannedKey, Scanner},
     write::{Writer, write_int, write_length, write_quoted},
 };

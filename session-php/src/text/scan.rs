@@ -7,7 +7,7 @@ use crate::{Error, ErrorKind, Limits, Result};
 
 /// The shortest element: `i:0;N;`. A count that promises more of them than can follow is refused at
 /// once, so that nothing is reserved on its word.
-const SHORTEST_ELEMENT: usize = 6;
+pub(super) const SHORTEST_ELEMENT: usize = 6;
 
 /// Bytes of the input, and where they are; or what escapes in them stand for.
 #[derive(Debug)]
@@ -50,6 +50,18 @@ pub(crate) enum Event<'i> {
     Reference(Slot),
 }
 
+impl Event<'_> {
+    /// How many elements follow, and whether they are those of an object.
+    #[inline(always)]
+    pub(super) const fn opened(&self) -> Option<(usize, bool)> {
+        match self {
+            Self::Array { count } => Some((*count, false)),
+            Self::Object { count, .. } => Some((*count, true)),
+            _ => None,
+        }
+    }
+}
+
 /// The number of a slot, and where its digits are.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Slot {
@@ -78,22 +90,20 @@ pub(crate) trait Sink<'i> {
 /// A reader of one value after another.
 #[derive(Debug)]
 pub(crate) struct Scanner<'i> {
-    input: &'i [u8],
-    at: usize,
+    pub(super) input: &'i [u8],
+    pub(super) at: usize,
     limits: Limits,
     /// How many elements each open array or object still wants.
-    open: Vec<usize>,
-    /// How many of them stay open when a value ends.
-    floor: usize,
+    pub(super) open: Vec<usize>,
     /// How many bytes they need for that, at least.
-    owed: usize,
-    values: usize,
+    pub(super) owed: usize,
+    pub(super) values: usize,
 }
 
 impl<'i> Scanner<'i> {
     pub(crate) fn new(input: &'i [u8], limits: Limits) -> Result<Self> {
         limits.check_length(input.len())?;
-        Ok(Self { input, at: 0, limits, open: Vec::new(), floor: 0, owed: 0, values: 0 })
+        Ok(Self { input, at: 0, limits, open: Vec::new(), owed: 0, values: 0 })
     }
 
     /// Where it stands.
@@ -106,33 +116,26 @@ impl<'i> Scanner<'i> {
         self.input.get(self.at..).unwrap_or_default()
     }
 
+    /// How many values were read.
+    pub(crate) fn values(&self) -> usize {
+        self.values
+    }
+
+    /// How many arrays and objects it is in.
+    pub(crate) fn levels(&self) -> usize {
+        self.open.len()
+    }
+
     /// Goes on by so many bytes.
     pub(crate) fn skip(&mut self, length: usize) {
         self.at += length;
     }
 
-    /// Reads one whole value.
-    pub(crate) fn value(&mut self, sink: &mut impl Sink<'i>) -> Result<()> {
-        loop {
-            self.one(sink)?;
-            loop {
-                if self.open.len() == self.floor {
-                    return Ok(());
-                }
-                if let Some(key) = self.next_key()? {
-                    sink.key(key);
-                    break;
-                }
-                sink.close();
-            }
-        }
-    }
-
     /// Reads the beginning of an array, whose entries are for the caller to read.
-    pub(crate) fn enter(&mut self, sink: &mut impl Sink<'i>) -> Result<()> {
-        self.one(sink)?;
-        self.floor += 1;
-        Ok(())
+    pub(crate) fn enter(&mut self) -> Result<()> {
+        self.values += 1;
+        let opened = self.event()?.opened();
+        opened.map_or(Ok(()), |(count, object)| self.open(count, object))
     }
 
     /// Reads the next key of the innermost array or object, or its end.
@@ -153,15 +156,10 @@ impl<'i> Scanner<'i> {
         }
     }
 
+    /// Reads a value up to its elements.
     #[inline(always)]
-    fn one(&mut self, sink: &mut impl Sink<'i>) -> Result<()> {
-        let start = self.at;
-        self.values += 1;
-        if self.values > self.limits.values {
-            return Err(Error::at(ErrorKind::TooLarge, "too many values", start));
-        }
-        let tag = self.peek(0);
-        let event = match tag {
+    pub(super) fn event(&mut self) -> Result<Event<'i>> {
+        Ok(match self.peek(0) {
             Some(b'N') => self.word(b"N;", Event::Null)?,
             Some(b'b') if self.peek(2) == Some(b'1') => self.word(b"b:1;", Event::Bool(true))?,
             Some(b'b') => self.word(b"b:0;", Event::Bool(false))?,
@@ -176,17 +174,28 @@ impl<'i> Scanner<'i> {
             Some(b'r') => Event::Same(self.slot()?),
             Some(b'R') => Event::Reference(self.slot()?),
             _ => return Err(self.syntax()),
-        };
-        let opened = match &event {
-            Event::Array { count } | Event::Object { count, .. } => Some(*count),
-            _ => None,
-        };
-        sink.value(event).map_err(|(kind, detail)| Error::at(kind, detail, start))?;
-        opened.map_or(Ok(()), |count| self.open(count, tag == Some(b'O')))
+        })
     }
 
     #[inline(always)]
-    fn key(&mut self) -> Result<ScannedKey<'i>> {
+    pub(super) fn check_values(&self) -> Result<()> {
+        if self.values > self.limits.values {
+            return Err(Error::at(ErrorKind::TooLarge, "too many values", self.at));
+        }
+        Ok(())
+    }
+
+    /// An empty array is no level, an empty object is.
+    #[inline(always)]
+    pub(super) fn check_depth(&self, count: usize, object: bool) -> Result<()> {
+        if (count > 0 || object) && self.open.len() >= self.limits.depth {
+            return Err(Error::at(ErrorKind::TooDeep, "nested too deep", self.at));
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    pub(super) fn key(&mut self) -> Result<ScannedKey<'i>> {
         match self.peek(0) {
             Some(b'i') => Ok(ScannedKey::Int(self.int()?)),
             Some(b's') => Ok(ScannedKey::Str(self.string()?)),
@@ -195,18 +204,22 @@ impl<'i> Scanner<'i> {
         }
     }
 
-    /// An empty array is no level, an empty object is.
     #[inline(always)]
     fn open(&mut self, count: usize, object: bool) -> Result<()> {
-        if (count > 0 || object) && self.open.len() >= self.limits.depth {
-            return Err(Error::at(ErrorKind::TooDeep, "nested too deep", self.at));
-        }
+        self.check_depth(count, object)?;
+        self.owe(count)?;
+        self.open.push(count);
+        Ok(())
+    }
+
+    /// So many elements are to follow.
+    #[inline(always)]
+    pub(super) fn owe(&mut self, count: usize) -> Result<()> {
         let need = count.saturating_mul(SHORTEST_ELEMENT).saturating_add(1);
         if need > self.rest().len().saturating_sub(self.owed) {
             return Err(self.error("more elements than can follow"));
         }
         self.owed += need;
-        self.open.push(count);
         Ok(())
     }
 
@@ -393,7 +406,7 @@ impl<'i> Scanner<'i> {
     }
 
     #[inline(always)]
-    fn expect(&mut self, byte: u8) -> Result<()> {
+    pub(super) fn expect(&mut self, byte: u8) -> Result<()> {
         if self.peek(0) != Some(byte) {
             return Err(self.syntax());
         }
@@ -402,7 +415,7 @@ impl<'i> Scanner<'i> {
     }
 
     #[cold]
-    fn syntax(&self) -> Error {
+    pub(super) fn syntax(&self) -> Error {
         let ended = self.at >= self.input.len();
         self.error(if ended { "the input ends within a value" } else { "not what PHP writes" })
     }

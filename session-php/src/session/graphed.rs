@@ -29,7 +29,12 @@ pub(super) struct Graphed {
 
 impl Graphed {
     /// Reads what a serialiser wrote; with room for as many values as are known to be there.
-    pub(super) fn read(handler: SerializeHandler, source: &Bytes, limits: Limits, values: usize) -> Result<Self> {
+    pub(super) fn read(
+        handler: SerializeHandler,
+        source: &Bytes,
+        limits: Limits,
+        values: usize,
+    ) -> Result<Self> {
         let mut graph = Graph::of_text(source.clone());
         #[cfg(feature = "igbinary")]
         if handler == SerializeHandler::Igbinary {

@@ -92,7 +92,8 @@ impl<'i> Known<'i> {
         let is_marked = self.marks & mark != 0;
         self.marks |= mark;
         if count < FEW {
-            let found = is_marked.then(|| self.names.iter().position(|it| it.bytes(source) == bytes));
+            let found =
+                is_marked.then(|| self.names.iter().position(|it| it.bytes(source) == bytes));
             if let Some(known) = found.flatten() {
                 return (known, false);
             }

@@ -314,13 +314,14 @@ impl<'i> Reader<'i> {
             let Piece::Read(span) = &text.text else { continue };
             let start = tokens.partition_point(|token| token.start < span.start);
             let end = tokens.partition_point(|token| token.start < span.start + span.len);
-            let references = tokens.get(start..end).unwrap_or_default().iter().filter_map(|token| {
-                // An `R:` alone takes no slot; of owners with the same first slot the last one has it.
-                let after = owners.partition_point(|(first, _)| *first <= token.slot);
-                let (first_slot, variable) = *owners.get(after.checked_sub(1)?)?;
-                let (start, end) = (token.start - span.start, token.end - span.start);
-                Some(Reference { start, end, variable, slot: token.slot - first_slot })
-            });
+            let references =
+                tokens.get(start..end).unwrap_or_default().iter().filter_map(|token| {
+                    // An `R:` alone takes no slot; of owners with the same first slot the last one has it.
+                    let after = owners.partition_point(|(first, _)| *first <= token.slot);
+                    let (first_slot, variable) = *owners.get(after.checked_sub(1)?)?;
+                    let (start, end) = (token.start - span.start, token.end - span.start);
+                    Some(Reference { start, end, variable, slot: token.slot - first_slot })
+                });
             let references: Box<[Reference]> = references.collect();
             text.references = (!references.is_empty()).then_some(references);
         }

@@ -41,7 +41,7 @@ struct Open<'i> {
     /// The bits of keys that are strings.
     marks: u64,
     /// The places of keys, once there are more than a [`FEW`].
-    seen: Option<Box<HashMap<SeenKey<'i>, u32>>>,
+    seen: Option<HashMap<SeenKey<'i>, u32>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,7 +187,7 @@ impl<'g, 'i> Builder<'g, 'i> {
         let seen = open.seen.get_or_insert_with(|| {
             let entries = graph.items(items).iter().zip(items.start..);
             let known = entries.map(|(entry, place)| (SeenKey::owned(graph.key(entry.key)), place));
-            Box::new(known.collect())
+            known.collect()
         });
         seen.get(key).copied()
     }

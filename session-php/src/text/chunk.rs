@@ -125,8 +125,7 @@ pub(super) fn int(input: &[u8], at: usize) -> Option<(i64, usize)> {
     is_one.then_some((value, end + 1))
 }
 
-const POWERS: [i64; 9] =
-    [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+const POWERS: [i64; 9] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
 /// The value of `d:7;` or `d:7.25;` of so few digits that it is exact, and its end.
 #[inline(always)]
@@ -174,6 +173,7 @@ pub(super) struct Alike {
 }
 
 impl Alike {
+    /// Nothing is known: no key and no array begins with zeros.
     pub(super) const fn new() -> Self {
         Self { keys: [(0, 0, 0); 16], arrays: [(0, 0, 0); 4] }
     }
@@ -201,7 +201,12 @@ impl Alike {
 
     /// How many elements an array of up to 99 has, and where the first of them is.
     #[inline(always)]
-    pub(super) fn array(&mut self, input: &[u8], at: usize, depth: usize) -> Option<(usize, usize)> {
+    pub(super) fn array(
+        &mut self,
+        input: &[u8],
+        at: usize,
+        depth: usize,
+    ) -> Option<(usize, usize)> {
         let word = word(input, at)?;
         let known = self.arrays.get_mut(depth % 4)?;
         if word == known.0 {
@@ -233,4 +238,58 @@ pub(super) fn key_int(input: &[u8], at: usize) -> Option<(i64, usize)> {
         }
     }
     (end > at + 2 && input.get(end) == Some(&b';')).then_some((value, end + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use fastrand::Rng;
+
+    use super::*;
+    use crate::text::number::{float_length, float_value, signed, unsigned};
+
+    /// What follows `x:` is at the end of the text, as the longer ways read it.
+    fn ends(text: &[u8], length: usize, end: usize) -> bool {
+        length > 0 && text.get(2 + length) == Some(&b';') && end == length + 3
+    }
+
+    #[test]
+    fn what_is_found_at_once_is_what_is_read_byte_by_byte() {
+        let mut rng = Rng::with_seed(8);
+        let mut found = [0; 4];
+        for _ in 0..60_000 {
+            let length = rng.usize(1..20);
+            let number =
+                (0..length).map(|_| *rng.choice(b"0123456789012345678901234567890.;").unwrap());
+            let body: Vec<u8> = number.collect();
+            let text = |tag: &[u8]| [tag, &body, b";sixteen bytes more"].concat();
+            let int_text = text(b"i:");
+            if let Some((value, end)) = int(&int_text, 0) {
+                let read = signed(&int_text[2..]);
+                assert!(value == read.number && ends(&int_text, read.digits, end));
+                assert!(int_end(&int_text, 0) == Some(end));
+                assert!(key_int(&int_text, 0) == Some((value, end)));
+                found[0] += 1;
+            }
+            let float_text = text(b"d:");
+            if let Some((value, end)) = float(&float_text, 0) {
+                let length = float_length(&float_text[2..]).unwrap();
+                let exact = float_value(&float_text[2..2 + length]);
+                assert!(value.to_bits() == exact.to_bits() && ends(&float_text, length, end));
+                found[1] += 1;
+            }
+            if let Some(end) = float_end(&float_text, 0) {
+                assert!(ends(&float_text, float_length(&float_text[2..]).unwrap(), end));
+                found[2] += 1;
+            }
+            let quoted =
+                format!("s:{length:0width$}:\"{:x<length$}\";", "", width = rng.usize(1..4));
+            let quoted = quoted.as_bytes();
+            if let Some((start, end)) = word(quoted, 0).and_then(|word| string(quoted, 0, word)) {
+                let digits = unsigned(&quoted[2..]).1;
+                assert_eq!((start, end), (digits + 4, digits + 4 + length));
+                found[3] += 1;
+            }
+        }
+        assert!(found.iter().all(|count| *count > 100), "{found:?}");
+    }
 }

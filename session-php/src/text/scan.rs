@@ -134,8 +134,10 @@ impl<'i> Scanner<'i> {
     /// Reads the beginning of an array, whose entries are for the caller to read.
     pub(crate) fn enter(&mut self) -> Result<()> {
         self.values += 1;
-        let opened = self.event()?.opened();
-        opened.map_or(Ok(()), |(count, object)| self.open(count, object))
+        let count = self.event()?.opened().map_or(0, |(count, _)| count);
+        self.promise(count, false)?;
+        self.open.push(count);
+        Ok(())
     }
 
     /// Reads the next key of the innermost array or object, or its end.
@@ -204,17 +206,10 @@ impl<'i> Scanner<'i> {
         }
     }
 
+    /// An array or object begins, of which so many elements are to follow.
     #[inline(always)]
-    fn open(&mut self, count: usize, object: bool) -> Result<()> {
+    pub(super) fn promise(&mut self, count: usize, object: bool) -> Result<()> {
         self.check_depth(count, object)?;
-        self.owe(count)?;
-        self.open.push(count);
-        Ok(())
-    }
-
-    /// So many elements are to follow.
-    #[inline(always)]
-    pub(super) fn owe(&mut self, count: usize) -> Result<()> {
         let need = count.saturating_mul(SHORTEST_ELEMENT).saturating_add(1);
         if need > self.rest().len().saturating_sub(self.owed) {
             return Err(self.error("more elements than can follow"));

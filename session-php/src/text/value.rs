@@ -55,24 +55,21 @@ impl<'i> Scanner<'i> {
             return Ok(());
         }
         let (start, depth) = (self.at, self.open.len());
-        let (count, object) = if let Some((count, first)) = alike.array(self.input, start, depth) {
+        let count = if let Some((count, first)) = alike.array(self.input, start, depth) {
             self.at = first;
-            self.check_depth(count, false)?;
-            self.owe(count)?;
+            self.promise(count, false)?;
             builder.plain_array(count);
-            (count, false)
+            count
         } else {
             let event = self.event()?;
             let opened = event.opened();
             if let Some((count, object)) = opened {
-                self.check_depth(count, object)?;
-                self.owe(count)?;
+                self.promise(count, object)?;
             }
             builder.value(event).map_err(|(kind, detail)| Error::at(kind, detail, start))?;
-            let Some(opened) = opened else { return Ok(()) };
-            opened
+            let Some((count, _)) = opened else { return Ok(()) };
+            count
         };
-        _ = object;
         self.open.push(mem::replace(wanted, count));
         Ok(())
     }

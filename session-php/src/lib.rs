@@ -9,6 +9,8 @@ mod key;
 mod limits;
 mod ser;
 mod session;
+pub mod settings;
+pub mod state;
 mod text;
 mod value;
 
@@ -18,5 +20,6 @@ pub use key::KeyRef;
 pub use limits::Limits;
 pub use ser::to_vec;
 pub use session::{Names, SerializeHandler, SessionData};
+pub use settings::{PhpVersion, Settings};
 pub use text::Precision;
 pub use value::{Entries, Kind, ObjectKind, ObjectView, Property, Value, View, Visibility};

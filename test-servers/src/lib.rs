@@ -11,7 +11,7 @@
 //! | [`redis`] | Redis and Valkey: one server, a pair under Sentinel, a cluster |
 //! | [`sql`] | MariaDB, Oracle's MySQL, PostgreSQL; PgBouncer in front of it |
 //! | [`haproxy`] | HAProxy, a load balancer |
-//! | [`php`] | none; PHP that answers questions on its standard input |
+//! | [`php`] | none; PHP that answers questions on its standard input, or HTTP |
 //! | [`proxy`] | none; a proxy that stands between a client and any server and loses things |
 //!
 //! [`Program`] is any other program, which can be killed as well. [`trial`] makes tests that are ignored, with the reason, where a server is not installed.

@@ -1,4 +1,6 @@
-//! A PHP that answers questions.
+//! A PHP that answers questions, and one that answers HTTP.
+
+mod site;
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -12,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+pub use self::site::Site;
 use crate::{Error, Result, programs};
 
 /// An answer that takes longer does not come.

@@ -1,0 +1,49 @@
+//! Our state machine beside real PHP: the same calls of the save handler, results, messages and headers.
+//!
+//! `SESSION_PHP_SEED` is a number to draw from instead of 8, `SESSION_PHP_TIMES` multiplies how much is
+//! drawn.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "in a test a panic is the report"
+)]
+
+mod draw;
+mod logged;
+mod ours;
+mod php;
+mod scripts;
+
+use std::{env, process::ExitCode};
+
+use test_servers::{php::missing, trial};
+
+fn number(variable: &str, standard: u64) -> u64 {
+    env::var(variable).ok().and_then(|value| value.parse().ok()).unwrap_or(standard)
+}
+
+macro_rules! trials {
+    ($($module:ident::$name:ident $cases:literal)*) => {
+        vec![$(trial(
+            concat!(stringify!($module), "::", stringify!($name)),
+            &["php"],
+            missing(&["session"]),
+            || async {
+                let seed = number("SESSION_PHP_SEED", 8);
+                let cases = usize::try_from($cases * number("SESSION_PHP_TIMES", 1))?;
+                let found = $module::$name(fastrand::Rng::with_seed(seed), cases).await?;
+                println!("{}: {cases} drawn with seed {seed}: {found}", stringify!($name));
+                Ok(())
+            },
+        )),*]
+    };
+}
+
+fn main() -> ExitCode {
+    let trials = trials! {
+        scripts::scripts_run_as_they_do_in_php 6000
+    };
+    libtest_mimic::run(&libtest_mimic::Arguments::from_args(), trials).exit_code()
+}

@@ -1,0 +1,91 @@
+//! A PHP that answers HTTP.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{Ipv4Addr, TcpStream},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+use crate::{
+    Error, Result, directory,
+    ports::{Ports, with_ports},
+    process::Process,
+    programs, until,
+};
+
+/// A start takes no longer, nor does an answer.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// PHP's own web server, which answers one request after the other. It has
+/// PHP's compiled defaults instead of the system's settings, and no extensions but those that are built in.
+/// Dropping it kills it.
+#[derive(Debug)]
+pub struct Site {
+    process: Process,
+    port: u16,
+    directory: TempDir,
+    _ports: Arc<Ports>,
+}
+
+impl Site {
+    /// Starts it for the pages in a folder, with these settings besides the defaults, and waits until it
+    /// answers. Pages have the variable `FOLDER` in their environment.
+    ///
+    /// # Errors
+    /// With what it has printed when it does not.
+    pub async fn start(pages: &Path, settings: &[&str]) -> Result<Self> {
+        with_ports(|ports| async move {
+            let site = Self::spawn(pages, settings, ports)?;
+            let up = until("answer", LIMIT, || async {
+                if site.process.has_ended() {
+                    return Ok(Some(false));
+                }
+                TcpStream::connect((Ipv4Addr::LOCALHOST, site.port))?;
+                Ok(Some(true))
+            });
+            match up.await {
+                Ok(true) => Ok(site),
+                Ok(false) => Err(Error::of_start("PHP ended at its start", &site.process.log())),
+                Err(error) => Err(Error::of_start(&error.to_string(), &site.process.log())),
+            }
+        })
+        .await
+    }
+
+    fn spawn(pages: &Path, settings: &[&str], ports: Arc<Ports>) -> Result<Self> {
+        let (directory, port) = (directory::fresh()?, ports.port(0));
+        let address = format!("127.0.0.1:{port}");
+        let mut arguments: Vec<String> = ["-n", "-q"].map(str::to_owned).to_vec();
+        arguments.extend(settings.iter().flat_map(|it| ["-d".to_owned(), (*it).to_owned()]));
+        let pages = pages.display().to_string();
+        arguments.extend(["-S".to_owned(), address, "-t".to_owned(), pages]);
+        let folder = ("FOLDER".to_owned(), directory.path().display().to_string());
+        let php = programs::find("php")?;
+        let process = Process::spawn_in(&[folder], &php, &arguments, &directory)?;
+        Ok(Self { process, port, directory, _ports: ports })
+    }
+
+    /// The folder that pages know, which is empty but for the log.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Sends a request as it is, and reads the answer to its end, which is when PHP has finished with the
+    /// request.
+    ///
+    /// # Errors
+    /// When there is no answer within a minute.
+    pub fn exchange(&self, request: &[u8]) -> Result<Vec<u8>> {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
+        stream.set_read_timeout(Some(LIMIT))?;
+        stream.write_all(request)?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        Ok(answer)
+    }
+}

@@ -3,6 +3,8 @@
 // handler, what PHP warns of, results. Bytes are percent-encoded.
 error_reporting(E_ALL);
 $job = json_decode(file_get_contents(getenv('FOLDER') . '/job.json'));
+// Without being named, $_SERVER is not there, and PHP does not look at the referer.
+$_SERVER['HTTP_REFERER'] ?? null;
 $out = fopen(getenv('FOLDER') . '/transcript', 'wb');
 stream_set_write_buffer($out, 0);
 function line(string $line): void { fwrite($GLOBALS['out'], $line . "\n"); }

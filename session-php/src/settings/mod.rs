@@ -3,6 +3,8 @@
 mod quantity;
 mod set;
 
+use std::fmt;
+
 pub use self::set::{Refused, Stage};
 use crate::SerializeHandler;
 
@@ -23,7 +25,7 @@ pub enum PhpVersion {
 }
 
 /// The settings `session.*`. What a field means is PHP's; [`set`](Self::set) reads values as PHP does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Settings {
     /// Whose defaults and rules are in force.
@@ -78,6 +80,18 @@ pub struct Settings {
     pub cache_limiter: String,
     /// `cache_expire`: minutes.
     pub cache_expire: i64,
+}
+
+/// The path of a store may have a password in it.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("version", &self.version)
+            .field("save_handler", &self.save_handler)
+            .field("serialize_handler", &self.serialize_handler)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Settings {

@@ -1,6 +1,6 @@
 //! One request's session, and what is not about starting or ending it.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use session_core::{Clock, SystemClock};
 
@@ -39,7 +39,6 @@ pub enum Undecodable {
 ///
 /// Call [`shutdown`](Self::shutdown) at the end of the request, as PHP does: what was changed is
 /// stored there. A session that is dropped instead is not stored, and its lock ends by itself.
-#[derive(Debug)]
 pub struct PhpSession<H> {
     pub(super) handler: H,
     pub(super) settings: Settings,
@@ -63,6 +62,17 @@ pub struct PhpSession<H> {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) function: Function,
     diagnostics: Vec<Diagnostic>,
+}
+
+/// What was read, ids and settings may be secrets.
+impl<H: fmt::Debug> fmt::Debug for PhpSession<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PhpSession")
+            .field("handler", &self.handler)
+            .field("status", &self.status)
+            .field("variables", &self.variables)
+            .finish_non_exhaustive()
+    }
 }
 
 /// `$_SESSION`, and whether the session still has to do with it.
@@ -333,8 +343,11 @@ impl<H: SaveHandler> PhpSession<H> {
     }
 
     pub(super) fn storage(&self) -> Storage {
-        let handler = self.handler.name().module();
-        Storage { handler, path: self.settings.save_path.clone(), method: None }
+        let path = match self.settings.save_path.contains(['?', '@']) {
+            true => "hidden".to_owned(),
+            false => self.settings.save_path.clone(),
+        };
+        Storage { handler: self.handler.name().module(), path, method: None }
     }
 
     /// The storage, and the method of a handler of the program's own that could not write.

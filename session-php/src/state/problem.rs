@@ -224,7 +224,8 @@ impl Deprecation {
 pub struct Storage {
     /// The name of the module, `user` for handlers of a program's own.
     pub handler: &'static str,
-    /// `session.save_path`
+    /// `session.save_path`. PHP always names it; here not when it has a `?` or `@` in it, behind which
+    /// passwords stand.
     pub path: String,
     /// For a failed write under a handler of a program's own: the method, with its class where PHP
     /// knows it.

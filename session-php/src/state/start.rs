@@ -264,17 +264,16 @@ impl<H: SaveHandler> PhpSession<H> {
             Err(error) => return self.cannot_decode(error.kind()).await,
         };
         let replaces = serializer == SerializeHandler::PhpSerialize;
-        match &mut self.variables {
-            Superglobal::Array(data) if !replaces && !data.is_empty() => {
-                if assign_all(data, &decoded).is_err() {
-                    return self.refuse(Problem::BeyondLimits);
+        let assigned = match &mut self.variables {
+            Superglobal::Array(data) if !replaces && !data.is_empty() => assign_all(data, &decoded),
+            variables => {
+                if replaces || matches!(variables, Superglobal::Array(_)) {
+                    *variables = Superglobal::Array(decoded);
                 }
+                Ok(())
             }
-            Superglobal::Array(_) => self.variables = Superglobal::Array(decoded),
-            _ if replaces => self.variables = Superglobal::Array(decoded),
-            _ => {}
-        }
-        Ok(())
+        };
+        assigned.or_else(|_limit| self.refuse(Problem::BeyondLimits))
     }
 
     /// `session_gc()`: how many sessions were removed.

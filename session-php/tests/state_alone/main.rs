@@ -1,0 +1,11 @@
+//! The state machine without PHP: over a store, and beside what PHP once did.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "in a test a panic is the report"
+)]
+
+mod captured;
+mod settings;
+mod stored;

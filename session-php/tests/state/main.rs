@@ -6,7 +6,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    clippy::print_stdout,
     reason = "in a test a panic is the report"
 )]
 
@@ -43,7 +42,7 @@ macro_rules! trials {
 
 fn main() -> ExitCode {
     let trials = trials! {
-        scripts::scripts_run_as_they_do_in_php 6000
+        scripts::scripts_run_as_they_do_in_php 3000
     };
     libtest_mimic::run(&libtest_mimic::Arguments::from_args(), trials).exit_code()
 }

@@ -109,9 +109,10 @@ fn evaluate(
         return (value, overflow.then(|| invalid(text, OUT_OF_RANGE)));
     };
     let Some(shift) = shift_of(last) else {
+        let last_byte = suffix.as_bytes().last_chunk::<1>().copied().unwrap_or_default();
         let detail = format!(
             ": unknown multiplier \"{}\", interpreting as \"{}\"",
-            escaped(&last.to_string()),
+            escaped(last_byte),
             escaped(interpreted)
         );
         return (value, Some(invalid(text, &detail)));
@@ -154,9 +155,9 @@ fn invalid(text: &str, detail: &str) -> String {
 }
 
 /// Control characters, backslashes and high bytes as PHP shows them.
-fn escaped(text: &str) -> String {
+fn escaped(text: impl AsRef<[u8]>) -> String {
     let mut out = String::new();
-    for byte in text.bytes() {
+    for byte in text.as_ref().iter().copied() {
         match byte {
             b'\n' => out.push_str("\\n"),
             b'\r' => out.push_str("\\r"),

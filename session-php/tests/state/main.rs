@@ -14,6 +14,7 @@ mod logged;
 mod ours;
 mod php;
 mod scripts;
+mod settings;
 
 use std::{env, process::ExitCode};
 
@@ -43,6 +44,7 @@ macro_rules! trials {
 fn main() -> ExitCode {
     let trials = trials! {
         scripts::scripts_run_as_they_do_in_php 3000
+        settings::settings_are_read_as_php_reads_them 20000
     };
     libtest_mimic::run(&libtest_mimic::Arguments::from_args(), trials).exit_code()
 }

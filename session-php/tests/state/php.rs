@@ -45,23 +45,34 @@ impl Php {
         Ok(Self { site, script_modified: since.as_secs() })
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        self.site.folder()
+    }
+
+    /// Leaves a job for the next page.
+    pub(crate) fn give(&self, job: &Json) {
+        fs::write(self.folder().join("job.json"), job.to_string()).unwrap();
+    }
+
+    pub(crate) fn ask(&self, request: &[u8]) -> String {
+        String::from_utf8_lossy(&self.site.exchange(request).unwrap()).into_owned()
+    }
+
     /// Plays a script; again when a second went by during an operation, so that it is known when it ran.
     pub(crate) fn play(&self, script: &Script) -> Played {
         (0..20).find_map(|_| self.play_once(script)).unwrap()
     }
 
     fn play_once(&self, script: &Script) -> Option<Played> {
-        let folder = self.site.folder();
-        fs::write(folder.join("job.json"), job(script).to_string()).unwrap();
-        let answer = self.site.exchange(&request(script)).unwrap();
-        let answer = String::from_utf8_lossy(&answer).into_owned();
+        self.give(&job(script));
+        let answer = self.ask(&request(script));
         let head = answer.split("\r\n\r\n").next().unwrap();
         let is_seen = |line: &&str| {
             let name = line.split(':').next().unwrap().to_ascii_lowercase();
             SEEN.contains(&name.as_str())
         };
         let headers = head.lines().filter(is_seen).map(str::to_owned).collect();
-        let transcript = fs::read_to_string(folder.join("transcript")).unwrap();
+        let transcript = fs::read_to_string(self.folder().join("transcript")).unwrap();
         read(&transcript, headers).unwrap_or_else(|| unreachable!("{answer}\n{transcript}"))
     }
 }

@@ -154,9 +154,11 @@ pub(crate) fn script(rng: &mut Rng) -> Script {
     }
     let mut ids: Vec<String> = (0..8).map(|n| format!("newid{n}")).collect();
     if rng.u8(0..4) == 0 {
-        // Ids that are taken.
-        ids =
-            vec!["a,b-c".into(), "known000000000000000000000002".into(), "free".into(), "0".into()];
+        // Some of them, or all, are taken.
+        let taken =
+            ["a,b-c", "known000000000000000000000002", "0", "known000000000000000000000001"];
+        ids = taken.map(str::to_owned).to_vec();
+        ids.insert(rng.usize(0..=ids.len()), "free".to_owned());
     }
     let mut ops = settings(rng, serializer);
     for _ in 0..rng.usize(1..9) {
@@ -241,9 +243,9 @@ fn operation(rng: &mut Rng, serializer: usize) -> Op {
         62..64 => Op::Encode,
         64..66 => Op::SendHeaders,
         66..71 => Op::SetId(pick(rng, &KNOWN_IDS).to_owned()),
-        71..74 => Op::CreateId(pick(rng, &["", "pre-", "a,b", "no_", "ü"]).to_owned()),
-        74..76 => Op::SetName(pick(rng, &NAMES).to_owned()),
-        76..79 => Op::Decode(pick(rng, STORED[serializer]).to_owned()),
+        71..75 => Op::CreateId(pick(rng, &["", "pre-", "a,b", "no_", "ü"]).to_owned()),
+        75..77 => Op::SetName(pick(rng, &NAMES).to_owned()),
+        77..79 => Op::Decode(pick(rng, STORED[serializer]).to_owned()),
         79..83 => {
             let (name, value) = setting(rng);
             let drawn = ["gc_probability", "gc_divisor"].contains(&name.as_str());

@@ -93,6 +93,7 @@ pub(crate) async fn scripts_run_as_they_do_in_php(
             messages.extend(step.says);
         }
     }
+    assert!(calls > cases && headers > cases && messages.len() > 60, "there was too little to see");
     Ok(format!(
         "{operations} operations with the same {calls} calls, {headers} headers and {} different messages",
         messages.len()

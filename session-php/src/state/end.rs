@@ -92,8 +92,8 @@ impl<H: SaveHandler> PhpSession<H> {
         let lifetime = self.settings.gc_maxlifetime;
         // Before 8.6 there is no such thing as an empty session that has not changed.
         let comparable = !bytes.is_empty() || self.settings.version >= PhpVersion::V8_6;
-        let unchanged =
-            self.settings.lazy_write && comparable && self.original.as_ref() == Some(&bytes);
+        // Without `lazy_write` there is no original.
+        let unchanged = comparable && self.original.as_ref() == Some(&bytes);
         let (written, method, plain) = if !unchanged {
             (self.handler.write(id, &bytes, lifetime).await, "write", "write")
         } else if self.handler.slots().update_timestamp {

@@ -15,6 +15,7 @@ mod ours;
 mod php;
 mod scripts;
 mod settings;
+mod statements;
 
 use std::{env, process::ExitCode};
 
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
     let trials = trials! {
         scripts::scripts_run_as_they_do_in_php 3000
         settings::settings_are_read_as_php_reads_them 20000
+        statements::php_does_what_the_documents_state 1
     };
     libtest_mimic::run(&libtest_mimic::Arguments::from_args(), trials).exit_code()
 }

@@ -154,6 +154,9 @@ pub(crate) fn script(rng: &mut Rng) -> Script {
     }
     let mut ids: Vec<String> = (0..8).map(|n| format!("newid{n}")).collect();
     if rng.u8(0..4) == 0 {
+        ids.insert(0, "b~ +%;é".to_owned());
+    }
+    if rng.u8(0..4) == 0 {
         // Some of them, or all, are taken.
         let taken =
             ["a,b-c", "known000000000000000000000002", "0", "known000000000000000000000001"];

@@ -5,8 +5,6 @@
 
 use std::{error::Error, fmt::Write as _};
 
-use fastrand::Rng;
-
 use crate::{
     draw::{Handler, Op, Script},
     ours,
@@ -150,10 +148,7 @@ fn shown(statement: &Statement<'_>, played: &Played) -> String {
     text
 }
 
-pub(crate) async fn php_does_what_the_documents_state(
-    _: Rng,
-    _: usize,
-) -> Result<String, Box<dyn Error>> {
+pub(crate) async fn php_does_what_the_documents_state() -> Result<usize, Box<dyn Error>> {
     let php = Php::start().await?;
     let (mut theirs, mut ours) = (Vec::new(), Vec::new());
     for statement in statements() {
@@ -169,5 +164,5 @@ pub(crate) async fn php_does_what_the_documents_state(
             return Err(format!("stated:\n{stated}\n{side}:\n{is}").into());
         }
     }
-    Ok(format!("{} statements", theirs.len()))
+    Ok(theirs.len())
 }

@@ -7,5 +7,6 @@
 )]
 
 mod captured;
+mod evidence;
 mod settings;
 mod stored;

@@ -340,3 +340,33 @@ fn assign_all(to: &mut SessionData, from: &SessionData) -> crate::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::draw;
+    use crate::{PhpVersion, Settings};
+
+    #[test]
+    fn every_number_below_the_divisor_is_drawn_equally_often() {
+        let mut settings = Settings::new(PhpVersion::V8_2);
+        settings.gc_divisor = 10;
+        let mut counts = [0; 10];
+        for step in 0..1000 {
+            let drawn = draw(u64::MAX / 1000 * step, &settings);
+            if let Some(count) = usize::try_from(drawn).ok().and_then(|at| counts.get_mut(at)) {
+                *count += 1;
+            }
+        }
+        assert!(counts.iter().all(|count| (99..=101).contains(count)), "{counts:?}");
+        assert_eq!((draw(0, &settings), draw(u64::MAX, &settings)), (0, 9));
+    }
+
+    #[test]
+    fn divisors_that_make_no_sense_draw_zero_or_less() {
+        let mut settings = Settings::new(PhpVersion::V8_2);
+        for divisor in [0, -1, -100, i64::MIN] {
+            settings.gc_divisor = divisor;
+            assert!(draw(u64::MAX, &settings) <= 0);
+        }
+    }
+}

@@ -23,12 +23,12 @@ fn named(text: &str) -> BTreeSet<&str> {
     text.split('`').skip(1).step_by(2).filter(is_name).collect()
 }
 
-/// Names of functions in the tests, and of statements.
+/// Names of functions, tests among them, and of statements.
 fn existing() -> (BTreeSet<String>, BTreeSet<String>) {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let statements = read(&tests.join("state/statements.txt"));
     let statements = statements.lines().filter_map(|line| line.strip_prefix("# "));
-    let files = ["state", "state_alone"].into_iter().flat_map(|folder| {
+    let files = ["state", "state_alone", "../src/state"].into_iter().flat_map(|folder| {
         let entries = fs::read_dir(tests.join(folder)).unwrap();
         entries.map(|entry| entry.unwrap().path()).collect::<Vec<PathBuf>>()
     });

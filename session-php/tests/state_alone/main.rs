@@ -10,3 +10,4 @@ mod captured;
 mod evidence;
 mod settings;
 mod stored;
+mod versions;

@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use session_core::{
-    Capabilities, ErrorKind, Expected, Key, KeyHasher, Lease, LockRequest, Locked, MemoryStore,
-    OffsetClock, OpToken, Operation, PrincipalIndex, ReadOptions, Result, SessionId, SessionStore,
-    SteadyClock, Support,
+    Capabilities, ErrorKind, Expected, Incarnation, Key, KeyHasher, Lease, LockRequest, Locked,
+    MemoryStore, OffsetClock, OpToken, Operation, PrincipalIndex, ReadOptions, Result, SessionId,
+    SessionStore, SteadyClock, Support, Sweeping, Ttl, Write,
 };
 use session_php::{
     PhpVersion, Settings,
@@ -280,7 +280,13 @@ async fn garbage_is_what_is_past_its_end() {
     session.set_id("another").unwrap();
     session.start().await.unwrap();
     assert_eq!(session.gc().await.unwrap(), 1);
-    assert_eq!(session.gc().await.unwrap(), 0);
+    for _ in 0..1_500 {
+        let key = KeyHasher::plain().key(&SessionId::generate().unwrap());
+        let write = Write::new("", Duration::from_secs(1));
+        store.create(&key, write, OpToken::generate().unwrap(), None).await.unwrap();
+    }
+    clock.advance(Duration::from_secs(2));
+    assert_eq!(session.gc().await.unwrap(), 1_500, "more than one step of a sweep");
 }
 
 #[tokio::test]
@@ -312,24 +318,50 @@ async fn nothing_shown_has_the_id_in_it() {
     assert!(!shown.contains(ID) && !shown.contains("secret"), "{shown}");
 }
 
-/// A store that cannot lock.
+/// A store that declares less than it could, and cannot lock.
 #[derive(Debug)]
-struct Unlocked(MemoryStore, Capabilities);
+struct Less(MemoryStore, Capabilities);
+
+fn less(declare: impl FnOnce(&mut Capabilities)) -> (Arc<dyn SessionStore>, Arc<OffsetClock>) {
+    let mut capabilities = Capabilities::new("less");
+    capabilities.locking = Support::No;
+    declare(&mut capabilities);
+    let clock = Arc::new(OffsetClock::new(SteadyClock::start()));
+    let store = MemoryStore::builder().clock(Arc::clone(&clock)).build();
+    (Arc::new(Less(store, capabilities)), clock)
+}
+
+fn cannot<T>(operation: Operation) -> Result<T> {
+    Err(session_core::Error::new(ErrorKind::Unsupported, "less", operation))
+}
 
 #[async_trait]
-impl SessionStore for Unlocked {
-    session_core::forward!(self => self.0; create load save touch delete sweep ping enumeration);
+impl SessionStore for Less {
+    session_core::forward!(self => self.0; create load save delete sweep ping enumeration);
 
     async fn lock(&self, _: &Key, _: LockRequest) -> Result<Locked> {
-        Err(session_core::Error::new(ErrorKind::Unsupported, "unlocked", Operation::Lock))
+        cannot(Operation::Lock)
     }
 
     async fn renew(&self, _: &Key, _: &Lease, _: Duration) -> Result<()> {
-        Err(session_core::Error::new(ErrorKind::Unsupported, "unlocked", Operation::Renew))
+        cannot(Operation::Renew)
     }
 
     async fn release(&self, _: &Key, _: &Lease) -> Result<()> {
-        Err(session_core::Error::new(ErrorKind::Unsupported, "unlocked", Operation::Release))
+        cannot(Operation::Release)
+    }
+
+    async fn touch(
+        &self,
+        key: &Key,
+        ttl: Ttl,
+        incarnation: Incarnation,
+        op: OpToken,
+    ) -> Result<()> {
+        match self.1.touch {
+            Support::Yes => self.0.touch(key, ttl, incarnation, op).await,
+            _ => cannot(Operation::Touch),
+        }
     }
 
     fn capabilities(&self) -> &Capabilities {
@@ -343,9 +375,7 @@ impl SessionStore for Unlocked {
 
 #[tokio::test]
 async fn without_locks_the_second_to_write_is_refused() {
-    let mut capabilities = Capabilities::new("unlocked");
-    capabilities.locking = Support::No;
-    let store: Arc<dyn SessionStore> = Arc::new(Unlocked(MemoryStore::new(), capabilities));
+    let (store, _) = less(|_| {});
     for (round, refusal) in [ErrorKind::AlreadyExists, ErrorKind::Conflict].into_iter().enumerate()
     {
         let (mut first, mut second) = (request(&store), request(&store));
@@ -358,4 +388,28 @@ async fn without_locks_the_second_to_write_is_refused() {
         assert_eq!(cause(&failure), Some(refusal));
     }
     assert_eq!(stored(&store, ID.as_bytes()).await.unwrap(), b"a|i:1;");
+}
+
+#[tokio::test]
+async fn where_nothing_can_be_touched_an_unchanged_session_is_written() {
+    let (store, clock) = less(|capabilities| capabilities.touch = Support::No);
+    put(&store, "a", 1).await;
+    clock.advance(Duration::from_secs(1400));
+    let mut session = request(&store);
+    session.start().await.unwrap();
+    session.shutdown().await.unwrap();
+    clock.advance(Duration::from_secs(1400));
+    assert_eq!(stored(&store, ID.as_bytes()).await.unwrap(), b"a|i:1;");
+}
+
+#[tokio::test]
+async fn where_the_server_removes_sessions_nothing_is_collected() {
+    let (store, clock) = less(|capabilities| capabilities.sweeping = Sweeping::ByServer);
+    put(&store, "a", 1).await;
+    clock.advance(Duration::from_secs(1441));
+    let mut session = request(&store);
+    session.start().await.unwrap();
+    let failure = session.gc().await.unwrap_err();
+    assert_eq!(failure.returned, Returned::False);
+    assert!(failure.diagnostic.is_none(), "PHP says nothing");
 }

@@ -14,6 +14,8 @@ mod fields;
 mod layout;
 mod lease_file;
 mod locks;
+#[cfg(feature = "php")]
+pub mod php;
 mod pool;
 mod record_file;
 mod root;

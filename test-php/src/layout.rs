@@ -84,8 +84,8 @@ pub struct Promises {
     pub lock: Lock,
     /// Whether a session without variables is stored.
     pub keeps_empty: bool,
-    /// Whether `session_gc` removes what has expired, and says how many.
-    pub counts_gc: bool,
+    /// What `session_gc` does.
+    pub gc: Gc,
     /// Whether `use_strict_mode` refuses ids that are not stored.
     pub strict: bool,
 }
@@ -94,7 +94,7 @@ impl Promises {
     /// What `files` promises.
     #[must_use]
     pub const fn new(lock: Lock) -> Self {
-        Self { lock, keeps_empty: true, counts_gc: true, strict: true }
+        Self { lock, keeps_empty: true, gc: Gc::Counts, strict: true }
     }
 
     /// Without sessions that have no variables.
@@ -104,10 +104,17 @@ impl Promises {
         self
     }
 
-    /// Without a `session_gc` that counts.
+    /// Without a `session_gc` that does anything.
     #[must_use]
     pub const fn without_gc(mut self) -> Self {
-        self.counts_gc = false;
+        self.gc = Gc::Nothing;
+        self
+    }
+
+    /// With a `session_gc` whose work is done when the session is closed.
+    #[must_use]
+    pub const fn with_gc_at_close(mut self) -> Self {
+        self.gc = Gc::AtClose;
         self
     }
 
@@ -129,4 +136,16 @@ pub enum Lock {
     Process,
     /// PHP waits for a bounded time, and a lock ends by itself.
     Expires,
+}
+
+/// What PHP's `session_gc` does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Gc {
+    /// It removes what has expired, and says how many.
+    Counts,
+    /// What has expired is removed when the session is closed.
+    AtClose,
+    /// Nothing.
+    Nothing,
 }

@@ -25,7 +25,7 @@ use std::{env, process::ExitCode, sync::Arc};
 use libtest_mimic::Arguments;
 
 pub use command::{Answer, Command};
-pub use layout::{Layout, Lock, OpenStore, Php, Place, Promises};
+pub use layout::{Gc, Layout, Lock, OpenStore, Php, Place, Promises};
 pub use worker::Worker;
 
 /// What a test or a fixture fails with.

@@ -1,0 +1,600 @@
+//! The store.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use session_core::{
+    Capabilities, Clock, Cursor, Enumeration, Error, ErrorKind, Expected, Fencing, Idempotency,
+    Incarnation, Jitter, Key, KeyPage, Lease, Lineage, LockAbsent, LockQueue, LockRequest, Locked,
+    Meta, OpToken, Operation, PrincipalIndex, QueueError, ReadOptions, Record, Result, Revision,
+    RevisionKind, SessionStore, Support, SweepBudget, SweepReport, SystemClock, Then, Timestamp,
+    Ttl, Under, Write, instant_after,
+};
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    PhpLayout,
+    file::{self, Found, SessionFile, Share, Stamp, deadline, read, record},
+    gc,
+    hold::{AFTERLIFE, Hold, Holds, Kept},
+};
+use crate::{
+    BACKEND,
+    fault::{Outcome, pool_error},
+    pool::Pool,
+};
+
+/// The pauses between two looks at a lock: the first and the longest.
+const POLLS: (Duration, Duration) = (Duration::from_millis(1), WAKE_STEP);
+const WAKE_STEP: Duration = Duration::from_millis(20);
+/// Who holds a lock for longer than this is at work, not just writing.
+const BRIEFLY: Duration = Duration::from_millis(500);
+/// How often a reader looks again at a file that is perhaps being written.
+const LOOKS: u32 = 8;
+/// How many writers of one session stand in line in this process.
+const WRITERS: usize = 4_096;
+
+/// Keeps sessions in the files of PHP's `files` handler.
+///
+/// A clone is a handle to the same store. Any number of stores and of PHP's processes may use one
+/// directory, if they run as one user.
+#[derive(Debug, Clone)]
+pub struct PhpStore(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    layout: PhpLayout,
+    clock: SystemClock,
+    pool: Pool,
+    /// Who waits for a lock.
+    queue: LockQueue,
+    /// Who writes without holding a lock.
+    writers: LockQueue,
+    holds: Holds,
+    capabilities: Capabilities,
+}
+
+impl PhpStore {
+    /// Opens the store.
+    ///
+    /// # Errors
+    /// [`Config`](ErrorKind::Config) when the directory is not there, or no thread can be started.
+    pub async fn open(layout: PhpLayout) -> Result<Self> {
+        let wrong = |detail: &str| {
+            Error::new(ErrorKind::Config, BACKEND, Operation::Open).with_detail(detail)
+        };
+        if layout.mode > 0o7777 {
+            return Err(wrong("a file's mode is at most 7777"));
+        }
+        let pool = Pool::start(layout.threads.max(1), layout.queue, layout.timeout)
+            .map_err(|error| wrong("no thread can be started").with_source(error))?;
+        let store = Self(Arc::new(Inner {
+            clock: SystemClock::default(),
+            pool,
+            queue: LockQueue::new(layout.max_waiters),
+            writers: LockQueue::new(WRITERS),
+            holds: Holds::default(),
+            capabilities: capabilities(&layout),
+            layout,
+        }));
+        let is_there = store.run(Operation::Open, |inner| Ok(inner.layout.directory.is_dir()));
+        if !is_there.await? {
+            return Err(wrong("the directory is not there; PHP makes none either"));
+        }
+        Ok(store)
+    }
+
+    /// Runs something that blocks on one of the threads.
+    async fn run<T: Send + 'static>(
+        &self,
+        operation: Operation,
+        work: impl FnOnce(&Inner) -> Outcome<T> + Send + 'static,
+    ) -> Result<T> {
+        let inner = Arc::clone(&self.0);
+        let deadline = instant_after(inner.layout.timeout);
+        let writes = !matches!(operation, Operation::Load | Operation::Lock | Operation::Ping);
+        match self.0.pool.run(deadline, move || work(&inner)).await {
+            Ok(outcome) => outcome.map_err(|fault| fault.into_error(operation)),
+            Err(error) => Err(pool_error(error, operation, writes)),
+        }
+    }
+
+    /// Makes a change that needs the lock for a moment, when nobody in this process is at one. A lock
+    /// that somebody holds for longer is `LockHeld`.
+    async fn change<T: Send + 'static>(
+        &self,
+        operation: Operation,
+        key: &Key,
+        path: PathBuf,
+        change: impl Fn(&Inner, &Path) -> Outcome<Option<Result<T>>> + Clone + Send + 'static,
+    ) -> Result<T> {
+        let end = instant_after(BRIEFLY);
+        let timed_out = |_error| Error::new(ErrorKind::Timeout, BACKEND, operation);
+        let line = instant_after(self.0.layout.timeout);
+        let _turn = self.0.writers.enter(key.digest(), line).await.map_err(timed_out)?;
+        let mut pause = Jitter::new(POLLS.0, POLLS.1);
+        loop {
+            let (change, at) = (change.clone(), path.clone());
+            if let Some(done) = self.run(operation, move |inner| change(inner, &at)).await? {
+                return done;
+            }
+            let held = self.0.holds.left(&path);
+            if held.is_some() || Instant::now() >= end {
+                let error = Error::new(ErrorKind::LockHeld, BACKEND, operation);
+                return Err(error.with_retry_after(held));
+            }
+            tokio::time::sleep(pause.pause()).await;
+        }
+    }
+
+    /// Makes a change under a lease.
+    async fn change_held<T: Send + 'static>(
+        &self,
+        operation: Operation,
+        lease: &Lease,
+        change: impl FnOnce(&Inner, &Hold) -> Outcome<Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let lost = || Error::new(ErrorKind::LockLost, BACKEND, operation);
+        let hold = self.0.holds.get(lease.token()).ok_or_else(lost)?;
+        self.run(operation, move |inner| change(inner, &hold)).await?
+    }
+
+    /// Lets the lock go when its lease lapses, and forgets it when nobody comes back to it.
+    fn watch(&self, token: OpToken, hold: &Arc<Hold>) {
+        let (store, watched) = (Arc::downgrade(&self.0), Arc::clone(hold));
+        let watcher = tokio::spawn(async move {
+            let mut since = watched.until();
+            loop {
+                sleep_until(since).await;
+                let Some(inner) = store.upgrade() else { return };
+                let (lapsed, soon) = (Arc::clone(&watched), instant_after(inner.layout.timeout));
+                let freed = inner.pool.run(soon, move || lapsed.lapse()).await;
+                drop(inner);
+                let until = watched.until();
+                if until > Instant::now() {
+                    since = until;
+                    continue;
+                }
+                sleep_until(if freed.is_ok() { until + AFTERLIFE } else { soon }).await;
+                since = watched.until();
+                if since == until && freed.is_ok() {
+                    store.upgrade().and_then(|inner| inner.holds.remove(token));
+                    return;
+                }
+            }
+        });
+        hold.watched_by(watcher.abort_handle());
+    }
+
+    fn check(&self, write: &Write, operation: Operation) -> Result<()> {
+        let refuse = |kind| Error::new(kind, BACKEND, operation);
+        if write.payload.len() > self.0.capabilities.max_payload {
+            return Err(refuse(ErrorKind::TooLarge));
+        }
+        if write.meta != Meta::new() || write.lineage == Lineage::Restart {
+            let detail = "PHP's files have no room for meta, nor for another life of a record";
+            return Err(refuse(ErrorKind::Unsupported).with_detail(detail));
+        }
+        Ok(())
+    }
+
+    fn file(&self, key: &Key, operation: Operation) -> Result<PathBuf> {
+        self.0.layout.file(key, operation)
+    }
+}
+
+fn capabilities(layout: &PhpLayout) -> Capabilities {
+    let mut capabilities = Capabilities::new(BACKEND);
+    capabilities.max_payload = layout.max_payload;
+    capabilities.revision = RevisionKind::Content;
+    capabilities.fencing = Fencing::Content;
+    capabilities.idempotency = Idempotency::None;
+    capabilities.lock_absent = LockAbsent::NotHeld;
+    capabilities.max_waiters = layout.max_waiters;
+    capabilities.wake_step = WAKE_STEP;
+    capabilities.takeover_time = WAKE_STEP;
+    capabilities.meta = Support::No;
+    capabilities.expiry_precision = Duration::from_secs(1);
+    capabilities.survives_failover = false;
+    capabilities
+}
+
+impl Inner {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn stamp(&self, ttl: Ttl) -> Stamp {
+        Stamp::of(ttl, self.layout.lifetime, self.now())
+    }
+
+    /// What a file holds, unless it has expired.
+    fn live(&self, file: &fs::File) -> io::Result<Option<Record>> {
+        let (metadata, now) = (file.metadata()?, self.now());
+        let deadline = deadline(&metadata, self.layout.lifetime);
+        if deadline.has_passed(now) {
+            return Ok(None);
+        }
+        Ok(Some(record(read(file)?, deadline, now)))
+    }
+
+    fn put(&self, file: &fs::File, path: &Path, write: &Write) -> io::Result<Revision> {
+        if write.ttl.is_zero() {
+            fs::remove_file(path)?;
+        } else {
+            file::write(file, &write.payload)?;
+            self.stamp(write.ttl).put(file)?;
+        }
+        Ok(Revision::of_bytes(&write.payload))
+    }
+
+    /// Reads without waiting for whoever has the lock, who may be writing at this moment: what is
+    /// read must be the same twice, and must be something, since who writes less than there was
+    /// cuts the file off first. Else the file is worth another look.
+    fn load(&self, path: &Path) -> Outcome<Look> {
+        let file = match SessionFile::lock(path, Share::Shared)? {
+            Found::Absent => return Ok(Look::Sure(None)),
+            Found::Locked(file) => return Ok(Look::Sure(self.live(file.file())?)),
+            Found::Busy(file) => file,
+        };
+        let (first, second) = (self.live(&file)?, self.live(&file)?);
+        let is_sure = match (&first, &second) {
+            (Some(first), Some(second)) => {
+                first.revision == second.revision && !first.payload.is_empty()
+            }
+            (first, second) => first.is_none() && second.is_none(),
+        };
+        Ok(if is_sure { Look::Sure(second) } else { Look::Unsure(second) })
+    }
+
+    fn create(&self, path: &Path, write: &Write) -> Outcome<Option<Result<Revision>>> {
+        let revision = Revision::of_bytes(&write.payload);
+        let stamp = self.stamp(write.ttl);
+        match SessionFile::lock(path, Share::Exclusive)? {
+            Found::Absent if write.ttl.is_zero() => Ok(Some(Ok(revision))),
+            Found::Absent => {
+                let made = file::create(path, self.layout.mode, &write.payload, stamp)?;
+                Ok(made.then_some(Ok(revision)))
+            }
+            Found::Locked(file) if self.live(file.file())?.is_none() => {
+                Ok(Some(Ok(self.put(file.file(), path, write)?)))
+            }
+            Found::Busy(file) if self.live(&file)?.is_none() => Ok(None),
+            Found::Locked(_) | Found::Busy(_) => {
+                Ok(Some(Err(Error::new(ErrorKind::AlreadyExists, BACKEND, Operation::Create))))
+            }
+        }
+    }
+
+    /// Replaces what is there if it is at a revision, or whatever it is; with nothing to write,
+    /// removes it.
+    fn replace(
+        &self,
+        operation: Operation,
+        path: &Path,
+        expected: Option<Revision>,
+        write: Option<&Write>,
+    ) -> Outcome<Option<Result<Option<Revision>>>> {
+        let refuse = |kind| Error::new(kind, BACKEND, operation);
+        let (locked, open);
+        let file = match SessionFile::lock(path, Share::Exclusive)? {
+            Found::Absent => return Ok(Some(absent(refuse, write))),
+            Found::Locked(file) => {
+                locked = file;
+                locked.file()
+            }
+            // What expects nothing waits for nobody.
+            Found::Busy(file) if expected.is_none() => {
+                open = file;
+                &open
+            }
+            Found::Busy(_) => return Ok(None),
+        };
+        let Some(current) = self.live(file)? else {
+            if write.is_none() {
+                fs::remove_file(path)?;
+            }
+            return Ok(Some(absent(refuse, write)));
+        };
+        if expected.is_some_and(|expected| expected != current.revision) {
+            let error = refuse(ErrorKind::Conflict).with_current(Some(current));
+            return Ok(Some(Err(error)));
+        }
+        Ok(Some(Ok(match write {
+            Some(write) => Some(self.put(file, path, write)?),
+            None => {
+                fs::remove_file(path)?;
+                None
+            }
+        })))
+    }
+
+    /// As [`Self::replace`], under a lease.
+    fn replace_held(
+        &self,
+        operation: Operation,
+        hold: &Hold,
+        expected: Revision,
+        write: Option<&Write>,
+    ) -> Outcome<Result<Option<Revision>>> {
+        let refuse = |kind| Error::new(kind, BACKEND, operation);
+        let mut held = match hold.keep()? {
+            Kept::Gone => return Ok(absent(refuse, write)),
+            Kept::Lost => return Ok(Err(refuse(ErrorKind::LockLost))),
+            Kept::Held(held) => held,
+        };
+        let Some(file) = held.file().map(SessionFile::file) else {
+            return Ok(Err(refuse(ErrorKind::LockLost)));
+        };
+        let Some(current) = self.live(file)? else { return Ok(absent(refuse, write)) };
+        if held.known() != expected {
+            return Ok(Err(refuse(ErrorKind::Conflict).with_current(Some(current))));
+        }
+        let Some(write) = write else {
+            fs::remove_file(&hold.path)?;
+            return Ok(Ok(None));
+        };
+        let revision = self.put(file, &hold.path, write)?;
+        held.set_known(revision);
+        Ok(Ok(Some(revision)))
+    }
+
+    fn touch(&self, path: &Path, ttl: Ttl) -> Outcome<Result<()>> {
+        let none = || Ok(Err(Error::new(ErrorKind::NotFound, BACKEND, Operation::Touch)));
+        let (locked, open);
+        // A lock makes no difference, but that no sweep is under way.
+        let file = match SessionFile::lock(path, Share::Shared)? {
+            Found::Absent => return none(),
+            Found::Locked(file) => {
+                locked = file;
+                locked.file()
+            }
+            Found::Busy(file) => {
+                open = file;
+                &open
+            }
+        };
+        let (metadata, now) = (file.metadata()?, self.now());
+        let present = deadline(&metadata, self.layout.lifetime);
+        if present.has_passed(now) {
+            return none();
+        }
+        if session_core::Deadline::after(now, ttl, None) > present {
+            self.stamp(ttl).put(file)?;
+        }
+        let is_there = file::is_at(file, path)?;
+        if is_there { Ok(Ok(())) } else { none() }
+    }
+}
+
+/// The answer about a record that is not there.
+fn absent(refuse: impl Fn(ErrorKind) -> Error, write: Option<&Write>) -> Result<Option<Revision>> {
+    if write.is_some() { Err(refuse(ErrorKind::NotFound)) } else { Ok(None) }
+}
+
+/// What a reader has seen.
+enum Look {
+    Sure(Option<Record>),
+    /// Somebody may be writing.
+    Unsure(Option<Record>),
+}
+
+/// What came of one try at a lock.
+enum Taken {
+    Held(SessionFile, Record),
+    Absent,
+    Busy,
+}
+
+#[async_trait]
+impl SessionStore for PhpStore {
+    async fn create(
+        &self,
+        key: &Key,
+        write: Write,
+        _op: OpToken,
+        under: Option<Under<'_>>,
+    ) -> Result<Revision> {
+        let operation = Operation::Create;
+        self.check(&write, operation)?;
+        let path = self.file(key, operation)?;
+        if under.is_some() {
+            // There is no lock on what is not there.
+            return Err(Error::new(ErrorKind::LockLost, BACKEND, operation));
+        }
+        self.change(operation, key, path, move |inner, path| inner.create(path, &write)).await
+    }
+
+    async fn load(&self, key: &Key, _options: ReadOptions) -> Result<Option<Record>> {
+        let path = self.file(key, Operation::Load)?;
+        let mut looks = LOOKS;
+        loop {
+            let at = path.clone();
+            match self.run(Operation::Load, move |inner| inner.load(&at)).await? {
+                Look::Unsure(_) if looks > 0 => looks -= 1,
+                Look::Sure(record) | Look::Unsure(record) => return Ok(record),
+            }
+            tokio::time::sleep(POLLS.0).await;
+        }
+    }
+
+    async fn save(
+        &self,
+        key: &Key,
+        write: Write,
+        expected: Expected<'_>,
+        _op: OpToken,
+    ) -> Result<Revision> {
+        let operation = Operation::Save;
+        self.check(&write, operation)?;
+        let saved = self.write(operation, key, Some(write), expected).await?;
+        saved.ok_or_else(|| Error::new(ErrorKind::NotFound, BACKEND, operation))
+    }
+
+    async fn touch(
+        &self,
+        key: &Key,
+        ttl: Ttl,
+        incarnation: Incarnation,
+        _op: OpToken,
+    ) -> Result<()> {
+        let operation = Operation::Touch;
+        let path = self.file(key, operation)?;
+        if incarnation != Incarnation::NONE {
+            return Err(Error::new(ErrorKind::Conflict, BACKEND, operation));
+        }
+        self.run(operation, move |inner| inner.touch(&path, ttl)).await?
+    }
+
+    async fn delete(&self, key: &Key, expected: Expected<'_>, _op: OpToken) -> Result<()> {
+        self.write(Operation::Delete, key, None, expected).await.map(drop)
+    }
+
+    async fn lock(&self, key: &Key, request: LockRequest) -> Result<Locked> {
+        let refuse = |kind| Error::new(kind, BACKEND, Operation::Lock);
+        let path = self.file(key, Operation::Lock)?;
+        let lease = Lease::new(request.op, request.lease);
+        if self.renew(key, &lease, request.lease).await.is_ok() {
+            let record = self.load(key, ReadOptions::latest()).await?;
+            return Ok(Locked::new(Some(lease), record));
+        }
+        let deadline = instant_after(request.wait);
+        let turn = match self.0.queue.enter(key.digest(), deadline).await {
+            Ok(turn) => turn,
+            Err(QueueError::Full) => return Err(refuse(ErrorKind::TooManyWaiters)),
+            Err(_) => return Err(refuse(ErrorKind::LockTimeout)),
+        };
+        let mut pause = Jitter::new(POLLS.0, POLLS.1);
+        loop {
+            let at = path.clone();
+            let taken = self.run(Operation::Lock, move |inner| {
+                Ok(match SessionFile::lock(&at, Share::Exclusive)? {
+                    Found::Absent => Taken::Absent,
+                    Found::Busy(_) => Taken::Busy,
+                    Found::Locked(file) => match inner.live(file.file())? {
+                        Some(record) => Taken::Held(file, record),
+                        None => Taken::Absent,
+                    },
+                })
+            });
+            match taken.await? {
+                Taken::Held(file, record) => {
+                    let until = instant_after(request.lease);
+                    let hold = Hold::new(path, file, record.revision, until);
+                    self.watch(request.op, &self.0.holds.add(request.op, hold));
+                    return Ok(Locked::new(Some(lease), Some(record)));
+                }
+                Taken::Absent => return Ok(Locked::new(None, None)),
+                Taken::Busy => {}
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let held = self.0.holds.left(&path);
+                return Err(refuse(ErrorKind::LockTimeout).with_retry_after(held));
+            }
+            turn.wait(pause.pause().min(left)).await;
+        }
+    }
+
+    async fn renew(&self, _key: &Key, lease: &Lease, duration: Duration) -> Result<()> {
+        let operation = Operation::Renew;
+        self.change_held(operation, lease, move |_, hold| {
+            Ok(match hold.keep()? {
+                Kept::Held(_held) => {
+                    hold.extend(instant_after(duration));
+                    Ok(())
+                }
+                Kept::Lost | Kept::Gone => Err(Error::new(ErrorKind::LockLost, BACKEND, operation)),
+            })
+        })
+        .await
+    }
+
+    async fn release(&self, key: &Key, lease: &Lease) -> Result<()> {
+        if let Some(hold) = self.0.holds.remove(lease.token()) {
+            self.run(Operation::Release, move |_| {
+                hold.free();
+                Ok(())
+            })
+            .await?;
+        }
+        self.0.queue.wake(key.digest());
+        Ok(())
+    }
+
+    async fn sweep(&self, cursor: Option<&Cursor>, budget: SweepBudget) -> Result<SweepReport> {
+        let cursor = cursor.cloned();
+        self.run(Operation::Sweep, move |inner| {
+            gc::sweep(&inner.layout, inner.now(), cursor.as_ref(), budget)
+        })
+        .await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        let answers = self.run(Operation::Ping, |inner| Ok(fs::metadata(&inner.layout.directory)?));
+        answers.await.map(drop)
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.0.capabilities
+    }
+
+    fn principal_index(&self) -> Option<&dyn PrincipalIndex> {
+        None
+    }
+
+    fn enumeration(&self) -> Option<&dyn Enumeration> {
+        Some(self)
+    }
+}
+
+impl PhpStore {
+    /// Saves, or deletes where there is nothing to write.
+    async fn write(
+        &self,
+        operation: Operation,
+        key: &Key,
+        write: Option<Write>,
+        expected: Expected<'_>,
+    ) -> Result<Option<Revision>> {
+        let path = self.file(key, operation)?;
+        let Expected::Lease { lease, revision, then } = expected else {
+            let expected = match expected {
+                Expected::Any => None,
+                Expected::Incarnation(incarnation) if incarnation == Incarnation::NONE => None,
+                Expected::Revision(revision) => Some(revision),
+                _ => return Err(Error::new(ErrorKind::Conflict, BACKEND, operation)),
+            };
+            let change = move |inner: &Inner, path: &Path| {
+                inner.replace(operation, path, expected, write.as_ref())
+            };
+            let done = self.change(operation, key, path, change).await;
+            self.0.queue.wake(key.digest());
+            return done;
+        };
+        let done = self.change_held(operation, lease, move |inner, hold| {
+            inner.replace_held(operation, hold, revision, write.as_ref())
+        });
+        let done = done.await?;
+        if then == Then::Release {
+            self.release(key, lease).await?;
+        }
+        Ok(done)
+    }
+}
+
+#[async_trait]
+impl Enumeration for PhpStore {
+    async fn keys(&self, cursor: Option<&Cursor>, limit: usize) -> Result<KeyPage> {
+        let cursor = cursor.cloned();
+        self.run(Operation::Enumerate, move |inner| {
+            gc::keys(&inner.layout, inner.now(), cursor.as_ref(), limit)
+        })
+        .await
+    }
+}

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use data_encoding::HEXLOWER;
-use session_core::{Key, OpToken, Result, SessionStore};
+use session_core::{Key, OpToken, Result, SessionId, SessionStore};
 
 /// A store under test: how the suite opens it, and what else it may do to it.
 ///
@@ -46,6 +46,11 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// the raw id.
     fn layout(&self) -> Layout {
         Layout::Native
+    }
+
+    /// The longest id that the layout has room for.
+    fn longest_id(&self) -> usize {
+        SessionId::MAX_LEN
     }
 
     /// The clock by which the store judges deadlines and leases, if it can be moved.

@@ -128,7 +128,8 @@ impl Drop for ByteLock {
     }
 }
 
-fn byte(kind: libc::c_int, offset: i64) -> libc::flock {
+/// A lock on one byte, of the kind `F_RDLCK`, `F_WRLCK` or `F_UNLCK`.
+pub(crate) fn byte(kind: libc::c_int, offset: i64) -> libc::flock {
     libc::flock {
         l_type: i16::try_from(kind).unwrap_or_default(),
         l_whence: i16::try_from(libc::SEEK_SET).unwrap_or_default(),

@@ -108,7 +108,8 @@ async fn hostile_ids_never_reach_backend(cx: Cx) -> Outcome {
 /// Given the longest legal ids, when everything is done to one of them, then all of it works and
 /// its neighbour is untouched.
 async fn longest_legal_id_works_everywhere(cx: Cx) -> Outcome {
-    let stem = format!("{:a<255}", SessionId::generate()?.expose());
+    let room = cx.backend().longest_id() - 1;
+    let stem = format!("{:a<room$}", SessionId::generate()?.expose());
     let (key, neighbour) = (key_of(&format!("{stem}x"))?, key_of(&format!("{stem}y"))?);
     let revision = cx.a.put(&key, "long").await?;
     let revision = cx.b().await?.update(&key, "longer", revision).await?;

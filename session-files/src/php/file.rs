@@ -11,17 +11,22 @@ use std::{
 use bytes::Bytes;
 use nix::{
     errno::Errno,
-    fcntl::{Flock, FlockArg, OFlag},
+    fcntl::{FcntlArg, Flock, FlockArg, OFlag, fcntl},
+    libc,
     sys::{stat::futimens, time::TimeSpec},
     unistd::{Uid, geteuid, getuid},
 };
 use session_core::{Deadline, Meta, Record, Revision, Timestamp, Ttl};
 
 use super::layout::DRAFT;
-use crate::{fault::Outcome, layout::NEVER_SECS, tree::random};
+use crate::{fault::Outcome, layout::NEVER_SECS, locks::byte, tree::random};
 
 /// A file that is unlinked and made anew again and again is given up after so many times.
 const CHASES: usize = 16;
+/// Which byte is locked by a program of ours while it writes; no session is so long.
+const MARK: i64 = i64::MAX - 1;
+/// A write of PHP's that has begun is over after this. More than a tick of the kernel's clock.
+pub(super) const QUIET: Duration = Duration::from_millis(20);
 /// The kernel stamps a file with a time that is up to a tick old.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -134,10 +139,74 @@ pub(super) fn create(path: &Path, mode: u32, payload: &[u8], stamp: Stamp) -> Ou
 /// was more, the file is cut off first.
 pub(super) fn write(file: &File, payload: &[u8]) -> io::Result<()> {
     let length = u64::try_from(payload.len()).map_err(io::Error::other)?;
+    let _mark = Mark::set(file);
     if length < file.metadata()?.len() {
         file.set_len(0)?;
     }
     file.write_all_at(payload, 0)
+}
+
+/// Says to readers of ours that a write is under way, while it lives: a lock of the other kind, which
+/// on a local disk PHP's kind knows nothing of. Where the two are one, it may fail, and readers go by
+/// the time of the last change alone.
+struct Mark<'a>(&'a File);
+
+impl<'a> Mark<'a> {
+    fn set(file: &'a File) -> Self {
+        fcntl(file, FcntlArg::F_OFD_SETLK(&byte(libc::F_WRLCK, MARK))).ok();
+        Self(file)
+    }
+}
+
+impl Drop for Mark<'_> {
+    fn drop(&mut self) {
+        fcntl(self.0, FcntlArg::F_OFD_SETLK(&byte(libc::F_UNLCK, MARK))).ok();
+    }
+}
+
+/// Whether a program of ours is writing.
+fn is_marked(file: &File) -> bool {
+    let mut found = byte(libc::F_RDLCK, MARK);
+    let asked = fcntl(file, FcntlArg::F_OFD_GETLK(&mut found));
+    asked.is_ok() && i32::from(found.l_type) != libc::F_UNLCK
+}
+
+/// What a file holds, unless it may be changing: without any lock, which would keep writers away. The
+/// time of the last change says when the last write began.
+pub(super) fn read_unless_changing<T>(
+    file: &File,
+    now: Timestamp,
+    read: impl FnOnce(&File) -> io::Result<T>,
+) -> io::Result<Option<T>> {
+    let before = changed(file)?;
+    if now < before.after(QUIET) || is_marked(file) {
+        return Ok(None);
+    }
+    let seen = read(file)?;
+    Ok((!is_marked(file) && changed(file)? == before).then_some(seen))
+}
+
+/// What a file holds that was changed just now, unless somebody has the lock: the same twice, and
+/// nobody had it before, between and after, so that no write was under way both times.
+pub(super) fn read_between_writers<T>(
+    file: File,
+    read: impl Fn(&File) -> io::Result<T>,
+    same: impl FnOnce(&T, &T) -> bool,
+) -> io::Result<Option<T>> {
+    let Some(file) = if_free(file)? else { return Ok(None) };
+    let one = read(&file)?;
+    let Some(file) = if_free(file)? else { return Ok(None) };
+    let other = read(&file)?;
+    Ok((same(&one, &other) && if_free(file)?.is_some()).then_some(other))
+}
+
+/// The file again, if nobody has its lock.
+fn if_free(file: File) -> io::Result<Option<File>> {
+    match Flock::lock(file, FlockArg::LockSharedNonblock) {
+        Ok(locked) => locked.unlock().map(Some).map_err(|(_, errno)| errno.into()),
+        Err((_, Errno::EWOULDBLOCK | Errno::EINTR)) => Ok(None),
+        Err((_, errno)) => Err(errno.into()),
+    }
 }
 
 /// All that is in a file.
@@ -161,6 +230,14 @@ pub(super) fn read(file: &File) -> io::Result<Bytes> {
 pub(super) fn record(payload: Bytes, deadline: Deadline, now: Timestamp) -> Record {
     let revision = Revision::of_bytes(&payload);
     Record::new(payload, Meta::new(), revision, deadline.remaining(now))
+}
+
+/// When a file was written or touched last, whatever time that has set.
+fn changed(file: &File) -> io::Result<Timestamp> {
+    let metadata = file.metadata()?;
+    let part = |number: i64| u64::try_from(number).unwrap_or_default();
+    let millis = part(metadata.ctime()) * 1_000 + part(metadata.ctime_nsec()) / 1_000_000;
+    Ok(Timestamp::from_millis(millis))
 }
 
 /// Until when a session lives: so long after the time of its file.

@@ -13,7 +13,11 @@ use std::{
 };
 
 use session_core::{OpToken, Revision};
-use tokio::{task::AbortHandle, time::Instant};
+use tokio::{
+    sync::Notify,
+    task::AbortHandle,
+    time::{Instant, timeout_at},
+};
 
 use super::file::{Found, SessionFile, Share, read};
 use crate::fault::Outcome;
@@ -58,6 +62,7 @@ pub(super) struct Hold {
     pub(super) path: PathBuf,
     state: Mutex<State>,
     until: Mutex<Instant>,
+    changed: Notify,
     watcher: OnceLock<AbortHandle>,
 }
 
@@ -100,8 +105,13 @@ impl HeldFile<'_> {
 
 impl Hold {
     pub(super) fn new(path: PathBuf, file: SessionFile, known: Revision, until: Instant) -> Self {
-        let state = Mutex::new(State { file: Some(file), known });
-        Self { path, state, until: Mutex::new(until), watcher: OnceLock::new() }
+        Self {
+            path,
+            state: Mutex::new(State { file: Some(file), known }),
+            until: Mutex::new(until),
+            changed: Notify::new(),
+            watcher: OnceLock::new(),
+        }
     }
 
     /// Who lets it lapse has nothing to do any more when the lock is given back.
@@ -116,6 +126,15 @@ impl Hold {
 
     pub(super) fn extend(&self, until: Instant) {
         *lock(&self.until) = until;
+        self.changed.notify_one();
+    }
+
+    /// Waits until the lease lapses.
+    pub(super) async fn wait(&self) {
+        while self.left().is_some() {
+            // Whether it ends or was changed, it is looked at again.
+            timeout_at(self.until(), self.changed.notified()).await.ok();
+        }
     }
 
     fn left(&self) -> Option<Duration> {

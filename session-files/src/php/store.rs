@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     PhpLayout,
-    file::{self, Found, SessionFile, Share, Stamp, deadline, read, record},
+    file::{self, Found, QUIET, SessionFile, Share, Stamp, deadline, read, record},
     gc,
     hold::{AFTERLIFE, Hold, Holds, Kept},
 };
@@ -34,8 +34,6 @@ const POLLS: (Duration, Duration) = (Duration::from_millis(1), WAKE_STEP);
 const WAKE_STEP: Duration = Duration::from_millis(20);
 /// Who holds a lock for longer than this is at work, not just writing.
 const BRIEFLY: Duration = Duration::from_millis(500);
-/// How often a reader looks again at a file that is perhaps being written.
-const LOOKS: u32 = 8;
 /// How many writers of one session stand in line in this process.
 const WRITERS: usize = 4_096;
 
@@ -148,21 +146,18 @@ impl PhpStore {
     fn watch(&self, token: OpToken, hold: &Arc<Hold>) {
         let (store, watched) = (Arc::downgrade(&self.0), Arc::clone(hold));
         let watcher = tokio::spawn(async move {
-            let mut since = watched.until();
             loop {
-                sleep_until(since).await;
+                watched.wait().await;
                 let Some(inner) = store.upgrade() else { return };
                 let (lapsed, soon) = (Arc::clone(&watched), instant_after(inner.layout.timeout));
                 let freed = inner.pool.run(soon, move || lapsed.lapse()).await;
                 drop(inner);
                 let until = watched.until();
                 if until > Instant::now() {
-                    since = until;
                     continue;
                 }
                 sleep_until(if freed.is_ok() { until + AFTERLIFE } else { soon }).await;
-                since = watched.until();
-                if since == until && freed.is_ok() {
+                if freed.is_ok() && watched.until() == until {
                     store.upgrade().and_then(|inner| inner.holds.remove(token));
                     return;
                 }
@@ -233,23 +228,18 @@ impl Inner {
         Ok(Revision::of_bytes(&write.payload))
     }
 
-    /// Reads without waiting for whoever has the lock, who may be writing at this moment: what is
-    /// read must be the same twice, and must be something, since who writes less than there was
-    /// cuts the file off first. Else the file is worth another look.
+    /// Reads without waiting for whoever has the lock, who may be writing at this moment.
     fn load(&self, path: &Path) -> Outcome<Look> {
-        let file = match SessionFile::lock(path, Share::Shared)? {
-            Found::Absent => return Ok(Look::Sure(None)),
-            Found::Locked(file) => return Ok(Look::Sure(self.live(file.file())?)),
-            Found::Busy(file) => file,
+        let Some(file) = file::open(path)? else { return Ok(Look::Sure(None)) };
+        let read = |file: &fs::File| self.live(file);
+        let quiet = file::read_unless_changing(&file, self.now(), read)?;
+        let seen = match quiet {
+            None => file::read_between_writers(file, read, |one, other| {
+                one.as_ref().map(|one| one.revision) == other.as_ref().map(|other| other.revision)
+            })?,
+            seen => seen,
         };
-        let (first, second) = (self.live(&file)?, self.live(&file)?);
-        let is_sure = match (&first, &second) {
-            (Some(first), Some(second)) => {
-                first.revision == second.revision && !first.payload.is_empty()
-            }
-            (first, second) => first.is_none() && second.is_none(),
-        };
-        Ok(if is_sure { Look::Sure(second) } else { Look::Unsure(second) })
+        Ok(seen.map_or(Look::Unsure, Look::Sure))
     }
 
     fn create(&self, path: &Path, write: &Write) -> Outcome<Option<Result<Revision>>> {
@@ -381,7 +371,7 @@ fn absent(refuse: impl Fn(ErrorKind) -> Error, write: Option<&Write>) -> Result<
 enum Look {
     Sure(Option<Record>),
     /// Somebody may be writing.
-    Unsure(Option<Record>),
+    Unsure,
 }
 
 /// What came of one try at a lock.
@@ -412,14 +402,17 @@ impl SessionStore for PhpStore {
 
     async fn load(&self, key: &Key, _options: ReadOptions) -> Result<Option<Record>> {
         let path = self.file(key, Operation::Load)?;
-        let mut looks = LOOKS;
+        let end = instant_after(self.0.layout.timeout);
+        let mut pause = Jitter::new(POLLS.0, QUIET);
         loop {
             let at = path.clone();
             match self.run(Operation::Load, move |inner| inner.load(&at)).await? {
-                Look::Unsure(_) if looks > 0 => looks -= 1,
-                Look::Sure(record) | Look::Unsure(record) => return Ok(record),
+                Look::Sure(record) => return Ok(record),
+                Look::Unsure if Instant::now() < end => tokio::time::sleep(pause.pause()).await,
+                Look::Unsure => {
+                    return Err(Error::new(ErrorKind::Timeout, BACKEND, Operation::Load));
+                }
             }
-            tokio::time::sleep(POLLS.0).await;
         }
     }
 

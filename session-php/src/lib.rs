@@ -5,8 +5,10 @@ mod error;
 mod graph;
 #[cfg(feature = "igbinary")]
 mod igbinary;
+mod ini;
 mod key;
 mod limits;
+mod save_path;
 mod ser;
 mod session;
 pub mod settings;
@@ -16,8 +18,10 @@ mod value;
 
 pub use de::from_slice;
 pub use error::{Error, ErrorKind, Result};
+pub use ini::Ini;
 pub use key::KeyRef;
 pub use limits::Limits;
+pub use save_path::{FilesPath, Refusal, SavePath};
 pub use ser::to_vec;
 pub use session::{Names, SerializeHandler, SessionData};
 pub use settings::{PhpVersion, Settings};

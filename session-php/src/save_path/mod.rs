@@ -1,0 +1,63 @@
+//! Where PHP keeps its sessions: `session.save_handler`, `session.save_path` and the settings of the
+//! handlers, as plain data.
+//!
+//! Every parameter is honoured, or refused by its name. No error quotes a value, which may hold a
+//! password.
+
+mod files;
+
+use std::fmt;
+
+pub use files::FilesPath;
+
+use crate::Ini;
+
+/// Where sessions are, by the handler that keeps them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SavePath {
+    /// `files`.
+    Files(FilesPath),
+}
+
+impl SavePath {
+    /// Reads `session.save_handler`, `session.save_path` and what the handler has of its own.
+    ///
+    /// # Errors
+    /// A parameter that PHP refuses, or that no store here can honour.
+    pub fn of(ini: &Ini) -> Result<Self, Refusal> {
+        let handler = ini.get("session.save_handler")?.unwrap_or("files");
+        let path = ini.get("session.save_path")?.unwrap_or_default();
+        match handler.to_ascii_lowercase().as_str() {
+            "files" => FilesPath::parse(path, ini).map(Self::Files),
+            _ => Err(Refusal::new("session.save_handler", "there is no store for this handler")),
+        }
+    }
+}
+
+/// A parameter that is not honoured, and why. It quotes no value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    parameter: String,
+    reason: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(parameter: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { parameter: parameter.into(), reason: reason.into() }
+    }
+
+    /// The parameter: a setting's name, or that of a part of `session.save_path`.
+    #[must_use]
+    pub fn parameter(&self) -> &str {
+        &self.parameter
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.parameter, self.reason)
+    }
+}
+
+impl std::error::Error for Refusal {}

@@ -146,6 +146,14 @@ pub(super) fn write(file: &File, payload: &[u8]) -> io::Result<()> {
     file.write_all_at(payload, 0)
 }
 
+/// Removes a session's file, if somebody else has not.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Says to readers of ours that a write is under way, while it lives: a lock of the other kind, which
 /// on a local disk PHP's kind knows nothing of. Where the two are one, it may fail, and readers go by
 /// the time of the last change alone.
@@ -233,7 +241,7 @@ pub(super) fn record(payload: Bytes, deadline: Deadline, now: Timestamp) -> Reco
 }
 
 /// When a file was written or touched last, whatever time that has set.
-fn changed(file: &File) -> io::Result<Timestamp> {
+pub(super) fn changed(file: &File) -> io::Result<Timestamp> {
     let metadata = file.metadata()?;
     let part = |number: i64| u64::try_from(number).unwrap_or_default();
     let millis = part(metadata.ctime()) * 1_000 + part(metadata.ctime_nsec()) / 1_000_000;

@@ -109,20 +109,25 @@ impl PhpStore {
         operation: Operation,
         key: &Key,
         path: PathBuf,
-        change: impl Fn(&Inner, &Path) -> Outcome<Option<Result<T>>> + Clone + Send + 'static,
+        change: impl Fn(&Inner, &Path) -> Outcome<Tried<T>> + Clone + Send + 'static,
     ) -> Result<T> {
-        let end = instant_after(BRIEFLY);
+        let mut patience = (instant_after(BRIEFLY), None);
         let timed_out = |_error| Error::new(ErrorKind::Timeout, BACKEND, operation);
         let line = instant_after(self.0.layout.timeout);
         let _turn = self.0.writers.enter(key.digest(), line).await.map_err(timed_out)?;
-        let mut pause = Jitter::new(POLLS.0, POLLS.1);
+        let mut pause = Jitter::new(POLLS.0, POLLS.0 * 4);
         loop {
             let (change, at) = (change.clone(), path.clone());
-            if let Some(done) = self.run(operation, move |inner| change(inner, &at)).await? {
-                return done;
+            let changed = match self.run(operation, move |inner| change(inner, &at)).await? {
+                Tried::Done(done) => return done,
+                Tried::Busy(changed) => changed,
+            };
+            if patience.1 != Some(changed) {
+                // Whoever has it is another one than before, and writes.
+                patience = (instant_after(BRIEFLY), Some(changed));
             }
-            let held = self.0.holds.left(&path);
-            if held.is_some() || Instant::now() >= end {
+            let (now, held) = (Instant::now(), self.0.holds.left(&path));
+            if held.is_some() || now >= patience.0 || now >= line {
                 let error = Error::new(ErrorKind::LockHeld, BACKEND, operation);
                 return Err(error.with_retry_after(held));
             }
@@ -183,6 +188,13 @@ impl PhpStore {
     }
 }
 
+/// What came of one try at a change.
+enum Tried<T> {
+    Done(Result<T>),
+    /// Somebody has the lock of the file, which was written or touched then.
+    Busy(Timestamp),
+}
+
 fn capabilities(layout: &PhpLayout) -> Capabilities {
     let mut capabilities = Capabilities::new(BACKEND);
     capabilities.max_payload = layout.max_payload;
@@ -220,7 +232,7 @@ impl Inner {
 
     fn put(&self, file: &fs::File, path: &Path, write: &Write) -> io::Result<Revision> {
         if write.ttl.is_zero() {
-            fs::remove_file(path)?;
+            file::remove(path)?;
         } else {
             file::write(file, &write.payload)?;
             self.stamp(write.ttl).put(file)?;
@@ -242,23 +254,27 @@ impl Inner {
         Ok(seen.map_or(Look::Unsure, Look::Sure))
     }
 
-    fn create(&self, path: &Path, write: &Write) -> Outcome<Option<Result<Revision>>> {
+    fn create(&self, path: &Path, write: &Write) -> Outcome<Tried<Revision>> {
         let revision = Revision::of_bytes(&write.payload);
         let stamp = self.stamp(write.ttl);
-        match SessionFile::lock(path, Share::Exclusive)? {
-            Found::Absent if write.ttl.is_zero() => Ok(Some(Ok(revision))),
+        Ok(Tried::Done(match SessionFile::lock(path, Share::Exclusive)? {
+            Found::Absent if write.ttl.is_zero() => Ok(revision),
             Found::Absent => {
-                let made = file::create(path, self.layout.mode, &write.payload, stamp)?;
-                Ok(made.then_some(Ok(revision)))
+                if !file::create(path, self.layout.mode, &write.payload, stamp)? {
+                    return Ok(Tried::Busy(self.now()));
+                }
+                Ok(revision)
             }
             Found::Locked(file) if self.live(file.file())?.is_none() => {
-                Ok(Some(Ok(self.put(file.file(), path, write)?)))
+                Ok(self.put(file.file(), path, write)?)
             }
-            Found::Busy(file) if self.live(&file)?.is_none() => Ok(None),
+            Found::Busy(file) if self.live(&file)?.is_none() => {
+                return Ok(Tried::Busy(file::changed(&file)?));
+            }
             Found::Locked(_) | Found::Busy(_) => {
-                Ok(Some(Err(Error::new(ErrorKind::AlreadyExists, BACKEND, Operation::Create))))
+                Err(Error::new(ErrorKind::AlreadyExists, BACKEND, Operation::Create))
             }
-        }
+        }))
     }
 
     /// Replaces what is there if it is at a revision, or whatever it is; with nothing to write,
@@ -269,11 +285,11 @@ impl Inner {
         path: &Path,
         expected: Option<Revision>,
         write: Option<&Write>,
-    ) -> Outcome<Option<Result<Option<Revision>>>> {
+    ) -> Outcome<Tried<Option<Revision>>> {
         let refuse = |kind| Error::new(kind, BACKEND, operation);
         let (locked, open);
         let file = match SessionFile::lock(path, Share::Exclusive)? {
-            Found::Absent => return Ok(Some(absent(refuse, write))),
+            Found::Absent => return Ok(Tried::Done(absent(refuse, write))),
             Found::Locked(file) => {
                 locked = file;
                 locked.file()
@@ -283,25 +299,23 @@ impl Inner {
                 open = file;
                 &open
             }
-            Found::Busy(_) => return Ok(None),
+            Found::Busy(file) => return Ok(Tried::Busy(file::changed(&file)?)),
         };
         let Some(current) = self.live(file)? else {
             if write.is_none() {
-                fs::remove_file(path)?;
+                file::remove(path)?;
             }
-            return Ok(Some(absent(refuse, write)));
+            return Ok(Tried::Done(absent(refuse, write)));
         };
         if expected.is_some_and(|expected| expected != current.revision) {
             let error = refuse(ErrorKind::Conflict).with_current(Some(current));
-            return Ok(Some(Err(error)));
+            return Ok(Tried::Done(Err(error)));
         }
-        Ok(Some(Ok(match write {
-            Some(write) => Some(self.put(file, path, write)?),
-            None => {
-                fs::remove_file(path)?;
-                None
-            }
-        })))
+        let revision = write.map(|write| self.put(file, path, write)).transpose()?;
+        if write.is_none() {
+            file::remove(path)?;
+        }
+        Ok(Tried::Done(Ok(revision)))
     }
 
     /// As [`Self::replace`], under a lease.
@@ -326,7 +340,7 @@ impl Inner {
             return Ok(Err(refuse(ErrorKind::Conflict).with_current(Some(current))));
         }
         let Some(write) = write else {
-            fs::remove_file(&hold.path)?;
+            file::remove(&hold.path)?;
             return Ok(Ok(None));
         };
         let revision = self.put(file, &hold.path, write)?;

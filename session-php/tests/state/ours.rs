@@ -7,14 +7,14 @@ use std::{
 
 use session_core::{FrozenClock, Timestamp};
 use session_php::{
-    PhpVersion, SerializeHandler, Settings, Value,
+    SerializeHandler, Settings, Value,
     state::{Failure, Level, Outcome, PhpSession, Random, Request, Returned, StartOptions, Status},
 };
 
 use crate::{
     draw::{KNOWN_IDS, Op, Script},
     logged::{Log, Logged},
-    php::{Played, Step, encoded},
+    php::{Php, Played, Step, encoded},
 };
 
 /// Random bytes that lead to the ids that PHP has made of its own random bytes.
@@ -72,7 +72,7 @@ fn generated(script: &Script, played: &Played) -> VecDeque<String> {
 }
 
 /// Plays a script at the times at which PHP did, with the random ids that PHP has made.
-pub(crate) async fn play(script: &Script, theirs: &Played, modified: u64) -> Played {
+pub(crate) async fn play(script: &Script, theirs: &Played, php: &Php) -> Played {
     let log = Log {
         store: script.store.iter().map(|(id, data)| (id.clone(), data.clone().into())).collect(),
         ids: script.ids.iter().cloned().collect(),
@@ -81,11 +81,12 @@ pub(crate) async fn play(script: &Script, theirs: &Played, modified: u64) -> Pla
     };
     let handler = Logged { handler: script.handler, log: Arc::new(Mutex::new(log)) };
     let clock = Arc::new(FrozenClock::new(Timestamp::from_millis(0)));
-    let mut settings = Settings::new(PhpVersion::V8_2);
+    let mut settings = Settings::new(php.version);
     settings.gc_probability = 0;
-    let mut session = PhpSession::new(handler.clone(), settings, request(script, modified))
-        .with_random(Replayed(generated(script, theirs)))
-        .with_clock(Arc::clone(&clock));
+    let mut session =
+        PhpSession::new(handler.clone(), settings, request(script, php.script_modified))
+            .with_random(Replayed(generated(script, theirs)))
+            .with_clock(Arc::clone(&clock));
     let mut steps = Vec::new();
     for (at, time) in theirs.times.iter().enumerate() {
         clock.set(Timestamp::from_millis(time * 1000));

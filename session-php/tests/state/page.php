@@ -19,7 +19,7 @@ function text(mixed $value): string {
 }
 set_error_handler(function (int $level, string $message): bool {
     // Where in a script it was is no part of what is compared.
-    $message = preg_replace('/ \(output started at .*\)$/', '', $message);
+    $message = preg_replace('/ \((output started at|sent from|started from) .*\)$/', '', $message);
     line("says $level " . rawurlencode($message));
     return true;
 });
@@ -116,7 +116,7 @@ function state(): string {
     };
     $cookie = session_get_cookie_params();
     return 'state ' . implode(' ', [
-        session_status(), text(session_id()), text(session_name()), text(defined('SID') ? SID : null), $data,
+        session_status(), text(session_id()), text(session_name()), text(get_defined_constants()['SID'] ?? null), $data,
         session_cache_expire(), text(session_cache_limiter()), $cookie['lifetime'], text($cookie['secure']), text($cookie['samesite']),
     ]);
 }

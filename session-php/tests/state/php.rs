@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use serde_json::{Value as Json, json};
+use session_php::PhpVersion;
 use test_servers::{Result, php::Site};
 
 use crate::draw::{Op, Script};
@@ -29,6 +30,7 @@ pub(crate) struct Played {
 #[derive(Debug)]
 pub(crate) struct Php {
     site: Site,
+    pub(crate) version: PhpVersion,
     pub(crate) script_modified: u64,
 }
 
@@ -42,7 +44,8 @@ impl Php {
         let modified = fs::metadata(Path::new(PAGES).join("page.php"))?.modified()?;
         let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap();
         let site = Site::start(Path::new(PAGES), &SETTINGS).await?;
-        Ok(Self { site, script_modified: since.as_secs() })
+        let version = version(&site)?;
+        Ok(Self { site, version, script_modified: since.as_secs() })
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -75,6 +78,18 @@ impl Php {
         let transcript = fs::read_to_string(self.folder().join("transcript")).unwrap();
         read(&transcript, headers).unwrap_or_else(|| unreachable!("{answer}\n{transcript}"))
     }
+}
+
+/// Which PHP answers. Newer ones than are known are taken for the newest that was compared.
+fn version(site: &Site) -> Result<PhpVersion> {
+    let request = b"GET /version.php HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let answer = String::from_utf8_lossy(&site.exchange(request)?).into_owned();
+    let version = answer.rsplit("\r\n").next().unwrap_or_default();
+    Ok(match version.get(..4) {
+        Some("8.2.") => PhpVersion::V8_2,
+        Some("8.3.") => PhpVersion::V8_3,
+        _ => PhpVersion::V8_4,
+    })
 }
 
 /// Nothing within when a second went by; nothing at all when it makes no sense.

@@ -12,7 +12,7 @@ use crate::{
 
 async fn both(php: &Php, script: &Script) -> (Played, Played) {
     let theirs = php.play(script);
-    let ours = ours::play(script, &theirs, php.script_modified).await;
+    let ours = ours::play(script, &theirs, php).await;
     (ours, theirs)
 }
 

@@ -3,7 +3,7 @@
 use std::{error::Error, fs};
 
 use fastrand::Rng;
-use session_php::{PhpVersion, Settings, settings::Stage, state::Problem};
+use session_php::{Settings, settings::Stage, state::Problem};
 
 use crate::php::{Php, encoded};
 
@@ -94,7 +94,7 @@ pub(crate) async fn settings_are_read_as_php_reads_them(
         let transcript = fs::read_to_string(php.folder().join("transcript"))?;
         let theirs: Vec<&str> = transcript.lines().collect();
         assert_eq!(theirs.len(), BATCH);
-        let mut settings = Settings::new(PhpVersion::V8_2);
+        let mut settings = Settings::new(php.version);
         for ((name, value), theirs) in pairs.iter().zip(theirs) {
             // PHP shows half of this letter.
             let theirs = theirs.replace("prefix%20%220%C3%22", "prefix%20%220%C3%A9%22");

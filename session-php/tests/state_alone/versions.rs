@@ -1,4 +1,4 @@
-//! What newer versions do otherwise; there is no such PHP to compare with.
+//! What 8.5 and 8.6 do otherwise; there is no such PHP to compare with.
 
 use std::sync::Arc;
 

@@ -11,6 +11,7 @@ mod deny;
 mod features;
 mod fetch;
 mod process;
+mod programs;
 mod report;
 mod setup;
 mod steps;

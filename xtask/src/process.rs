@@ -42,24 +42,37 @@ pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
 
 /// Runs a command, copies what it prints to our output line by line, and returns it.
 pub(crate) fn run(command: &mut Command) -> io::Result<Finished> {
-    let mut child =
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    finish(command.stderr(Stdio::piped()), |line| println!("{line}"))
+}
+
+/// Runs a command and returns what it prints.
+pub(crate) fn collect(command: &mut Command) -> io::Result<Finished> {
+    finish(command.stderr(Stdio::piped()), |_| ())
+}
+
+/// Runs a command and returns what it prints to its standard output; its errors go to ours.
+pub(crate) fn read(command: &mut Command) -> io::Result<Finished> {
+    finish(command.stderr(Stdio::inherit()), |_| ())
+}
+
+fn finish(command: &mut Command, show: impl Fn(&str) + Sync) -> io::Result<Finished> {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
     let output = Mutex::new(String::new());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     thread::scope(|scope| {
-        scope.spawn(|| copy(stdout, &output));
-        scope.spawn(|| copy(stderr, &output));
+        scope.spawn(|| copy(stdout, &output, &show));
+        scope.spawn(|| copy(stderr, &output, &show));
     });
     let success = child.wait()?.success();
     Ok(Finished { success, output: output.into_inner().unwrap_or_default() })
 }
 
-fn copy(from: Option<impl Read>, output: &Mutex<String>) {
+fn copy(from: Option<impl Read>, output: &Mutex<String>, show: impl Fn(&str)) {
     let Some(from) = from else { return };
     for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
         let line = String::from_utf8_lossy(&line);
         if let Ok(mut output) = output.lock() {
-            println!("{line}");
+            show(&line);
             output.push_str(&line);
             output.push('\n');
         }

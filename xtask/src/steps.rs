@@ -9,7 +9,7 @@ use std::{
 use crate::{
     conformance,
     counts::Outcome,
-    deny, features, fetch, process,
+    deny, features, fetch, process, programs,
     report::{self, Line},
     setup,
     workspace::Workspace,
@@ -108,34 +108,47 @@ fn docs() -> io::Result<Outcome> {
     Ok(Outcome::of(built.success, "cargo doc"))
 }
 
+/// What is tested, and how.
+const TESTED: &[&str] = &["--workspace", "--all-features", "--no-fail-fast"];
+
 /// All tests: unit tests, documentation examples, conformance, and the examples end to end.
 fn tests(workspace: &Workspace, scope: Scope) -> io::Result<Outcome> {
     let results = conformance::folder(workspace);
     if results.exists() {
         fs::remove_dir_all(results)?;
     }
-    let mut command = cargo(&["test", "--workspace", "--all-features", "--no-fail-fast"]);
-    if scope == Scope::Quick {
-        command.env("SESSION_SKIP", "browser");
-    }
     let missing = fetch::missing(workspace);
-    if scope == Scope::Everything
-        && process::unattended()
-        && std::env::var_os("SESSION_REQUIRE").is_none()
-    {
-        let excepted = missing.iter().map(|(name, _)| format!(",-{name}"));
-        command.env("SESSION_REQUIRE", format!("all{}", excepted.collect::<String>()));
+    println!("cargo test {}", TESTED.join(" "));
+    let Some(built) = programs::build(workspace, TESTED)? else {
+        return Ok(Outcome::failed("failed: a test program did not compile"));
+    };
+    let mut programs = vec![programs::documentation(TESTED)];
+    programs.extend(built);
+    let mut outcome = Outcome::default();
+    outcome.notes.extend(
+        missing.iter().map(|(name, reason)| {
+            format!("NOTHING WAS TESTED ON {}: {reason}", name.to_uppercase())
+        }),
+    );
+    for finished in programs::run(programs, &variables(scope, &missing)) {
+        outcome.add(Outcome::of_tests(&finished.output, finished.success));
     }
-    let finished = process::run(&mut command)?;
-    let mut outcome = Outcome::of_tests(&finished.output, finished.success);
-    let warnings = missing
-        .into_iter()
-        .map(|(name, reason)| format!("NOTHING WAS TESTED ON {}: {reason}", name.to_uppercase()));
-    outcome.notes.splice(0..0, warnings);
     // The report groups these by reason.
     for store in conformance::stores(workspace) {
         let prefix = format!("ignored: {}::", store.name);
         outcome.notes.retain(|note| !note.starts_with(&prefix));
     }
     Ok(outcome)
+}
+
+/// What the tests are told: what may be left out, and what must be there.
+fn variables(scope: Scope, missing: &[(&str, String)]) -> Vec<(&'static str, String)> {
+    if scope == Scope::Quick {
+        return vec![("SESSION_SKIP", "browser".to_owned())];
+    }
+    if !process::unattended() || std::env::var_os("SESSION_REQUIRE").is_some() {
+        return Vec::new();
+    }
+    let excepted: String = missing.iter().map(|(name, _)| format!(",-{name}")).collect();
+    vec![("SESSION_REQUIRE", format!("all{excepted}"))]
 }

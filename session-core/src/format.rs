@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 pub use self::{
     client::{Binding, ClientHint, SessionHandle},
-    document::{Alias, Document, DocumentState, Entries, Header},
+    document::{Alias, Document, DocumentState, Entries, Frame, Header},
     native::NativeFormat,
 };
 use crate::{Codec, Error, ErrorKind, Operation, Result, Support, Timestamp, codec::ValueVisitor};
@@ -83,7 +83,7 @@ pub fn decode_as<T: DeserializeOwned>(
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FormatCapabilities {
-    /// When the session was created.
+    /// When the session was created. Where it is not kept, a document that was read says 1970.
     pub created_at: Support,
     /// When the user was authenticated.
     pub authenticated_at: Support,

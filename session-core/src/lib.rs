@@ -40,7 +40,7 @@ pub use envelope::Compression;
 pub use error::{Error, ErrorKind, Operation, Result};
 pub use format::{
     Alias, Binding, ClientHint, Document, DocumentState, Entries, Format, FormatCapabilities,
-    Header, NativeFormat, SessionHandle, decode_as,
+    Frame, Header, NativeFormat, SessionHandle, decode_as,
 };
 #[doc(hidden)]
 pub use forward::StoreFuture;

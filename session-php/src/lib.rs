@@ -2,6 +2,7 @@
 
 mod de;
 mod error;
+mod format;
 mod graph;
 #[cfg(feature = "igbinary")]
 mod igbinary;
@@ -18,6 +19,7 @@ mod value;
 
 pub use de::from_slice;
 pub use error::{Error, ErrorKind, Result};
+pub use format::PhpFormat;
 pub use ini::Ini;
 pub use key::KeyRef;
 pub use limits::Limits;

@@ -9,8 +9,8 @@ use super::{
     input::{Input, corrupt, unsupported},
 };
 use crate::{
-    Alias, Binding, ClientHint, Codec, Document, DocumentState, Entries, Error, ErrorKind, Header,
-    KeyDigest, Operation, Result, SessionHandle, Timestamp, Ttl,
+    Alias, Binding, ClientHint, Codec, Document, DocumentState, Entries, Error, ErrorKind, Frame,
+    Header, KeyDigest, Operation, Result, SessionHandle, Timestamp, Ttl,
 };
 
 pub(super) const VERSION: u8 = 1;
@@ -76,6 +76,7 @@ fn decode_header(codec: Codec, input: &mut Input) -> Result<Header> {
         client,
         binding,
         state,
+        frame: Frame::none(),
     })
 }
 

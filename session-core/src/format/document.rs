@@ -1,6 +1,6 @@
 //! The decoded frame of a payload: facts about the session, and its entries, still encoded.
 
-use std::{fmt, mem, sync::Arc};
+use std::{any::Any, fmt, mem, ptr, sync::Arc};
 
 use bytes::Bytes;
 
@@ -32,6 +32,7 @@ impl Document {
             client: None,
             binding: None,
             state: DocumentState::Live,
+            frame: Frame::none(),
         };
         Self { header, entries: Entries::new() }
     }
@@ -65,6 +66,54 @@ pub struct Header {
     pub binding: Option<Binding>,
     /// Whether this is the session itself.
     pub state: DocumentState,
+    /// What the format needs to write the document as it read it.
+    pub frame: Frame,
+}
+
+/// What a format knows of a payload beside its entries, kept from reading a document to writing it: the
+/// order in which another system had them, what refers to what. The session handle passes it on
+/// with the header, unread. The native format has none.
+///
+/// Frames are equal when they are the same. `Debug` shows nothing of them.
+#[derive(Clone, Default)]
+pub struct Frame(Option<Arc<dyn Any + Send + Sync>>);
+
+impl Frame {
+    /// Nothing.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self(None)
+    }
+
+    /// A frame that holds `kept`.
+    #[must_use]
+    pub fn new<T: Any + Send + Sync>(kept: T) -> Self {
+        Self(Some(Arc::new(kept)))
+    }
+
+    /// What it holds, if it is a `T`.
+    #[must_use]
+    pub fn kept<T: Any>(&self) -> Option<&T> {
+        self.0.as_deref().and_then(|kept| kept.downcast_ref())
+    }
+
+    fn address(&self) -> *const () {
+        self.0.as_ref().map_or(ptr::null(), |kept| Arc::as_ptr(kept).cast())
+    }
+}
+
+impl PartialEq for Frame {
+    fn eq(&self, other: &Self) -> bool {
+        self.address() == other.address()
+    }
+}
+
+impl Eq for Frame {}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame").finish_non_exhaustive()
+    }
 }
 
 /// Whether a document is a session, or only leads to one.

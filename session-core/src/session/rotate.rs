@@ -108,11 +108,21 @@ impl Session {
         if matches!(state.phase, Phase::New) {
             return if change.is_login() { self.create_as(state, &change).await } else { Ok(()) };
         }
+        self.ensure_room_for_an_alias()?;
         self.rotate_stored(state, &change, deadline).await?;
         match change {
             Change::Login(_) => self.keep_if_sure(state).await,
             _ => self.end_if_revoked(state).await,
         }
+    }
+
+    /// Refuses before a copy is made.
+    fn ensure_room_for_an_alias(&self) -> Result<()> {
+        if self.manager().format().capabilities().alias.is_yes() {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Unsupported, "session", Operation::Rotate)
+            .with_detail("the format has no room for an alias"))
     }
 
     async fn rotate_stored(
@@ -315,6 +325,7 @@ impl LockedSession {
         let Some(lease) = self.held.as_ref().map(|held| held.lease().clone()) else {
             return Ok(());
         };
+        session.ensure_room_for_an_alias()?;
         let place = match &state.phase {
             Phase::Stored(place) if place.aliased => return Err(rotated_before()),
             Phase::Stored(place) => place.clone(),

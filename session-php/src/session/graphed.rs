@@ -121,6 +121,16 @@ impl Graphed {
         Some(Value { graph: Arc::clone(&self.graph), root: self.node_at(place) })
     }
 
+    /// The text of a variable on its own. What it takes to write it is spent.
+    pub(super) fn lone_text(&self, number: usize, work: &mut usize) -> Result<Bytes> {
+        let root = self.places.get(number).map_or(NodeId(0), |place| self.node_at(*place));
+        let text = Value { graph: Arc::clone(&self.graph), root }.serialize()?;
+        let spent = self.graph.nodes.len() + self.graph.objects.len() + text.len();
+        let detail = "too many variables refer to each other";
+        *work = work.checked_sub(spent).ok_or(Error::new(ErrorKind::Unsupported, detail))?;
+        Ok(text)
+    }
+
     /// Assigns as PHP does: all that are one variable by reference change.
     pub(super) fn assign(&mut self, name: &[u8], text: &[u8], limits: Limits) -> Result<()> {
         let position = self.position(name);

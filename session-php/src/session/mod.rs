@@ -163,6 +163,23 @@ impl SessionData {
         self.assign(name.as_ref(), value.serialize()?)
     }
 
+    /// As [`insert`](Self::insert), with what `serialize` wrote.
+    pub(crate) fn insert_text(&mut self, name: &[u8], text: Bytes) -> Result<()> {
+        self.handler.check_name(name)?;
+        self.assign(name, text)
+    }
+
+    /// Each variable as a text that stands alone. Those that refer to others are followed as far as
+    /// `work` goes.
+    pub(crate) fn lone_texts(&self, work: usize) -> Result<Vec<(Bytes, Bytes)>> {
+        if self.graphed.is_none() {
+            return self.texts.lone(|| self.seen(), work);
+        }
+        let text = self.rewritten(SerializeHandler::PhpSerialize)?.encode()?;
+        let session = Self::decode_within(SerializeHandler::PhpSerialize, text, self.limits)?;
+        session.texts.lone(|| session.seen(), work)
+    }
+
     fn assign(&mut self, name: &[u8], text: Bytes) -> Result<()> {
         let limits = self.limits;
         if self.graphed.is_some() || !self.texts.assign(name, &text, limits)? {

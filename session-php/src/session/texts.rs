@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::{
     SerializeHandler,
+    graphed::Graphed,
     names::{Known, Names, Piece},
 };
 use crate::{
@@ -93,6 +94,25 @@ impl Texts {
     pub(super) fn lone_text(&self, name: &[u8]) -> Option<Option<Bytes>> {
         let text = self.text(name)?;
         Some(text.references.is_none().then(|| text.text.shared(&self.source)))
+    }
+
+    /// Names and texts that stand alone; of a graph where they refer to each other.
+    pub(super) fn lone<'g>(
+        &self,
+        graph: impl Fn() -> Result<&'g Graphed>,
+        work: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>> {
+        let mut left = work;
+        let mut all = Vec::with_capacity(self.texts.len());
+        for (number, (name, text)) in self.names.iter().zip(&self.texts).enumerate() {
+            let text = if text.references.is_none() {
+                text.text.shared(&self.source)
+            } else {
+                graph()?.lone_text(number, &mut left)?
+            };
+            all.push((name.shared(&self.source), text));
+        }
+        Ok(all)
     }
 
     /// How many values there are.

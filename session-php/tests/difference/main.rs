@@ -14,6 +14,7 @@
 mod binary;
 mod draw;
 mod edits;
+mod handle;
 mod mutate;
 mod php;
 mod serde_values;
@@ -62,7 +63,8 @@ fn main() -> ExitCode {
         "session": sessions::sessions_are_read_and_written_as_php_does 2500
                    sessions::floats_have_phps_digits 4000
                    mutate::what_php_refuses_is_refused_and_nothing_else 12000
-                   edits::changes_give_phps_bytes 2000;
+                   edits::changes_give_phps_bytes 2000
+                   handle::entries_are_set_and_removed_as_php_does 1500;
         "json": serde_values::values_are_what_php_says_they_are 1000;
     };
     #[cfg(feature = "igbinary")]

@@ -107,7 +107,7 @@ impl FilesStoreBuilder {
         let capabilities = capabilities(&config, tree.granularity);
         Ok(FilesStore {
             engine: Arc::new(Engine {
-                vault: Vault { tree, time },
+                vault: Vault::new(tree, time),
                 locks: Locks::new(),
                 pool,
                 queue: LockQueue::new(config.max_waiters),

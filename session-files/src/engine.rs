@@ -4,8 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use session_core::{
-    Error, ErrorKind, Jitter, KeyDigest, LockQueue, OpToken, Operation, Result, Slot, Timestamp,
-    instant_after,
+    Error, ErrorKind, Jitter, KeyDigest, LockQueue, OpToken, Operation, Record, Result, Slot,
+    Timestamp, instant_after,
 };
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -14,7 +14,7 @@ use crate::{
     fault::{Outcome, pool_error},
     locks::{Locks, StripeGuard},
     pool::Pool,
-    section::{Needs, Section, Vault},
+    section::{Needs, Section, Seen, Vault},
 };
 
 /// Everything that the handles of one store share.
@@ -46,6 +46,27 @@ impl Engine {
         match self.pool.run(deadline, move || work(&engine.vault)).await {
             Ok(outcome) => outcome.map_err(|fault| fault.into_error(operation)),
             Err(error) => Err(pool_error(error, operation, false)),
+        }
+    }
+
+    /// The live record of a key: without its lock, unless only the lock can tell.
+    pub(crate) async fn load(self: &Arc<Self>, digest: KeyDigest) -> Result<Option<Record>> {
+        let engine = Arc::clone(self);
+        let look = move |vault: &Vault| match vault.load(&digest)? {
+            // Without a lock file nobody has ever written the key.
+            Seen::Unsettled if !engine.locks.were_used(&vault.tree, &digest)? => {
+                Ok(Seen::Now(None))
+            }
+            seen => Ok(seen),
+        };
+        match self.read(Operation::Load, look).await? {
+            Seen::Now(record) => Ok(record),
+            Seen::Unsettled => {
+                let load = |section: &Section<'_>| {
+                    section.load().map_err(|fault| fault.into_error(Operation::Load))
+                };
+                self.locked(Operation::Load, digest, load).await
+            }
         }
     }
 
@@ -88,7 +109,8 @@ impl Engine {
             let engine = Arc::clone(self);
             let attempt = self.pool.run(deadline, move || engine.attempt(&digest, guard, work));
             // A lock that is granted to nobody is given back, so it has had no effect.
-            let lost = |error| pool_error(error, operation, operation != Operation::Lock);
+            let writes = !matches!(operation, Operation::Load | Operation::Lock);
+            let lost = |error| pool_error(error, operation, writes);
             match attempt.await.map_err(lost)? {
                 Ok(Attempt::Done(outcome)) => return outcome,
                 Ok(Attempt::InUse(back, again)) => (guard, work) = (back, again),

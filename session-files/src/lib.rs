@@ -11,9 +11,11 @@ mod config;
 mod engine;
 mod fault;
 mod fields;
+mod gates;
 mod layout;
 mod lease_file;
 mod locks;
+mod mount;
 #[cfg(feature = "php")]
 pub mod php;
 mod pool;

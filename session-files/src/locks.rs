@@ -69,6 +69,16 @@ impl Locks {
         }
     }
 
+    /// Whether anybody has ever locked a key with this one's lock file.
+    pub(crate) fn were_used(&self, tree: &Tree, digest: &KeyDigest) -> Outcome<bool> {
+        let (number, _) = lock_place(digest);
+        if self.slot(number).lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            return Ok(true);
+        }
+        tree.freshen(LOCKS)?;
+        Ok(tree.status(&lock_path(number))?.is_some())
+    }
+
     fn file(&self, tree: &Tree, number: u8) -> Outcome<Arc<File>> {
         let mut slot = self.slot(number).lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(file) = &*slot {

@@ -25,6 +25,7 @@ use crate::{
     config::Durability,
     fault::{Fault, Outcome},
     layout::{NEVER_SECS, PROBE},
+    mount,
     tree::{Status, Tree, directory_flags, random},
 };
 
@@ -80,6 +81,9 @@ fn check_root(root: &OwnedFd) -> Result<u64> {
     let stat = fstat(root).map_err(|errno| told(errno.into()))?;
     if stat.st_mode & OTHERS_WRITE != 0 {
         return Err(config("others may write the directory; it needs mode 0700"));
+    }
+    if let Some(complaint) = mount::complaint(stat.st_dev) {
+        return Err(config(complaint));
     }
     let (probe, owner) = probe(root).map_err(told)?;
     // Compared with a file of our own, because a network mount may map user ids.

@@ -7,16 +7,19 @@
 use std::time::Duration;
 
 use nix::sys::time::TimeSpec;
-use session_core::{Holder, KeyDigest, OpToken, Operation, Result, Slot, StoredRecord, Timestamp};
+use session_core::{
+    Holder, KeyDigest, OpToken, Operation, Record, Result, Slot, StoredRecord, Timestamp,
+};
 
 use crate::{
     config::Durability,
     fault::{Fault, Outcome},
+    gates::Gates,
     layout::{Place, deadline_of, mtime_of, timestamp_of},
     lease_file::LeaseFile,
     record_file,
     time::Time,
-    tree::{Tree, fill},
+    tree::{Tree, fill, was_replaced},
 };
 
 /// What an operation reads besides its own arguments.
@@ -32,14 +35,36 @@ pub(crate) enum Needs {
 pub(crate) struct Vault {
     pub(crate) tree: Tree,
     pub(crate) time: Time,
+    gates: Gates,
+}
+
+/// What was found of a record without a lock.
+#[derive(Debug)]
+pub(crate) enum Seen {
+    /// What is there, if it is live.
+    Now(Option<Record>),
+    /// There was no file, or another one at each look. On a network mount another process may be
+    /// about to replace it; whoever holds the key's lock knows.
+    Unsettled,
 }
 
 impl Vault {
+    pub(crate) fn new(tree: Tree, time: Time) -> Self {
+        let gates = Gates::new(tree.is_shared);
+        Self { tree, time, gates }
+    }
+
     /// Reads a key's record; no lock is needed, since a record's file is replaced in one step.
-    pub(crate) fn load(&self, digest: &KeyDigest) -> Outcome<Option<session_core::Record>> {
+    pub(crate) fn load(&self, digest: &KeyDigest) -> Outcome<Seen> {
         let now = self.time.now(&self.tree);
-        let record = self.read_record(&Place::of(digest), digest, now)?;
-        Ok(Slot::new(record, None).load(now))
+        let place = Place::of(digest);
+        self.tree.freshen(place.directory())?;
+        match self.read_record(&place, digest, now) {
+            Ok(None) if self.tree.is_shared => Ok(Seen::Unsettled),
+            Err(Fault::Io(error)) if was_replaced(&error) => Ok(Seen::Unsettled),
+            Ok(record) => Ok(Seen::Now(Slot::new(record, None).load(now))),
+            Err(fault) => Err(fault),
+        }
     }
 
     fn read_record(
@@ -48,7 +73,9 @@ impl Vault {
         digest: &KeyDigest,
         now: Timestamp,
     ) -> Outcome<Option<StoredRecord>> {
+        let reading = self.gates.reading(digest);
         let Some((bytes, mtime)) = self.tree.read(&place.record())? else { return Ok(None) };
+        drop(reading);
         let deadline = deadline_of(mtime);
         match record_file::decode(digest, bytes, deadline) {
             Ok(record) => Ok(Some(record)),
@@ -124,8 +151,15 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// The live record.
+    pub(crate) fn load(&self) -> Outcome<Option<Record>> {
+        let before = self.read(Needs::Record, None)?;
+        Ok(Slot::new(before.record, None).load(before.now))
+    }
+
     /// Removes whatever is stored under the key.
     pub(crate) fn erase(&self) -> Outcome<()> {
+        let _replacing = self.vault.gates.replacing(self.digest);
         let removed = self.vault.tree.remove(&self.place.record())?;
         self.vault.tree.remove(&self.place.lease())?;
         self.settle(removed)
@@ -133,11 +167,13 @@ impl<'a> Section<'a> {
 
     /// Removes the record if its deadline has passed, without reading it; returns how long ago.
     pub(crate) fn remove_expired_record(&self) -> Outcome<Option<Duration>> {
-        let Some(status) = self.vault.tree.status(&self.place.record())? else { return Ok(None) };
+        let status = self.vault.tree.status_now(&self.place.record())?;
+        let Some(status) = status else { return Ok(None) };
         let (now, deadline) = (self.vault.time.now(&self.vault.tree), deadline_of(status.mtime));
         if !status.is_file || !deadline.has_passed(now) {
             return Ok(None);
         }
+        let _replacing = self.vault.gates.replacing(self.digest);
         self.vault.tree.remove(&self.place.record())?;
         Ok(deadline.timestamp().map(|ended| now.since(ended)))
     }
@@ -145,7 +181,7 @@ impl<'a> Section<'a> {
     /// Removes a lease whose key has no record, unless it is live. Beside a record a lapsed lease
     /// still has a meaning: its holder may commit as long as nobody took it.
     pub(crate) fn remove_stray_lease(&self) -> Outcome<()> {
-        if self.vault.tree.status(&self.place.record())?.is_some() {
+        if self.vault.tree.status_now(&self.place.record())?.is_some() {
             return Ok(());
         }
         let now = self.vault.time.now(&self.vault.tree);
@@ -164,6 +200,7 @@ impl<'a> Section<'a> {
 
     fn read(&self, needs: Needs, own: Option<OpToken>) -> Outcome<Before> {
         let now = self.vault.time.now(&self.vault.tree);
+        self.vault.tree.freshen(self.place.directory())?;
         let record = match needs {
             Needs::Lease => None,
             _ => self.vault.read_record(&self.place, self.digest, now)?,
@@ -217,6 +254,7 @@ impl<'a> Section<'a> {
     /// Returns whether a record was written or removed.
     fn write_record(&self, before: &Before, after: Option<&StoredRecord>) -> Outcome<bool> {
         let tree = &self.vault.tree;
+        let _replacing = self.vault.gates.replacing(self.digest);
         match (&before.record, after) {
             (None, None) => Ok(false),
             (Some(_), None) => tree.remove(&self.place.record()),

@@ -129,8 +129,7 @@ impl SessionStore for FilesStore {
     }
 
     async fn load(&self, key: &Key, _options: ReadOptions) -> Result<Option<Record>> {
-        let digest = *key.digest();
-        self.engine.read(Operation::Load, move |vault| vault.load(&digest)).await
+        self.engine.load(*key.digest()).await
     }
 
     async fn save(

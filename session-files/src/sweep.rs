@@ -15,7 +15,7 @@ use crate::{
     fault::Outcome,
     layout::{FileKind, Place, deadline_of, leaf_path, parse_leaf, parse_name},
     section::{Section, Vault},
-    tree::Tree,
+    tree::{Status, Tree},
 };
 
 /// The last key that a walk looked at; `None` before the first.
@@ -145,8 +145,21 @@ fn leftovers(vault: &Vault, digest: KeyDigest, files: Files) -> Outcome<Option<L
     Ok((expired || lease || !found.temps.is_empty()).then_some(found))
 }
 
+/// Whether there is a live record, by what this machine knows: another may have prolonged it.
 fn is_live(vault: &Vault, digest: &KeyDigest) -> Outcome<bool> {
-    let Some(status) = vault.tree.status(&Place::of(digest).record())? else { return Ok(false) };
+    shows_life(vault, vault.tree.status(&Place::of(digest).record())?)
+}
+
+fn is_live_now(vault: &Vault, digest: &KeyDigest) -> Outcome<bool> {
+    let known = is_live(vault, digest)?;
+    if known || !vault.tree.is_shared {
+        return Ok(known);
+    }
+    shows_life(vault, vault.tree.status_now(&Place::of(digest).record())?)
+}
+
+fn shows_life(vault: &Vault, status: Option<Status>) -> Outcome<bool> {
+    let Some(status) = status else { return Ok(false) };
     let now = vault.time.now(&vault.tree);
     // What is not a file was not put there by us, and stays.
     Ok(!status.is_file || !deadline_of(status.mtime).has_passed(now))
@@ -162,7 +175,7 @@ pub(crate) fn page(
     let started = Instant::now();
     let next = walk(&vault.tree, after, |step| {
         if let Step::Key(digest, Files { record: true, .. }) = step
-            && is_live(vault, &digest).unwrap_or(false)
+            && is_live_now(vault, &digest).unwrap_or(false)
         {
             keys.push(Key::from_digest(digest));
         }

@@ -29,6 +29,7 @@ use crate::{
     config::Durability,
     fault::{Fault, Outcome},
     layout::{CLOCK, Place, timestamp_of},
+    mount,
 };
 
 /// How often a read is tried when the file was replaced under it on a network mount.
@@ -44,6 +45,9 @@ pub(crate) struct Tree {
     durability: Durability,
     /// Milliseconds that a file's time is exact to: 1, or 1,000.
     pub(crate) granularity: u64,
+    /// Whether other machines may have it mounted too, so that what this one knows of names and
+    /// times may be old.
+    pub(crate) is_shared: bool,
 }
 
 /// What a file's status tells.
@@ -68,7 +72,22 @@ impl Tree {
     pub(crate) fn new(root: OwnedFd, durability: Durability, granularity: u64) -> Outcome<Self> {
         let clock = open_private(&root, CLOCK)?;
         let nonce = AtomicU64::new(random()?);
-        Ok(Self { root, clock, nonce, durability, granularity })
+        let is_shared = !mount::is_local(&root)?;
+        Ok(Self { root, clock, nonce, durability, granularity, is_shared })
+    }
+
+    /// Asks the server of a network mount whether a directory has changed, so that names in it are
+    /// looked up as they are now. A client keeps names, and that there is none, for up to a minute,
+    /// and opening a directory is what makes it ask.
+    pub(crate) fn freshen(&self, directory: &str) -> Outcome<()> {
+        if !self.is_shared {
+            return Ok(());
+        }
+        let ask = |path| openat(&self.root, path, directory_flags(), Mode::empty()).map(drop);
+        match ask(directory).or_else(|_missing| ask(".").and_then(|()| ask(directory))) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
     }
 
     /// All of a file, and its modification time; `None` without a file.
@@ -81,12 +100,12 @@ impl Tree {
                 Err(Fault::Io(error)) if attempt < ATTEMPTS && was_replaced(&error) => attempt += 1,
                 outcome => return outcome,
             }
+            self.freshen(directory_of(path))?;
         }
     }
 
     fn read_once(&self, path: &str) -> Outcome<Option<(Vec<u8>, TimeSpec)>> {
-        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let mut file = match openat(&self.root, path, flags, Mode::empty()) {
+        let mut file = match openat(&self.root, path, READ, Mode::empty()) {
             Ok(file) => File::from(file),
             Err(Errno::ENOENT) => return Ok(None),
             // A link, a socket.
@@ -97,6 +116,10 @@ impl Tree {
         let status = Status::from(&stat);
         if !status.is_file {
             return Err(Fault::Damage(NOT_A_FILE));
+        }
+        // The server keeps a removed file for as long as any client has it open.
+        if self.is_shared && stat.st_nlink == 0 {
+            return Err(Errno::ESTALE.into());
         }
         let mut bytes = vec![0; usize::try_from(stat.st_size).unwrap_or_default()];
         file.read_exact(&mut bytes)?;
@@ -109,6 +132,26 @@ impl Tree {
             Ok(stat) => Ok(Some(Status::from(&stat))),
             Err(Errno::ENOENT) => Ok(None),
             Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// The status of a name as it is now, which a network mount tells only of a file that is
+    /// opened.
+    pub(crate) fn status_now(&self, path: &str) -> Outcome<Option<Status>> {
+        let status = self.status(path)?;
+        if !self.is_shared || status.is_some_and(|status| !status.is_file) {
+            return Ok(status);
+        }
+        self.freshen(directory_of(path))?;
+        let mut attempt = 1;
+        loop {
+            match openat(&self.root, path, READ, Mode::empty()) {
+                Ok(file) => return Ok(Some(Status::from(&fstat(&file)?))),
+                Err(Errno::ENOENT) => return Ok(None),
+                Err(Errno::ESTALE) if attempt < ATTEMPTS => attempt += 1,
+                Err(errno) => return Err(errno.into()),
+            }
+            self.freshen(directory_of(path))?;
         }
     }
 
@@ -221,6 +264,14 @@ impl Tree {
     }
 }
 
+/// How a file is opened to look at it.
+const READ: OFlag =
+    OFlag::O_RDONLY.union(OFlag::O_NOFOLLOW).union(OFlag::O_NONBLOCK).union(OFlag::O_CLOEXEC);
+
+fn directory_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or(".", |(directory, _)| directory)
+}
+
 const NOT_A_FILE: &str = "what is stored under its name is not a regular file";
 
 /// Mode 0600.
@@ -264,6 +315,6 @@ pub(crate) fn fill(
 }
 
 /// Whether another client of a network mount replaced or removed the file that was being read.
-fn was_replaced(error: &std::io::Error) -> bool {
+pub(crate) fn was_replaced(error: &std::io::Error) -> bool {
     error.kind() == ErrorKind::UnexpectedEof || error.kind() == ErrorKind::StaleNetworkFileHandle
 }

@@ -11,6 +11,7 @@
 //! | [`redis`] | Redis and Valkey: one server, a pair under Sentinel, a cluster |
 //! | [`sql`] | MariaDB, Oracle's MySQL, PostgreSQL; PgBouncer in front of it |
 //! | [`haproxy`] | HAProxy, a load balancer |
+//! | [`nfs`] | a file server of Linux and two clients of it, in a kernel that runs as a process |
 //! | [`php`] | none; PHP that answers questions on its standard input, or HTTP |
 //! | [`proxy`] | none; a proxy that stands between a client and any server and loses things |
 //!
@@ -22,6 +23,7 @@ pub mod dynamodb;
 mod error;
 pub mod haproxy;
 pub mod memcached;
+pub mod nfs;
 pub mod php;
 mod ports;
 mod proc;

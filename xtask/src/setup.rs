@@ -39,6 +39,14 @@ const PROGRAMS: &[(&[&str], &[&str])] = &[
     (&["redis.so"], &["php-redis"]),
     (&["Symfony/Component/HttpFoundation/autoload.php"], &["php-symfony-http-foundation"]),
     (&["postgres"], &["postgresql"]),
+    (&["linux.uml"], &["user-mode-linux"]),
+    (&["rpc.nfsd"], &["nfs-kernel-server"]),
+    (&["mount.nfs"], &["nfs-common"]),
+    (&["rpcbind"], &["rpcbind"]),
+    (&["modprobe"], &["kmod"]),
+    (&["ip"], &["iproute2"]),
+    (&["nsenter"], &["util-linux"]),
+    (&["mkfs.ext4"], &["e2fsprogs"]),
 ];
 
 /// Installs everything. What cannot be installed is noted; whether that is a failure is for the

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    fmt::Debug,
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -15,46 +16,52 @@ use session_conformance::{
     WriteCounter,
 };
 use session_core::{
-    Error, ErrorKind, Key, OffsetClock, Operation, Result, SessionStore, SystemClock,
+    Capabilities, Error, ErrorKind, Key, OffsetClock, Operation, Result, SessionStore, SystemClock,
 };
 use session_files::{FilesStore, FilesStoreBuilder};
-use tempfile::TempDir;
-use tokio::sync::OnceCell;
-
-use crate::remote::Process;
 
 /// A directory with one store for each namespace.
 #[derive(Debug)]
 pub(crate) struct Directory {
     name: &'static str,
+    /// Where the directory is when it is not looked at through the stores.
     path: PathBuf,
     kind: Kind,
     opened: Mutex<HashMap<Namespace, bool>>,
-    process: OnceCell<Process>,
     clocks: Mutex<HashMap<Namespace, Arc<OffsetClock>>>,
     seen: Mutex<HashMap<Namespace, (u64, Fingerprint)>>,
 }
 
 /// By which clock the stores go, and where they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Kind {
     /// All in this process, by a clock that the cases move.
     MovableClock,
     /// Every second one in another process, by the file server's clock.
-    TwoProcesses,
+    TwoProcesses(Arc<dyn Elsewhere>),
+    /// Every second one in the directory as the second client of the file server has mounted it.
+    TwoClients([PathBuf; 2]),
 }
+
+/// Opens stores in another process.
+#[async_trait]
+pub(crate) trait Elsewhere: Debug + Send + Sync {
+    async fn open(&self, root: &Path, has: Capabilities) -> Result<Arc<dyn SessionStore>>;
+}
+
+/// For one operation in a guest that makes ten system calls in the time of one.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Name, inode and time of the last change of everything in a store's directory.
 type Fingerprint = BTreeMap<PathBuf, (u64, i64, i64)>;
 
 impl Directory {
-    pub(crate) fn new(name: &'static str, directory: &TempDir, kind: Kind) -> Self {
+    pub(crate) fn new(name: &'static str, path: &Path, kind: Kind) -> Self {
         Self {
             name,
-            path: directory.path().to_owned(),
+            path: path.to_owned(),
             kind,
             opened: Mutex::default(),
-            process: OnceCell::new(),
             clocks: Mutex::default(),
             seen: Mutex::default(),
         }
@@ -73,10 +80,15 @@ impl Directory {
     }
 
     fn builder(&self, namespace: &Namespace) -> FilesStoreBuilder {
-        let builder = FilesStore::builder(self.root(namespace));
-        match self.kind {
-            Kind::MovableClock => builder.clock(self.clock_of(namespace)),
-            Kind::TwoProcesses => builder,
+        match &self.kind {
+            Kind::MovableClock => {
+                FilesStore::builder(self.root(namespace)).clock(self.clock_of(namespace))
+            }
+            Kind::TwoProcesses(_) => FilesStore::builder(self.root(namespace)),
+            Kind::TwoClients([first, second]) => {
+                let mount = if self.is_first(namespace) { first } else { second };
+                FilesStore::builder(mount.join(namespace.as_str())).timeout(PATIENCE)
+            }
         }
     }
 
@@ -110,12 +122,12 @@ impl Backend for Directory {
 
     async fn open(&self, namespace: &Namespace) -> Result<Arc<dyn SessionStore>> {
         let local = self.builder(namespace).open().await?;
-        if self.kind == Kind::MovableClock || self.is_first(namespace) {
-            return Ok(Arc::new(local));
+        match &self.kind {
+            Kind::TwoProcesses(elsewhere) if !self.is_first(namespace) => {
+                elsewhere.open(&self.root(namespace), local.capabilities().clone()).await
+            }
+            _ => Ok(Arc::new(local)),
         }
-        let process = self.process.get_or_try_init(Process::start).await.map_err(failed)?;
-        let root = self.root(namespace);
-        Ok(Arc::new(process.open(&root, local.capabilities().clone()).await?))
     }
 
     async fn cleanup(&self, namespace: &Namespace) -> Result<()> {
@@ -137,7 +149,7 @@ impl Backend for Directory {
     }
 
     fn clock(&self) -> Option<&dyn MovableClock> {
-        (self.kind == Kind::MovableClock).then_some(self)
+        matches!(self.kind, Kind::MovableClock).then_some(self)
     }
 
     fn write_counter(&self) -> Option<&dyn WriteCounter> {
@@ -149,7 +161,7 @@ impl Backend for Directory {
     }
 
     fn skewed(&self) -> Option<&dyn SkewedOpen> {
-        (self.kind == Kind::TwoProcesses).then_some(self)
+        (!matches!(self.kind, Kind::MovableClock)).then_some(self)
     }
 
     fn single_connection(&self) -> Option<&dyn SingleConnectionOpen> {

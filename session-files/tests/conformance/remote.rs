@@ -21,17 +21,30 @@ use session_core::{
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
     process::{Child, ChildStdout, Command},
-    sync::{mpsc, oneshot},
+    sync::{OnceCell, mpsc, oneshot},
 };
 
 use crate::{
+    directory::{Elsewhere, failed},
     served::ASKED,
     wire::{Answer, Call, Digest, Line, held, key, lease, life, revision},
 };
 
+/// The other process, started when it is first needed.
+#[derive(Debug, Default)]
+pub(crate) struct Other(OnceCell<Process>);
+
+#[async_trait]
+impl Elsewhere for Other {
+    async fn open(&self, root: &Path, has: Capabilities) -> Result<Arc<dyn SessionStore>> {
+        let process = self.0.get_or_try_init(Process::start).await.map_err(failed)?;
+        Ok(Arc::new(process.open(root, has).await?))
+    }
+}
+
 /// The other process, and the calls that it has not answered yet.
 #[derive(Debug)]
-pub(crate) struct Process {
+struct Process {
     line: Arc<Connection>,
     stores: AtomicUsize,
     _child: Child,
@@ -45,7 +58,7 @@ struct Connection {
 }
 
 impl Process {
-    pub(crate) async fn start() -> io::Result<Self> {
+    async fn start() -> io::Result<Self> {
         let mut child = Command::new(env::current_exe()?)
             .env(ASKED, "1")
             .stdin(Stdio::piped())
@@ -70,7 +83,7 @@ impl Process {
         Ok(Self { line, stores: AtomicUsize::default(), _child: child })
     }
 
-    pub(crate) async fn open(&self, root: &Path, has: Capabilities) -> Result<RemoteStore> {
+    async fn open(&self, root: &Path, has: Capabilities) -> Result<RemoteStore> {
         let number = self.stores.fetch_add(1, Ordering::Relaxed);
         let store = RemoteStore { line: Arc::clone(&self.line), number, has };
         store.call(Operation::Open, Call::Open(root.to_owned())).await?;

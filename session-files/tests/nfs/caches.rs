@@ -1,0 +1,148 @@
+//! What a client keeps of names, times and contents shows nobody an old session.
+
+use std::time::{Duration, Instant};
+
+use libtest_mimic::Trial;
+use session_core::{Enumeration, Error, ErrorKind, Expected, SessionStore, SweepBudget, Write};
+use session_files::FilesStore;
+use test_servers::nfs::{CLIENTS, SERVER};
+
+use crate::{
+    common::{HOUR, key, load, new_key, op, open, text, write},
+    lane::{Lane, command},
+};
+
+const ROUNDS: usize = 20;
+/// How long the writer and the readers of one record go on.
+const RACE: Duration = Duration::from_secs(8);
+
+pub(crate) fn trials(lane: &Lane) -> Vec<Trial> {
+    vec![
+        lane.role("what_one_client_writes_the_other_sees_at_once", "names"),
+        lane.role("what_one_client_prolongs_the_other_neither_sweeps_nor_leaves_out", "times"),
+        lane.trial("a_record_that_is_replaced_is_there_for_every_reader", |guest| async move {
+            guest.run(&format!("mkdir -m 700 {SERVER}/race")).await?;
+            let [one, two] = CLIENTS.map(|client| format!("{client}/race"));
+            let writer = guest.start(&command(&format!("write {one}")))?;
+            writer.says("written").await?;
+            // The second shares the writer's client, and has open what he replaces.
+            let readers = [&two, &one].map(|root| guest.start(&command(&format!("read {root}"))));
+            for running in [Ok(writer)].into_iter().chain(readers) {
+                let done = running?.wait().await?;
+                assert_eq!(done.status, 0, "{}", done.output);
+                println!("{}", done.output.lines().last().unwrap_or_default());
+            }
+            Ok(())
+        }),
+        lane.trial("a_mount_that_keeps_locks_or_news_to_itself_is_refused", |guest| async move {
+            guest.run("mkdir -m 700 /srv/x/refused").await?;
+            for (options, word) in
+                [("vers=3,nolock /srv/x", "nolock"), ("vers=4.1,nosharecache /", "nosharecache")]
+            {
+                guest.run(&format!("attach 1 wrong {options}")).await?;
+                let done = guest.start(&command("number /mnt/wrong/refused"))?.wait().await?;
+                guest.run("umount /mnt/wrong").await?;
+                let refused = done.output.contains(&format!("without {word}"));
+                assert!(done.status != 0 && refused, "{done:?}");
+            }
+            Ok(())
+        }),
+    ]
+}
+
+async fn both(name: &str) -> [FilesStore; 2] {
+    let [one, two] = CLIENTS.map(|client| format!("{client}/{name}"));
+    [open(&one).await, open(&two).await]
+}
+
+/// Each change on one client is what the other one finds next, whatever it had found before.
+pub(crate) async fn names() {
+    let [a, b] = both("names").await;
+    for round in 0..ROUNDS {
+        let key = new_key();
+        assert!(load(&b, &key).await.unwrap().is_none());
+        let first = a.create(&key, write("first"), op(), None).await.unwrap();
+        sees(&b, &key, Some("first"), round).await;
+        let expected = Expected::Revision(first);
+        let second = b.save(&key, write("second"), expected, op()).await.unwrap();
+        sees(&a, &key, Some("second"), round).await;
+        let lost = a.save(&key, write("lost"), expected, op()).await;
+        assert_eq!(lost.unwrap_err().kind(), ErrorKind::Conflict, "round {round}");
+
+        a.delete(&key, Expected::Revision(second), op()).await.unwrap();
+        sees(&b, &key, None, round).await;
+        let late = b.save(&key, write("late"), Expected::Revision(second), op()).await;
+        assert_eq!(late.unwrap_err().kind(), ErrorKind::NotFound, "round {round}");
+        b.create(&key, write("again"), op(), None).await.unwrap();
+        sees(&a, &key, Some("again"), round).await;
+        let taken = a.create(&key, write("taken"), op(), None).await;
+        assert_eq!(taken.unwrap_err().kind(), ErrorKind::AlreadyExists, "round {round}");
+    }
+    println!("{ROUNDS} sessions created, saved, deleted and created again on alternate clients");
+}
+
+async fn sees(store: &FilesStore, key: &session_core::Key, expected: Option<&str>, round: usize) {
+    let record = load(store, key).await.unwrap();
+    assert_eq!(record.as_ref().map(text), expected, "round {round}");
+}
+
+/// A client that has looked at a file's time goes on believing it for up to a minute.
+pub(crate) async fn times() {
+    let [a, b] = both("times").await;
+    let brief = Duration::from_secs(3);
+    let mut keys = Vec::new();
+    for _ in 0..ROUNDS {
+        let key = new_key();
+        let revision = a.create(&key, Write::new("brief", brief), op(), None).await.unwrap();
+        keys.push((key, revision));
+    }
+    let created = Instant::now();
+    assert_eq!(b.keys(None, 1_000).await.unwrap().keys.len(), ROUNDS);
+    for (key, revision) in &keys {
+        a.touch(key, HOUR.into(), revision.incarnation(), op()).await.unwrap();
+    }
+    assert!(created.elapsed() < brief, "the machine is too slow for this test");
+    tokio::time::sleep(brief).await;
+    assert_eq!(b.keys(None, 1_000).await.unwrap().keys.len(), ROUNDS);
+    let swept = b.sweep(None, SweepBudget::new(1_000, HOUR)).await.unwrap();
+    assert_eq!((swept.scanned, swept.deleted), (ROUNDS, 0));
+    for (key, _) in &keys {
+        sees(&b, key, Some("brief"), 0).await;
+    }
+    println!("{ROUNDS} sessions prolonged on one client survived the sweep of the other");
+}
+
+/// Counts up in one record for a while.
+pub(crate) async fn replace(root: &str) {
+    let store = open(root).await;
+    let mut revision = store.create(&key(1), write("0"), op(), None).await.unwrap();
+    println!("written");
+    let (started, mut number) = (Instant::now(), 0_u64);
+    while started.elapsed() < RACE {
+        number += 1;
+        let next = write(number.to_string());
+        revision = store.save(&key(1), next, Expected::Revision(revision), op()).await.unwrap();
+    }
+    store.delete(&key(1), Expected::Revision(revision), op()).await.unwrap();
+    println!("replaced {number} times");
+}
+
+/// Reads the record until it is deleted; it never goes back, and is never absent before.
+pub(crate) async fn read(root: &str) {
+    let store = open(root).await;
+    let (mut reads, mut last) = (0_u64, 0_u64);
+    let started = Instant::now();
+    while let Some(record) = found(load(&store, &key(1)).await) {
+        let number = text(&record).parse().unwrap();
+        assert!(number >= last, "{number} after {last}");
+        (reads, last) = (reads + 1, number);
+    }
+    // The record is deleted when its writer is done.
+    assert!(reads > 0, "nothing was read");
+    assert!(started.elapsed() > RACE / 4, "the record was absent after {reads} reads");
+    println!("{reads} reads up to {last}");
+}
+
+fn found<T>(read: Result<Option<T>, Error>) -> Option<T> {
+    read.unwrap()
+}

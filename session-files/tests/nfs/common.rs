@@ -1,0 +1,43 @@
+//! Small things that the roles share.
+
+use std::time::Duration;
+
+use session_core::{
+    Error, Key, KeyDigest, KeyHasher, OpToken, ReadOptions, Record, SessionId, SessionStore, Write,
+};
+use session_files::FilesStore;
+
+pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
+/// A system call takes ten times as long in the guest, which has one processor.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) async fn open(root: &str) -> FilesStore {
+    FilesStore::builder(root).timeout(PATIENCE).open().await.unwrap()
+}
+
+/// A key that nobody has used.
+pub(crate) fn new_key() -> Key {
+    KeyHasher::plain().key(&SessionId::generate().unwrap())
+}
+
+/// A key that several processes know.
+pub(crate) fn key(number: u8) -> Key {
+    Key::from_digest(KeyDigest::from_bytes([number; 32]))
+}
+
+pub(crate) fn op() -> OpToken {
+    OpToken::generate().unwrap()
+}
+
+pub(crate) fn write(payload: impl Into<String>) -> Write {
+    Write::new(payload.into(), HOUR)
+}
+
+pub(crate) async fn load(store: &FilesStore, key: &Key) -> Result<Option<Record>, Error> {
+    store.load(key, ReadOptions::latest()).await
+}
+
+/// The payload as a text.
+pub(crate) fn text(record: &Record) -> &str {
+    std::str::from_utf8(&record.payload).unwrap()
+}

@@ -1,0 +1,45 @@
+//! What this program does in the guest.
+
+use std::process::ExitCode;
+
+use session_conformance::Suite;
+
+use crate::{
+    caches, counts,
+    directory::{Directory, Kind},
+    exclusion,
+};
+
+/// The environment variable that says what to do.
+pub(crate) const ROLE: &str = "SESSION_FILES_NFS_ROLE";
+
+/// The suite reads its filter from the command line.
+pub(crate) fn arguments(role: &str) -> &str {
+    role.strip_prefix("suite ").and_then(|rest| rest.splitn(5, ' ').nth(4)).unwrap_or_default()
+}
+
+pub(crate) fn run(role: &str) -> ExitCode {
+    let words: Vec<&str> = role.split_whitespace().collect();
+    if let ["suite", name, server, one, two, ..] = *words {
+        let kind = Kind::TwoClients([one.into(), two.into()]);
+        let name = String::from(name).leak();
+        return Suite::new().backend(Directory::new(name, server.as_ref(), kind)).run();
+    }
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        match *words {
+            ["hold", root] => exclusion::hold(root).await,
+            ["number", root] => exclusion::print_number(root).await,
+            ["names"] => caches::names().await,
+            ["times"] => caches::times().await,
+            ["write", root] => caches::replace(root).await,
+            ["read", root] => caches::read(root).await,
+            ["count", root] => counts::count(root).await,
+            ["php", root] => counts::php(root).await,
+            ["sweep", root, records] => counts::sweep(root, records.parse().unwrap()).await,
+            _ => panic!("no such role: {role}"),
+        }
+    });
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,233 @@
+//! The kernel, and what it is told to do.
+
+use std::{
+    fs::{self, File},
+    io::{Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use nix::sys::statvfs::statvfs;
+use tempfile::TempDir;
+
+use crate::{Error, Result, directory, process::Process, programs, until};
+
+/// From nothing to two mounts takes 5 to 9 s.
+const BOOT: Duration = Duration::from_secs(120);
+/// What is run takes no longer than this.
+const LIMIT: Duration = Duration::from_secs(280);
+
+/// What has to be installed: the kernel, and what is run in it.
+const PROGRAMS: &[&str] =
+    &["linux.uml", "modprobe", "rpc.nfsd", "mount.nfs", "rpcbind", "ip", "nsenter", "mkfs.ext4"];
+const MODULES: &str = "/usr/lib/uml/modules";
+const MEMORY_MIB: u64 = 512;
+const DISK: u64 = 256 << 20;
+
+/// Why tests that need the kernel are ignored.
+#[must_use]
+pub fn missing() -> Option<String> {
+    let modules = || {
+        let there = Path::new(MODULES).is_dir();
+        if there { Ok(()) } else { Err(programs::missing("user-mode-linux")) }
+    };
+    let found = PROGRAMS.iter().try_for_each(|program| programs::find(program).map(drop));
+    found.and_then(|()| modules()).err().map(|error| error.to_string())
+}
+
+/// A running kernel with a file server and two clients. Dropping it kills it.
+#[derive(Debug)]
+pub struct Guest {
+    process: Process,
+    directory: TempDir,
+    commands: AtomicU64,
+}
+
+impl Guest {
+    /// Starts it, and waits until both clients have mounted the server's folder.
+    ///
+    /// # Errors
+    /// When a program is missing, or the kernel does not come up.
+    pub async fn boot() -> Result<Self> {
+        let directory = directory::fresh()?;
+        let home = directory.path();
+        for folder in ["in", "out"] {
+            fs::create_dir(home.join(folder))?;
+        }
+        let init = home.join("init");
+        fs::write(&init, include_str!("guest.sh"))?;
+        fs::set_permissions(&init, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        let disk = disk(home)?;
+        let arguments = [
+            format!("mem={MEMORY_MIB}M"),
+            "rootfstype=hostfs".into(),
+            "rootflags=/".into(),
+            "rw".into(),
+            format!("ubd0={}", disk.display()),
+            format!("init={}", init.display()),
+            format!("nfsguest={}", home.display()),
+            "con=null".into(),
+            "con0=null,fd:1".into(),
+            "con1=null".into(),
+            "quiet".into(),
+        ];
+        let environment = [("TMPDIR".to_owned(), memory(home))];
+        let kernel = programs::find("linux.uml")?;
+        let process = Process::spawn_in(&environment, &kernel, &arguments, &directory)?;
+        let guest = Self { process, directory, commands: AtomicU64::default() };
+        guest.is_ready().await?;
+        Ok(guest)
+    }
+
+    async fn is_ready(&self) -> Result<()> {
+        let look = || async {
+            match self.process.has_ended() {
+                true => Ok(Some(false)),
+                false => Ok(self.home().join("ready").exists().then_some(true)),
+            }
+        };
+        match until("two mounts", BOOT, look).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Error::of_start("the kernel has ended", &self.log())),
+            Err(error) => Err(Error::of_start(&error.to_string(), &self.log())),
+        }
+    }
+
+    fn home(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// What the kernel and its first program have said.
+    #[must_use]
+    pub fn log(&self) -> String {
+        let console = fs::read_to_string(self.home().join("console")).unwrap_or_default();
+        self.process.log() + &console
+    }
+
+    /// Runs lines of Bash in it, as its superuser, and waits for their end.
+    ///
+    /// # Errors
+    /// When they fail, with what they said, or take longer than a test may.
+    pub async fn run(&self, script: &str) -> Result<Done> {
+        let done = self.start(script)?.wait().await?;
+        if done.status == 0 { Ok(done) } else { Err(Error::new(done.told())) }
+    }
+
+    /// Begins to run lines of Bash in it, as its superuser.
+    ///
+    /// # Errors
+    /// When they cannot be written down.
+    pub fn start(&self, script: &str) -> Result<Running> {
+        let number = self.commands.fetch_add(1, Ordering::Relaxed);
+        let (new, place) = (self.home().join("new"), self.home().join(format!("in/{number}")));
+        fs::write(&new, script)?;
+        fs::rename(new, place)?;
+        let out = self.home().join("out");
+        Ok(Running {
+            log: out.join(format!("{number}.log")),
+            status: out.join(format!("{number}.status")),
+        })
+    }
+}
+
+/// Something that runs in the guest.
+#[derive(Debug)]
+pub struct Running {
+    log: PathBuf,
+    status: PathBuf,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Done {
+    /// Zero for success.
+    pub status: i32,
+    /// What it printed.
+    pub output: String,
+}
+
+impl Done {
+    fn told(&self) -> String {
+        format!("it ended with {}:\n{}", self.status, self.output)
+    }
+}
+
+impl Running {
+    /// What it has printed so far.
+    #[must_use]
+    pub fn output(&self) -> String {
+        self.output_from(0)
+    }
+
+    /// What it has printed behind the first so many bytes.
+    #[must_use]
+    pub fn output_from(&self, start: u64) -> String {
+        let mut bytes = Vec::new();
+        let read = |bytes: &mut Vec<u8>| {
+            let mut log = File::open(&self.log)?;
+            log.seek(SeekFrom::Start(start))?;
+            log.read_to_end(bytes)
+        };
+        // Without a file it has not begun.
+        read(&mut bytes).ok();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Whether it has ended, and how.
+    #[must_use]
+    pub fn status(&self) -> Option<i32> {
+        fs::read_to_string(&self.status).ok()?.trim().parse().ok()
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// When it takes longer than a test may.
+    pub async fn wait(&self) -> Result<Done> {
+        let look = || async { Ok(self.status()) };
+        let status = until("end", LIMIT, look)
+            .await
+            .map_err(|error| Error::of_start(&error.to_string(), &self.output()))?;
+        Ok(Done { status, output: self.output() })
+    }
+
+    /// Waits until it has printed something.
+    ///
+    /// # Errors
+    /// When that takes longer than a test may, or it ends before.
+    pub async fn says(&self, text: &str) -> Result<()> {
+        let look = || async {
+            let said = self.output().contains(text);
+            Ok(if said { Some(true) } else { self.status().map(|_| false) })
+        };
+        let told = |what: String| Error::of_start(&what, &self.output());
+        match until(text, LIMIT, look).await {
+            Ok(true) => Ok(()),
+            Ok(false) if self.output().contains(text) => Ok(()),
+            Ok(false) => Err(told(format!("it ended and never said {text:?}"))),
+            Err(error) => Err(told(error.to_string())),
+        }
+    }
+}
+
+/// An empty file system for the server, which takes no room before it is used.
+fn disk(home: &Path) -> Result<PathBuf> {
+    let path = home.join("disk");
+    File::create(&path)?.set_len(DISK)?;
+    let made = Command::new(programs::find("mkfs.ext4")?).args(["-q", "-F"]).arg(&path).output()?;
+    match made.status.success() {
+        true => Ok(path),
+        false => Err(Error::of_start("no file system", &String::from_utf8_lossy(&made.stderr))),
+    }
+}
+
+/// Where the guest's memory is kept: in a file, best in memory.
+fn memory(home: &Path) -> String {
+    let shared = "/dev/shm";
+    let enough = statvfs(shared)
+        .is_ok_and(|it| it.blocks_available() * it.fragment_size() > (MEMORY_MIB + 64) << 20);
+    if enough { shared.to_owned() } else { home.to_string_lossy().into_owned() }
+}

@@ -10,7 +10,8 @@ use crate::{Error, Result, programs};
 pub enum Flavor {
     /// Redis. `SESSION_REDIS_BIN` names a folder with other programs than those on the path.
     Redis,
-    /// Valkey. `SESSION_VALKEY_BIN` names a folder with other programs than those on the path.
+    /// Valkey: the newest, as fetched into the target folder, else that on the path.
+    /// `SESSION_VALKEY_BIN` names a folder with other programs.
     Valkey,
 }
 
@@ -28,6 +29,25 @@ impl Flavor {
     #[must_use]
     pub fn missing(self) -> Option<String> {
         self.server().and_then(|_| self.cli()).err().map(|error| error.to_string())
+    }
+
+    /// Why no server of this flavor can be started here that compares before it sets (`SET` with
+    /// `IFEQ`).
+    #[must_use]
+    pub fn missing_comparison(self) -> Option<String> {
+        let enough = match self {
+            Self::Redis => (8, 4),
+            Self::Valkey => (8, 1),
+        };
+        let version = match self.version() {
+            Ok(version) => version,
+            Err(error) => return Some(error.to_string()),
+        };
+        let mut numbers = version.split('.').map_while(|number| number.parse::<u32>().ok());
+        let release = (numbers.next()?, numbers.next()?);
+        (release < enough).then(|| {
+            format!("{} {version} does not compare; `cargo xtask setup` fetches one", self.name())
+        })
     }
 
     /// The server's version, such as `8.0.1`.
@@ -50,11 +70,13 @@ impl Flavor {
     }
 
     fn find(self, program: &str) -> Result<PathBuf> {
-        let variable = match self {
-            Self::Redis => "SESSION_REDIS_BIN",
-            Self::Valkey => "SESSION_VALKEY_BIN",
-        };
-        programs::find_at(variable, &format!("{}-{program}", self.name()))
+        let program = &format!("{}-{program}", self.name());
+        match self {
+            Self::Redis => programs::find_at("SESSION_REDIS_BIN", program),
+            Self::Valkey => programs::find_or("SESSION_VALKEY_BIN", program, |program| {
+                programs::fetched("new-valkey", program).or_else(|_| programs::find(program))
+            }),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod keys;
 mod link;
 mod record;
 mod scripts;
+mod seen;
 mod servers;
 mod store;
 mod url;

@@ -17,7 +17,11 @@ const MAGIC: Range<usize> = 0..4;
 const INCARNATION: Range<usize> = 4..20;
 const VERSION: Range<usize> = 20..28;
 const DEADLINE: Range<usize> = 28..36;
+const LOCK: Range<usize> = 36..68;
 const OPS: Range<usize> = 68..132;
+/// The tokens of earlier commits, and those of them that the next commit leaves.
+const EARLIER_OPS: Range<usize> = 84..132;
+const KEPT_OPS: Range<usize> = 68..116;
 const CHECKSUM: Range<usize> = 132..136;
 const FLAGS: usize = 136;
 const ABSOLUTE: Range<usize> = 137..145;
@@ -67,6 +71,31 @@ pub(crate) fn draft(write: &Write, revision: Revision, op: OpToken) -> Vec<u8> {
     draft
 }
 
+/// Fills in a draft that is to replace the value `old`, as the script does, if nothing is to be decided that
+/// only the server knows: `old` is free and of this revision, of the same principal, and not what this
+/// very operation has made.
+pub(crate) fn fill_in(draft: &mut [u8], old: &[u8], expected: Revision, deadline: u64) -> bool {
+    let is = |range: Range<usize>, wanted: &[u8]| old.get(range).is_some_and(|part| part == wanted);
+    let op = draft.get(OPS).and_then(|ops| ops.get(..16)).unwrap_or_default();
+    let is_done = || old.get(OPS).is_none_or(|ops| ops.chunks(16).any(|known| known == op));
+    let is_plain = is(MAGIC, RECORD)
+        && is(INCARNATION.start..VERSION.end, &revision_bytes(expected))
+        && is(LOCK, &[0; LOCK.end - LOCK.start])
+        && draft.get(PRINCIPAL).is_some_and(|principal| is(PRINCIPAL, principal))
+        && !is_done();
+    if !is_plain {
+        return false;
+    }
+    let mut put = |range: Range<usize>, from: &[u8]| {
+        if let Some(part) = draft.get_mut(range) {
+            part.copy_from_slice(from);
+        }
+    };
+    put(DEADLINE, &deadline.to_be_bytes());
+    put(EARLIER_OPS, old.get(KEPT_OPS).unwrap_or(&[0; 48]));
+    true
+}
+
 /// A revision as the scripts compare it: 16 bytes of incarnation, 8 of version.
 pub(crate) fn revision_bytes(revision: Revision) -> [u8; 24] {
     let mut bytes = [0; 24];
@@ -95,6 +124,11 @@ fn commit(incarnation: Incarnation, number: u64, op: OpToken) -> Revision {
     Revision::counted(incarnation, number << 32 | u64::from(u32::from_be_bytes([a, b, c, d])))
 }
 
+/// When what is written at `now` is over.
+pub(crate) fn deadline(write: &Write, now: u64) -> u64 {
+    now.saturating_add(millis(write.ttl)).min(absolute(&write.meta))
+}
+
 /// The absolute deadline in milliseconds, as the scripts compare it.
 pub(crate) fn absolute(meta: &Meta) -> u64 {
     meta.absolute_deadline.map_or(FAR, |deadline| deadline.as_millis().min(FAR))
@@ -112,27 +146,26 @@ pub(crate) fn lease(duration: Duration) -> u64 {
 }
 
 /// The record in a stored value, or `None` where there is only a lock. `now` is the server's time.
-pub(crate) fn decode(value: Vec<u8>, now: u64) -> Result<Option<Record>, Damage> {
-    let stored = Bytes::from(value);
+pub(crate) fn decode(stored: &Bytes, now: u64) -> Result<Option<Record>, Damage> {
     match stored.get(MAGIC) {
         Some(magic) if magic == RECORD => {}
         Some(magic) if magic == LOCK_ONLY => return Ok(None),
         _ => return Err(Damage),
     }
     let rest = stored.get(FLAGS..).ok_or(Damage)?;
-    if stored.len() < PAYLOAD || number::<4>(&stored, CHECKSUM)? != u64::from(crc32fast::hash(rest))
+    if stored.len() < PAYLOAD || number::<4>(stored, CHECKSUM)? != u64::from(crc32fast::hash(rest))
     {
         return Err(Damage);
     }
     let flags = *stored.get(FLAGS).ok_or(Damage)?;
-    let absolute = Timestamp::from_millis(number::<8>(&stored, ABSOLUTE)?);
-    let principal = PrincipalDigest::from_bytes(array(&stored, PRINCIPAL)?);
-    let epoch = number::<8>(&stored, EPOCH)?;
+    let absolute = Timestamp::from_millis(number::<8>(stored, ABSOLUTE)?);
+    let principal = PrincipalDigest::from_bytes(array(stored, PRINCIPAL)?);
+    let epoch = number::<8>(stored, EPOCH)?;
     let meta = Meta::new()
         .with_absolute_deadline((flags & HAS_ABSOLUTE != 0).then_some(absolute))
         .with_principal((flags & HAS_PRINCIPAL != 0).then_some(principal), epoch);
     let revision = revision(stored.get(INCARNATION.start..VERSION.end).ok_or(Damage)?)?;
-    let remaining = remaining(number::<8>(&stored, DEADLINE)?, now);
+    let remaining = remaining(number::<8>(stored, DEADLINE)?, now);
     Ok(Some(Record::new(stored.slice(PAYLOAD..), meta, revision, remaining)))
 }
 

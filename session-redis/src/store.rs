@@ -6,12 +6,15 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use session_core::{
     Capabilities, Cursor, Enumeration, Error, ErrorKind, Expected, Idempotency, Incarnation, Key,
     Lease, Lineage, LockQueue, LockRequest, Locked, OpToken, Operation, PrincipalIndex,
     REMEMBERED_OPS, ReadOptions, Record, Result, Revision, SessionStore, SweepBudget, SweepReport,
     Sweeping, Then, Ttl, Under, Write,
 };
+
+use tokio::time::Instant as Deadline;
 
 use crate::{
     BACKEND, RedisConfig, RedisStoreBuilder, Servers,
@@ -21,6 +24,7 @@ use crate::{
     link::{Answer, Command, Fault, Link, Parts, Request, Script, Value},
     record::{self, Damage},
     scripts::{Dialect, Scripts, code},
+    seen::{Seen, Swap},
     wait::{self, WAKE_STEP, Watched},
 };
 
@@ -38,7 +42,17 @@ pub(crate) struct Inner {
     pub(crate) scripts: Scripts,
     pub(crate) queue: LockQueue,
     pub(crate) watched: Watched,
+    pub(crate) seen: Seen,
     capabilities: Capabilities,
+}
+
+/// What came of a save without a script.
+enum Swapped {
+    Done,
+    /// The script has to do it, or to tell why not. `in_doubt`: whether it may have been done.
+    Not {
+        in_doubt: bool,
+    },
 }
 
 /// What a script or a command said, taken apart.
@@ -84,10 +98,13 @@ impl RedisStore {
             waits: config.wait_replicas > 0,
         });
         let watched = Watched::default();
+        // A save that replicas must have is written once more where it was done already.
+        let seen = Seen::new(link.info().compares && config.wait_replicas == 0);
         let mut capabilities = capabilities(&config);
         let clock = ServerClock::new(!matches!(config.servers, Servers::Cluster(_)));
         capabilities.evicts = link.info().evicts();
-        Ok(Self(Arc::new(Inner { link, keys, clock, scripts, queue, watched, capabilities })))
+        let inner = Inner { link, keys, clock, scripts, queue, watched, seen, capabilities };
+        Ok(Self(Arc::new(inner)))
     }
 
     fn check_size(&self, write: &Write, operation: Operation) -> Result<()> {
@@ -121,9 +138,20 @@ impl RedisStore {
         name: Vec<u8>,
         arguments: &[&[u8]],
     ) -> Result<Reply> {
-        let commands = vec![Command::script(script, &name, arguments)];
-        let request = Request { key: name, commands, replica: false };
-        let mut answer = self.ask(operation, request).await?;
+        let command = Command::script(script, &name, arguments);
+        self.run_by(operation, command, name, self.0.link.deadline()).await
+    }
+
+    async fn run_by(
+        &self,
+        operation: Operation,
+        script: Command,
+        name: Vec<u8>,
+        deadline: Deadline,
+    ) -> Result<Reply> {
+        let request = Request { key: name, commands: vec![script], replica: false };
+        let answer = self.0.link.ask_by(request, deadline).await;
+        let mut answer = answer.map_err(|fault| fault.into_error(operation, true))?;
         let parts = answer.values.pop().and_then(Parts::of);
         let mut parts = parts.ok_or_else(|| nonsense(operation))?;
         let code = parts.number().ok_or_else(|| nonsense(operation))?;
@@ -131,6 +159,36 @@ impl RedisStore {
             return Err(Fault::unacknowledged().into_error(operation, true));
         }
         Ok(Reply { code, parts, resent: answer.resent })
+    }
+
+    /// Sets a key if it has the value that was seen.
+    async fn swap(
+        &self,
+        name: &[u8],
+        draft: &[u8],
+        swap: &Swap,
+        deadline: Deadline,
+    ) -> Result<Swapped> {
+        let arguments: [&[u8]; 6] =
+            [name, draft, b"IFEQ", &swap.old, b"PXAT", swap.deadline.as_bytes()];
+        let commands = vec![Command::new("SET", &arguments)];
+        let request = Request { key: name.to_vec(), commands, replica: false };
+        match self.0.link.ask_by(request, deadline).await {
+            Ok(answer) => match answer.values.first() {
+                Some(Value::Okay) => Ok(Swapped::Done),
+                Some(Value::Nil) => Ok(Swapped::Not { in_doubt: answer.resent }),
+                _ => Err(nonsense(Operation::Save)),
+            },
+            Err(fault) => {
+                let error = fault.into_error(Operation::Save, true);
+                if error.kind() != ErrorKind::Backend {
+                    return Err(error);
+                }
+                // The server is another one now, which does not know the option.
+                self.0.seen.give_up();
+                Ok(Swapped::Not { in_doubt: error.maybe_applied() })
+            }
+        }
     }
 
     /// Asks once for the lock; without a grant says how long the present lease still lasts.
@@ -192,7 +250,7 @@ impl Reply {
     fn record(&mut self, operation: Operation, value: Vec<u8>) -> Result<Option<Record>> {
         let now = self.parts.number().and_then(|now| u64::try_from(now).ok());
         let now = now.ok_or_else(|| nonsense(operation))?;
-        record::decode(value, now).map_err(|Damage| corrupt(operation))
+        record::decode(&value.into(), now).map_err(|Damage| corrupt(operation))
     }
 
     fn done(self, operation: Operation) -> Result<()> {
@@ -311,7 +369,7 @@ impl SessionStore for RedisStore {
         let mut values = answer.values.into_iter();
         let value = match values.next() {
             Some(Value::Nil) => return Ok(None),
-            Some(Value::BulkString(value)) => value,
+            Some(Value::BulkString(value)) => Bytes::from(value),
             _ => return Err(nonsense(operation)),
         };
         let now = match (now, values.next()) {
@@ -325,7 +383,11 @@ impl SessionStore for RedisStore {
                 now
             }
         };
-        record::decode(value, now).map_err(|Damage| corrupt(operation))
+        let record = record::decode(&value, now).map_err(|Damage| corrupt(operation))?;
+        if !replica {
+            self.0.seen.note(key, &value, now);
+        }
+        Ok(record)
     }
 
     async fn save(
@@ -352,9 +414,21 @@ impl SessionStore for RedisStore {
             &record::absolute(&write.meta).to_be_bytes(),
         ]
         .concat();
-        let draft = record::draft(&write, drafted, op);
-        let reply = self.run(operation, &self.0.scripts.save, key, &[&want, &draft]).await?;
-        let (revision, has_moved) = reply.revision(operation, drafted)?;
+        let mut draft = record::draft(&write, drafted, op);
+        let (name, deadline) = (self.0.keys.name(key), self.0.link.deadline());
+        let swapped = match self.0.seen.swap(key, &write, expected, &mut draft) {
+            Some(swap) => self.swap(&name, &draft, &swap, deadline).await?,
+            None => Swapped::Not { in_doubt: false },
+        };
+        let (revision, has_moved) = match swapped {
+            Swapped::Done => (drafted, false),
+            Swapped::Not { in_doubt } => {
+                let save = Command::script(&self.0.scripts.save, &name, &[&want, &draft]);
+                let reply = self.run_by(operation, save, name, deadline).await;
+                let saved = reply.and_then(|reply| reply.revision(operation, drafted));
+                saved.map_err(|error| if in_doubt { error.with_maybe_applied() } else { error })?
+            }
+        };
         wait::freed(self, key);
         if has_moved {
             index::enlist(self, key, &write).await;

@@ -33,7 +33,7 @@ pub(crate) struct Answer {
 }
 
 impl Request {
-    /// Whether it may change something: all changes are made by scripts.
+    /// Whether it makes a change that may have to wait for replicas: scripts alone do.
     pub(super) fn writes(&self) -> bool {
         self.commands.iter().any(|command| command.script.is_some())
     }

@@ -11,6 +11,8 @@ use super::{Command, Request};
 pub(crate) struct Info {
     /// The version, or that of Redis with which the server is compatible.
     pub(crate) version: String,
+    /// Whether `SET` can be told to compare the value first (`IFEQ`).
+    pub(crate) compares: bool,
     /// What the server removes when its memory is full: `noeviction` or a policy.
     pub(crate) eviction: Option<String>,
     /// Whether the server is one of a cluster.
@@ -29,8 +31,15 @@ impl Info {
         let lines = texts.iter().flat_map(|text| text.lines());
         let fields: HashMap<&str, &str> = lines.filter_map(|line| line.split_once(':')).collect();
         let field = |name| fields.get(name).map(|value: &&str| value.trim().to_owned());
+        let version = field("redis_version").unwrap_or_default();
+        // Valkey names the version of Redis that it began as, too.
+        let compares = field("valkey_version").map_or_else(
+            || release(&version) >= Some((8, 4)),
+            |version| release(&version) >= Some((8, 1)),
+        );
         Self {
-            version: field("redis_version").unwrap_or_default(),
+            version,
+            compares,
             eviction: field("maxmemory_policy"),
             clustered: [field("redis_mode"), field("server_mode")]
                 .into_iter()
@@ -54,8 +63,7 @@ impl Info {
     }
 
     fn is_of_version_7(&self) -> bool {
-        let major = self.version.split('.').next().and_then(|major| major.parse().ok());
-        major.is_some_and(|major: u32| major >= 7)
+        release(&self.version) >= Some((7, 0))
     }
 
     pub(super) fn warn(&self) {
@@ -67,6 +75,12 @@ impl Info {
             );
         }
     }
+}
+
+/// The first two numbers of a version.
+fn release(version: &str) -> Option<(u32, u32)> {
+    let mut numbers = version.split('.').map(|number| number.parse().ok());
+    Some((numbers.next()??, numbers.next()??))
 }
 
 fn text(reply: &Value) -> Option<String> {
@@ -89,5 +103,16 @@ mod tests {
         assert_eq!(info.version, "7.2.4");
         assert!(info.evicts() && info.has_sharded_channels());
         assert!(!Info::default().evicts() && !Info::default().has_sharded_channels());
+    }
+
+    #[test]
+    fn servers_that_compare_are_known_by_their_versions() {
+        let compares = |text: &str| Info::read(&[Value::BulkString(text.into())]).compares;
+        assert!(compares("redis_version:7.2.4\r\nvalkey_version:8.1.0\r\n"));
+        assert!(compares("redis_version:7.2.4\r\nvalkey_version:10.0.0\r\n"));
+        assert!(!compares("redis_version:7.2.4\r\nvalkey_version:8.0.6\r\n"));
+        assert!(compares("redis_version:8.4.0\r\n") && compares("redis_version:9.0.0\r\n"));
+        assert!(!compares("redis_version:8.2.1\r\n") && !compares("redis_version:7.4.0\r\n"));
+        assert!(!compares("") && !compares("redis_version:unstable\r\n"));
     }
 }

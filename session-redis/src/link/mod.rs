@@ -86,12 +86,25 @@ impl Link {
         &self.0.info
     }
 
+    /// When an operation that begins now has to end.
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + self.0.timeout
+    }
+
     /// Sends a request, again if need be, until it is answered or the time for it is over.
     ///
     /// Cancel safe: what was sent is sent, and its answer is thrown away.
-    pub(crate) async fn ask(&self, mut request: Request) -> Result<Answer, Fault> {
+    pub(crate) async fn ask(&self, request: Request) -> Result<Answer, Fault> {
+        self.ask_by(request, self.deadline()).await
+    }
+
+    /// As [`ask`](Self::ask), for an operation that has begun before.
+    pub(crate) async fn ask_by(
+        &self,
+        mut request: Request,
+        deadline: Instant,
+    ) -> Result<Answer, Fault> {
         request.replica &= self.0.reads_replicas;
-        let deadline = Instant::now() + self.0.timeout;
         retry::ask(&self.0.topology, request, deadline).await
     }
 

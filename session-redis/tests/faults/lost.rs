@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use data_encoding::BASE64URL_NOPAD;
-use session_core::{Expected, Key, Lease, SessionStore, Then, Under};
+use session_core::{ErrorKind, Expected, Key, Lease, SessionStore, Then, Under};
 use session_redis::RedisStore;
 use test_load::{
     HOUR, Load, Plan, create, eventually, fails_in_time, load, lock, new_key, op, seed, tell, write,
@@ -28,7 +28,11 @@ struct World {
 
 impl World {
     async fn start(timeout: Duration) -> test_servers::Result<Self> {
-        let server = Server::start(&Options::redis()).await?;
+        Self::with(&Options::redis(), timeout).await
+    }
+
+    async fn with(options: &Options, timeout: Duration) -> test_servers::Result<Self> {
+        let server = Server::start(options).await?;
         let proxy = Proxy::start(&server.address()).await?;
         let store = open(&format!("redis://{}", proxy.address()), timeout).await;
         let other = open(&server.url(), timeout).await;
@@ -61,7 +65,7 @@ impl World {
 
     async fn is_held(&self, key: &Key) {
         let refused = self.other.lock(key, lock(HOUR, Duration::ZERO)).await.unwrap_err();
-        assert_eq!(refused.kind(), session_core::ErrorKind::LockTimeout);
+        assert_eq!(refused.kind(), ErrorKind::LockTimeout);
     }
 }
 
@@ -120,6 +124,38 @@ pub(crate) async fn each_write_whose_reply_is_lost_happens_once() -> TestResult 
     assert_eq!(load(store, &key).await?.unwrap().revision, fifth);
     world.is_free(&key).await;
     tell("lost replies", format!("{} lost, each done once", world.proxy.lost()));
+    Ok(())
+}
+
+/// Case Z05, where the server compares: the second time the value is another one.
+pub(crate) async fn a_save_without_a_script_whose_reply_is_lost_happens_once() -> TestResult {
+    let world = World::with(&Options::valkey(), Duration::from_secs(60)).await?;
+    let (store, key) = (&world.store, new_key());
+    create(store, &key, b"1").await;
+    let read = load(store, &key).await?.unwrap().revision;
+    let save = store.save(&key, write(b"12"), Expected::Revision(read), op());
+    let saved = world.loses(&key, save).await;
+    let record = load(store, &key).await?.unwrap();
+    assert_eq!((&*record.payload, record.revision), (&b"12"[..], saved));
+
+    // Somebody else saves before it is sent again, and then it is not known any more.
+    let save = async {
+        world.proxy.swallow(Direction::Replies);
+        store.save(&key, write(b"123"), Expected::Revision(saved), op()).await
+    };
+    let others = async {
+        let moved = async || load(&world.other, &key).await.unwrap().unwrap().revision != saved;
+        eventually("the save", moved).await;
+        for _ in 0..5 {
+            let expected = load(&world.other, &key).await.unwrap().unwrap().revision;
+            let next = write(b"other");
+            world.other.save(&key, next, Expected::Revision(expected), op()).await.unwrap();
+        }
+        world.proxy.pass().await;
+    };
+    let (saved, ()) = tokio::join!(save, others);
+    let error = saved.unwrap_err();
+    assert_eq!((error.kind(), error.maybe_applied()), (ErrorKind::Conflict, true), "{error}");
     Ok(())
 }
 

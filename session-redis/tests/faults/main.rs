@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     if let Some(end) = soak::played_by_this_process() {
         return end;
     }
-    let trials = trials! {
+    let mut trials = trials! {
         Valkey &["valkey", "valkey-cluster"] => [
             cluster: a_killed_primary_costs_what_no_replica_had
                      a_stopped_primary_that_comes_back_brings_nothing_back
@@ -73,5 +73,11 @@ fn main() -> ExitCode {
             soak: sessions_that_come_and_go_leave_nothing_behind;
         ]
     };
+    trials.push(trial(
+        "lost::a_save_without_a_script_whose_reply_is_lost_happens_once",
+        &["valkey", "new-valkey"],
+        Flavor::Valkey.missing_comparison(),
+        lost::a_save_without_a_script_whose_reply_is_lost_happens_once,
+    ));
     libtest_mimic::run(&libtest_mimic::Arguments::from_args(), trials).exit_code()
 }

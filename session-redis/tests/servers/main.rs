@@ -1,6 +1,11 @@
 //! What the store does with a real server, beyond the contract.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "in a test a panic is the report")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "in a test a panic is the report"
+)]
 
 mod counts;
 mod expiry;
@@ -8,6 +13,7 @@ mod memory;
 mod replies;
 mod rights;
 mod support;
+mod swaps;
 mod trust;
 mod waiting;
 
@@ -18,20 +24,20 @@ use test_servers::{
     trial,
 };
 
-/// Tests that need redis-server.
+/// Tests that need a server.
 macro_rules! trials {
-    ($($module:ident: $($name:ident)*;)*) => {
+    ($words:expr, $missing:expr => $($module:ident: $($name:ident)*;)*) => {
         vec![$($(trial(
             concat!(stringify!($module), "::", stringify!($name)),
-            &["redis"],
-            Flavor::Redis.missing(),
+            $words,
+            $missing,
             $module::$name,
         )),*),*]
     };
 }
 
 fn main() -> ExitCode {
-    let mut trials = trials! {
+    let mut trials = trials! { &["redis"], Flavor::Redis.missing() =>
         counts: a_read_is_one_round_trip
                 an_unlocked_change_is_two
                 a_locked_cycle_is_two
@@ -59,6 +65,14 @@ fn main() -> ExitCode {
                  waiters_that_go_together_leave_no_channel_behind
                  nobody_waits_nobody_is_told;
     };
+    trials.extend(trials! { &["valkey", "new-valkey"], Flavor::Valkey.missing_comparison() =>
+        swaps: a_change_of_what_was_read_takes_no_script
+               the_tokens_of_earlier_commits_are_kept
+               what_has_changed_since_is_for_the_script
+               a_principal_gets_its_session_into_its_list
+               a_save_lives_as_long_as_it_says
+               a_short_life_is_for_the_script;
+    });
     trials.push(trial(
         "trust::only_a_trusted_certificate_is_taken",
         &["redis"],

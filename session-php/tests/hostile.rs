@@ -9,7 +9,8 @@ use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, Visitor},
 };
-use session_php::{ErrorKind, Limits, SerializeHandler, SessionData, Value, from_slice};
+use session_core::Format as _;
+use session_php::{ErrorKind, Limits, PhpFormat, SerializeHandler, SessionData, Value, from_slice};
 
 const HANDLERS: [SerializeHandler; 3] =
     [SerializeHandler::Php, SerializeHandler::PhpBinary, SerializeHandler::PhpSerialize];
@@ -20,6 +21,18 @@ const SEEDS: &[&[u8]] = &[
     b"a:3:{s:1:\"a\";a:3:{i:0;i:1;i:1;R:3;i:0;N;}i:7;N;s:1:\"b\";S:1:\"\\41\";}",
 ];
 
+/// The same as the session handle does it.
+fn use_up_entries(handler: SerializeHandler, data: &[u8]) {
+    let format = PhpFormat::new(handler);
+    let Ok(mut document) = format.decode(&data.to_vec().into()) else { return };
+    assert_eq!(format.encode(&document).unwrap(), data);
+    let value = format.encode_value(document.header.codec, &[1, 2]).unwrap();
+    document.entries.insert("set", value);
+    let changed = format.encode(&document).unwrap();
+    let again = format.decode(&changed).unwrap();
+    assert!(again.entries.names().eq(document.entries.names()));
+}
+
 /// Looks at everything there is to look at.
 fn use_up(handler: SerializeHandler, data: &[u8]) {
     let Ok(mut session) = SessionData::decode(handler, data.to_vec()) else { return };
@@ -28,6 +41,7 @@ fn use_up(handler: SerializeHandler, data: &[u8]) {
         drop(session.get::<serde_json::Value>(name));
     }
     assert_eq!(session.encode().unwrap(), data);
+    use_up_entries(handler, data);
     let rewritten = session.rewritten(handler).unwrap().encode().unwrap();
     let again = SessionData::decode(handler, rewritten).unwrap();
     assert_eq!(again.len(), names.len());

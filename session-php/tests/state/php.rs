@@ -1,6 +1,9 @@
 //! Scripts in real PHP.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde_json::{Value as Json, json};
 use session_php::PhpVersion;
@@ -34,16 +37,18 @@ pub(crate) struct Php {
     pub(crate) script_modified: u64,
 }
 
-const PAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/state");
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/state");
+const PAGES: [&str; 3] = ["page.php", "settings.php", "version.php"];
 /// Debian compiles other defaults in; and it must not be drawn whether garbage is collected.
 const SETTINGS: [&str; 3] = ["session.save_path=", "session.gc_probability=0", "html_errors=0"];
 const SEEN: [&str; 5] = ["set-cookie", "expires", "cache-control", "pragma", "last-modified"];
 
 impl Php {
     pub(crate) async fn start() -> Result<Self> {
-        let modified = fs::metadata(Path::new(PAGES).join("page.php"))?.modified()?;
+        let pages = PAGES.map(|page| Path::new(FOLDER).join(page));
+        let site = Site::start(&pages.each_ref().map(PathBuf::as_path), &SETTINGS).await?;
+        let modified = fs::metadata(site.folder().join("page.php"))?.modified()?;
         let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap();
-        let site = Site::start(Path::new(PAGES), &SETTINGS).await?;
         let version = version(&site)?;
         Ok(Self { site, version, script_modified: since.as_secs() })
     }

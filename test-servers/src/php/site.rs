@@ -1,6 +1,7 @@
 //! A PHP that answers HTTP.
 
 use std::{
+    fs,
     io::{Read as _, Write as _},
     net::{Ipv4Addr, TcpStream},
     path::Path,
@@ -32,12 +33,12 @@ pub struct Site {
 }
 
 impl Site {
-    /// Starts it for the pages in a folder, with these settings besides the defaults, and waits until it
+    /// Starts it for copies of these pages, with these settings besides the defaults, and waits until it
     /// answers. Pages have the variable `FOLDER` in their environment.
     ///
     /// # Errors
     /// With what it has printed when it does not.
-    pub async fn start(pages: &Path, settings: &[&str]) -> Result<Self> {
+    pub async fn start(pages: &[&Path], settings: &[&str]) -> Result<Self> {
         with_ports(|ports| async move {
             let site = Self::spawn(pages, settings, ports)?;
             let up = until("answer", LIMIT, || async {
@@ -56,20 +57,24 @@ impl Site {
         .await
     }
 
-    fn spawn(pages: &Path, settings: &[&str], ports: Arc<Ports>) -> Result<Self> {
+    fn spawn(pages: &[&Path], settings: &[&str], ports: Arc<Ports>) -> Result<Self> {
         let (directory, port) = (directory::fresh()?, ports.port(0));
+        for page in pages {
+            // Whoever edits a page while a test runs changes the next run.
+            fs::copy(page, directory.path().join(page.file_name().unwrap_or_default()))?;
+        }
         let address = format!("127.0.0.1:{port}");
         let mut arguments: Vec<String> = ["-n", "-q"].map(str::to_owned).to_vec();
         arguments.extend(settings.iter().flat_map(|it| ["-d".to_owned(), (*it).to_owned()]));
-        let pages = pages.display().to_string();
-        arguments.extend(["-S".to_owned(), address, "-t".to_owned(), pages]);
-        let folder = ("FOLDER".to_owned(), directory.path().display().to_string());
+        let folder = directory.path().display().to_string();
+        arguments.extend(["-S".to_owned(), address, "-t".to_owned(), folder.clone()]);
+        let folder = ("FOLDER".to_owned(), folder);
         let php = programs::find("php")?;
         let process = Process::spawn_in(&[folder], &php, &arguments, &directory)?;
         Ok(Self { process, port, directory, _ports: ports })
     }
 
-    /// The folder that pages know, which is empty but for the log.
+    /// The folder that pages know, which has the pages and the log in it.
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.directory.path()

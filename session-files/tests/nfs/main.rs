@@ -1,5 +1,5 @@
 //! The files store on two clients of one file server: the suite, exclusion, what a client keeps of
-//! names and times, what each operation costs the server, and the verifier.
+//! names and times, what each operation costs the server, a server that is away, and the verifier.
 //!
 //! The program starts a kernel of its own (see `test_servers::nfs`), and itself in it in the roles
 //! of `roles.rs`.
@@ -19,6 +19,7 @@ mod counts;
 #[path = "../conformance/directory.rs"]
 mod directory;
 mod exclusion;
+mod faults;
 mod lane;
 mod roles;
 mod verify;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
     let mut trials = exclusion::trials(&lane);
     trials.extend(caches::trials(&lane));
     trials.extend(counts::trials(&lane));
+    trials.extend(faults::trials(&lane));
     trials.extend(verify::trials(&lane));
     let failed = libtest_mimic::run(&arguments, trials).has_failed();
     if failed || suite.is_err() { ExitCode::FAILURE } else { ExitCode::SUCCESS }

@@ -7,7 +7,7 @@ use session_conformance::Suite;
 use crate::{
     caches, counts,
     directory::{Directory, Kind},
-    exclusion,
+    exclusion, faults,
 };
 
 /// The environment variable that says what to do.
@@ -37,6 +37,7 @@ pub(crate) fn run(role: &str) -> ExitCode {
             ["read", root] => caches::read(root).await,
             ["count", root] => counts::count(root).await,
             ["php", root] => counts::php(root).await,
+            ["hang", root] => faults::be_hung(root).await,
             ["sweep", root, records] => counts::sweep(root, records.parse().unwrap()).await,
             _ => panic!("no such role: {role}"),
         }

@@ -153,18 +153,16 @@ impl Pool {
             return Err(fault);
         }
         let slot = self.slot(deadline).await?;
-        let (mut next, spent) = self.pop();
-        if let Some(spent) = spent {
+        if let Some(spent) = self.pop_spent() {
             let by = deadline.min(Instant::now() + PING);
             drop(timeout_at(by, spent.wire.close()).await);
         }
-        while let Some((mut connection, rested)) = next {
+        while let Some((mut connection, rested)) = self.pop_last() {
             if rested > self.rests.ping && !self.for_ever {
                 let by = deadline.min(Instant::now() + PING);
                 if !matches!(timeout_at(by, connection.wire.ping()).await, Ok(Ok(()))) {
                     // The others have rested for longer.
                     self.suspect_all(connection.generation);
-                    (next, _) = self.pop();
                     continue;
                 }
             }
@@ -196,24 +194,26 @@ impl Pool {
         }
     }
 
-    /// The connection that was used last, with the time since, and one that has rested for too long, or
-    /// is too old. Who asks for a connection closes no more than one of these; the others are left to
-    /// those that come after.
-    fn pop(&self) -> (Option<(Connection, Duration)>, Option<Connection>) {
+    /// One that has rested for too long, or is too old. Who asks for a connection closes no more than one
+    /// of these; the others are left to those that come after.
+    fn pop_spent(&self) -> Option<Connection> {
+        if self.for_ever {
+            return None;
+        }
         let now = Instant::now();
-        let rested = |resting: &Resting| now.duration_since(resting.since);
-        let surplus = |resting: &Resting| rested(resting) > self.rests.surplus;
+        let surplus = |resting: &Resting| now.duration_since(resting.since) > self.rests.surplus;
         let spent = |resting: &Resting| surplus(resting) || resting.connection.is_old(now);
         let idle = &mut self.state().idle;
-        let spent = idle.iter().position(spent).filter(|_| !self.for_ever);
-        let spent = spent.map(|place| idle.remove(place).connection);
-        let last = idle.iter().rposition(|resting| !resting.connection.is_old(now));
-        let last = last.map(|place| {
-            let last = idle.remove(place);
-            let rest = rested(&last);
-            (last.connection, rest)
-        });
-        (last, spent)
+        idle.iter().position(spent).map(|place| idle.remove(place).connection)
+    }
+
+    /// The connection that was used last, with the time since.
+    fn pop_last(&self) -> Option<(Connection, Duration)> {
+        let now = Instant::now();
+        let idle = &mut self.state().idle;
+        let last = idle.iter().rposition(|resting| !resting.connection.is_old(now))?;
+        let last = idle.remove(last);
+        Some((last.connection, now.duration_since(last.since)))
     }
 
     async fn dial(&self, deadline: Instant) -> Result<Connection, Fault> {

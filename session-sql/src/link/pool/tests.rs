@@ -101,3 +101,17 @@ async fn a_caller_closes_one_old_connection_within_its_time() {
     assert!(began.elapsed() < PING * 4, "it waited for each");
     assert!(!lease.is_reused() && pool.state().idle.len() == 4);
 }
+
+#[tokio::test]
+async fn who_goes_while_an_old_connection_is_closed_takes_no_other_along() {
+    let pool = pool(Deaf);
+    let deadline = Instant::now() + MINUTE;
+    let (old, good) = tokio::join!(pool.take(deadline), pool.take(deadline));
+    let (mut old, good) = (old.unwrap(), good.unwrap());
+    old.connection.as_mut().unwrap().until = Some(Instant::now());
+    old.keep();
+    good.keep();
+    let taken = tokio::time::timeout(Duration::ZERO, pool.take(deadline)).await;
+    assert!(taken.is_err(), "the old one was closed at once");
+    assert!(pool.take(deadline).await.unwrap().is_reused());
+}

@@ -3,13 +3,13 @@
 use std::fs;
 
 use nix::sys::utsname::uname;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The lock file this program was built with.
 const LOCK_FILE: &str = include_str!("../Cargo.lock");
 
 /// Facts without which figures mean little.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Machine {
     pub(crate) processor: String,
     pub(crate) cores: usize,

@@ -1,5 +1,6 @@
 //! The benchmark harness; see `README.md`.
 
+mod compare;
 mod findings;
 mod machine;
 mod measure;
@@ -21,6 +22,8 @@ use crate::{
     options::{Options, USAGE},
 };
 
+/// The comparison of whole stores, which is what is run unless another is named.
+const STORES: &str = "stores";
 /// As many threads for every contender.
 const WORKERS: usize = 2;
 
@@ -35,11 +38,15 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let mut words = env::args().skip(1);
-    let benchmark = words.next().unwrap_or_default();
-    let options = Options::read(words)?;
+    let mut words = env::args().skip(1).peekable();
+    let names_one = |word: &String| !word.starts_with('-');
+    let benchmark = words.next_if(names_one).unwrap_or_else(|| STORES.to_owned());
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(WORKERS).enable_all().build()?;
+    if benchmark == STORES {
+        return runtime.block_on(compare::run(words));
+    }
+    let options = Options::read(words)?;
     match benchmark.as_str() {
         "memcached" => runtime.block_on(memcached::run(&options)),
         "php" => php::run(&options),

@@ -9,7 +9,7 @@ use nix::sys::{
 
 use super::Result;
 
-pub(super) fn of_this_process() -> Result<Duration> {
+pub(crate) fn of_this_process() -> Result<Duration> {
     let usage = getrusage(UsageWho::RUSAGE_SELF)?;
     Ok(duration(usage.user_time())? + duration(usage.system_time())?)
 }
@@ -20,7 +20,7 @@ fn duration(time: TimeVal) -> Result<Duration> {
 }
 
 /// The CPU time of a process and of its children that run: those of PostgreSQL are its connections.
-pub(super) fn of_server(id: i32) -> Result<Duration> {
+pub(crate) fn of_server(id: i32) -> Result<Duration> {
     let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
     let ids = children.split_whitespace().map(str::to_owned).chain([id.to_string()]);
     // One that has ended meanwhile counts no more.

@@ -1,6 +1,6 @@
 //! The measuring core: knows no store and no server.
 
-mod cpu;
+pub(crate) mod cpu;
 mod phase;
 mod sample;
 mod work;

@@ -9,8 +9,9 @@ use crate::{process, workspace::Workspace};
 pub(crate) fn run(arguments: &[&str]) -> io::Result<bool> {
     let workspace = Workspace::read()?;
     let status = Command::new(process::cargo())
-        .current_dir(workspace.root.join("benches"))
-        .args(["run", "--release", "--locked", "--quiet", "--"])
+        .args(["run", "--release", "--locked", "--quiet", "--manifest-path"])
+        .arg(workspace.root.join("benches/Cargo.toml"))
+        .arg("--")
         .args(arguments)
         .arg("--out")
         .arg(workspace.target.join("bench"))

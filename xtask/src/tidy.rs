@@ -7,6 +7,7 @@ mod code;
 mod decisions;
 mod manifests;
 mod markdown;
+mod results;
 mod security;
 
 use std::{fs, path::Path};

@@ -6,6 +6,8 @@ mod config;
 mod index;
 mod keys;
 mod link;
+#[cfg(feature = "php")]
+pub mod php;
 mod record;
 mod scripts;
 mod seen;

@@ -48,7 +48,7 @@ macro_rules! script {
 }
 
 impl Dialect {
-    fn script(self, text: &str) -> Script {
+    pub(crate) fn script(self, text: &str) -> Script {
         let publish = if self.sharded { "'SPUBLISH'" } else { "'PUBLISH'" };
         let waits = if self.waits { "WAITS = true" } else { "WAITS = false" };
         Script::new(&text.replace("'PUBLISH'", publish).replace("WAITS = false", waits))
@@ -56,7 +56,7 @@ impl Dialect {
 
     /// A script that runs on a server whose memory is full: it writes no more than what is there
     /// already.
-    fn frugal(self, text: &str) -> Script {
+    pub(crate) fn frugal(self, text: &str) -> Script {
         let flags = if self.flags { "#!lua flags=allow-oom\n" } else { "" };
         self.script(&format!("{flags}{text}"))
     }

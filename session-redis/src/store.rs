@@ -138,7 +138,7 @@ impl RedisStore {
         name: Vec<u8>,
         arguments: &[&[u8]],
     ) -> Result<Reply> {
-        let command = Command::script(script, &name, arguments);
+        let command = Command::script(script, &[&name], arguments);
         self.run_by(operation, command, name, self.0.link.deadline()).await
     }
 
@@ -423,7 +423,7 @@ impl SessionStore for RedisStore {
         let (revision, has_moved) = match swapped {
             Swapped::Done => (drafted, false),
             Swapped::Not { in_doubt } => {
-                let save = Command::script(&self.0.scripts.save, &name, &[&want, &draft]);
+                let save = Command::script(&self.0.scripts.save, &[&name], &[&want, &draft]);
                 let reply = self.run_by(operation, save, name, deadline).await;
                 let saved = reply.and_then(|reply| reply.revision(operation, drafted));
                 saved.map_err(|error| if in_doubt { error.with_maybe_applied() } else { error })?

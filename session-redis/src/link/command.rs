@@ -50,12 +50,13 @@ impl Command {
         Self { cmd, script: None }
     }
 
-    /// Runs a script on one key.
-    pub(crate) fn script(script: &Script, key: &[u8], arguments: &[&[u8]]) -> Self {
-        let size = arguments.iter().map(|argument| argument.len()).sum::<usize>();
-        let mut cmd = Cmd::with_capacity(4 + arguments.len(), 48 + key.len() + size);
-        cmd.arg(b"EVALSHA").arg(script.sha()).arg(b"1").arg(key);
-        for argument in arguments {
+    /// Runs a script on keys that are all on one server.
+    pub(crate) fn script(script: &Script, keys: &[&[u8]], arguments: &[&[u8]]) -> Self {
+        let all = || keys.iter().chain(arguments);
+        let size = all().map(|argument| argument.len()).sum::<usize>();
+        let mut cmd = Cmd::with_capacity(3 + all().count(), 49 + size);
+        cmd.arg(b"EVALSHA").arg(script.sha()).arg(keys.len());
+        for argument in all() {
             cmd.arg(*argument);
         }
         Self { cmd, script: Some(script.clone()) }

@@ -33,7 +33,7 @@ const RULES: &str = "~conf* &conf* -@all +get +pttl +evalsha +eval +set +setrang
                      +info +client|setname +hello";
 
 /// A machine may be busy: no case is about how long a server takes.
-const PATIENCE: &str =
+pub(crate) const PATIENCE: &str =
     "session.timeout=120s&session.response_timeout=60s&session.connect_timeout=60s";
 
 /// Where the payload begins in a stored record.
@@ -63,7 +63,7 @@ impl Kind {
 
 /// What was started.
 #[derive(Debug)]
-enum Servers {
+pub(crate) enum Servers {
     One(Box<Server>),
     Sentinels(Sentinels),
     Cluster(Cluster),
@@ -82,7 +82,7 @@ impl Servers {
     }
 
     /// The URL of the store, without the prefix of its keys.
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         match self {
             Self::One(server) => match server.certificates() {
                 Some(files) => {
@@ -112,8 +112,8 @@ impl Servers {
 
 /// The servers, and the connections of this fixture to them.
 #[derive(Debug)]
-struct Started {
-    servers: Servers,
+pub(crate) struct Started {
+    pub(crate) servers: Servers,
     direct: Vec<Direct>,
     monitors: Monitors,
 }
@@ -184,7 +184,7 @@ impl Lane {
         Self { name, kind, started: OnceCell::new() }
     }
 
-    async fn started(&self) -> Result<&Started> {
+    pub(crate) async fn started(&self) -> Result<&Started> {
         self.started.get_or_try_init(|| Started::start(self.kind)).await
     }
 }

@@ -1,7 +1,9 @@
-//! The Redis store keeps the contract, on five real servers.
+//! The Redis store keeps the contract, on five real servers, and PHP's layout what it declares.
 
 mod lane;
 mod monitor;
+#[cfg(feature = "php")]
+mod php;
 
 use std::process::ExitCode;
 
@@ -10,7 +12,7 @@ use session_conformance::Suite;
 use crate::lane::{Kind, Lane};
 
 fn main() -> ExitCode {
-    [
+    let suite = [
         ("redis", Kind::Redis),
         ("valkey", Kind::Valkey),
         ("redis-tls", Kind::Tls),
@@ -21,6 +23,8 @@ fn main() -> ExitCode {
     .fold(Suite::new(), |suite, (name, kind)| match kind.missing() {
         None => suite.backend(Lane::new(name, kind)),
         Some(reason) => suite.missing(name, reason),
-    })
-    .run()
+    });
+    #[cfg(feature = "php")]
+    let suite = php::lanes(suite);
+    suite.run()
 }

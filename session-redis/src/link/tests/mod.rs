@@ -50,7 +50,7 @@ fn set(key: &str, value: &str) -> Request {
 }
 
 fn count(key: &str) -> Request {
-    request(key, Command::script(&Script::new(COUNT), key.as_bytes(), &[]))
+    request(key, Command::script(&Script::new(COUNT), &[key.as_bytes()], &[]))
 }
 
 fn request(key: &str, command: Command) -> Request {

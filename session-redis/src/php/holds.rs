@@ -1,0 +1,107 @@
+//! The leases that this process has.
+//!
+//! A lock that lapsed is gone from the server, as PHP needs it, and nothing there tells it from one that
+//! was given back. So its holder remembers that he did not give it back.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use session_core::{KeyDigest, Lease, OpToken, Revision, instant_after};
+use tokio::time::Instant;
+
+/// How long after its end a lease is remembered.
+const LINGER: Duration = Duration::from_secs(60);
+
+/// What is remembered of leases.
+#[derive(Default)]
+pub(super) struct Holds(Mutex<HashMap<KeyDigest, Hold>>);
+
+#[derive(Clone, Copy)]
+struct Hold {
+    token: OpToken,
+    /// The record that the holder knows, which nobody else was to change.
+    seen: Option<Revision>,
+    until: Instant,
+}
+
+impl Holds {
+    /// A lease was won or renewed, or its holder wrote.
+    pub(super) fn note(&self, key: &KeyDigest, lease: &Lease, seen: Option<Revision>) {
+        let until = instant_after(lease.duration().saturating_add(LINGER));
+        let mut map = self.map();
+        if map.len().is_power_of_two() {
+            let now = Instant::now();
+            map.retain(|_, hold| hold.until > now);
+        }
+        map.insert(*key, Hold { token: lease.token(), seen, until });
+    }
+
+    /// A lease was given back or lost.
+    pub(super) fn forget(&self, key: &KeyDigest, lease: &Lease) {
+        let mut map = self.map();
+        if map.get(key).is_some_and(|hold| hold.token == lease.token()) {
+            map.remove(key);
+        }
+    }
+
+    /// The record as the holder of this lease knows it, if he did not give the lease back.
+    pub(super) fn seen(&self, key: &KeyDigest, lease: &Lease) -> Option<Option<Revision>> {
+        let hold = self.map().get(key).copied()?;
+        let is_it = hold.token == lease.token() && hold.until > Instant::now();
+        is_it.then_some(hold.seen)
+    }
+
+    fn map(&self) -> MutexGuard<'_, HashMap<KeyDigest, Hold>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Holds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Holds({})", self.map().len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(n: u32) -> KeyDigest {
+        let mut bytes = [0; 32];
+        bytes[..4].copy_from_slice(&n.to_le_bytes());
+        KeyDigest::from_bytes(bytes)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn leases_that_nobody_gave_back_are_forgotten_in_time() {
+        let holds = Holds::default();
+        let lease = Lease::new(OpToken::from_bytes([1; 16]), Duration::from_secs(1));
+        for n in 0..1_000 {
+            holds.note(&digest(n), &lease, None);
+        }
+        assert_eq!(holds.seen(&digest(7), &lease), Some(None));
+        tokio::time::advance(Duration::from_secs(120)).await;
+        assert_eq!(holds.seen(&digest(7), &lease), None);
+        for n in 1_000..1_100 {
+            holds.note(&digest(n), &lease, None);
+        }
+        assert!(holds.map().len() <= 100, "{holds:?}");
+    }
+
+    #[test]
+    fn only_the_lease_that_is_held_is_given_back() {
+        let holds = Holds::default();
+        let [old, new] =
+            [1, 2].map(|n| Lease::new(OpToken::from_bytes([n; 16]), Duration::from_secs(60)));
+        holds.note(&digest(1), &new, None);
+        holds.forget(&digest(1), &old);
+        assert_eq!(holds.seen(&digest(1), &old), None);
+        assert_eq!(holds.seen(&digest(1), &new), Some(None));
+        holds.forget(&digest(1), &new);
+        assert_eq!(holds.seen(&digest(1), &new), None);
+    }
+}

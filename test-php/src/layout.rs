@@ -58,6 +58,8 @@ pub struct Php {
     pub ini: Vec<(String, String)>,
     /// Code that is run once before the first command: for handlers that are set by a function.
     pub prelude: String,
+    /// Settings by which its lock ends after a second, where it ends by itself.
+    pub brief: Vec<(String, String)>,
 }
 
 impl Php {
@@ -65,6 +67,13 @@ impl Php {
     #[must_use]
     pub fn ini(mut self, name: &str, value: impl fmt::Display) -> Self {
         self.ini.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// With a lock that ends after a second once this setting is added.
+    #[must_use]
+    pub fn brief(mut self, name: &str, value: impl fmt::Display) -> Self {
+        self.brief.push((name.to_owned(), value.to_string()));
         self
     }
 
@@ -118,6 +127,14 @@ impl Promises {
         self
     }
 
+    /// On a server that removes what has expired.
+    #[must_use]
+    pub const fn by_server(mut self) -> Self {
+        self.counts_gc = false;
+        self.by_server = true;
+        self
+    }
+
     /// Without a strict mode.
     #[must_use]
     pub const fn without_strict_mode(mut self) -> Self {
@@ -134,7 +151,7 @@ pub enum Lock {
     None,
     /// PHP waits until the lock is free, and has it as long as its process or connection lives.
     Process,
-    /// PHP waits for a bounded time, and a lock ends by itself.
+    /// PHP waits for a time that its settings bound, here for long enough, and a lock ends by itself.
     Expires,
 }
 
@@ -148,4 +165,6 @@ pub enum Gc {
     AtClose,
     /// Nothing.
     Nothing,
+    /// Nothing, and nothing is left to either side: the server removes what has expired.
+    ByServer,
 }

@@ -10,6 +10,8 @@
 mod counts;
 mod expiry;
 mod memory;
+#[cfg(feature = "php")]
+mod php;
 mod replies;
 mod rights;
 mod support;
@@ -79,5 +81,28 @@ fn main() -> ExitCode {
         Server::missing(&Options::redis().tls()),
         trust::only_a_trusted_certificate_is_taken,
     ));
+    #[cfg(feature = "php")]
+    trials.extend(php_trials());
     libtest_mimic::run(&libtest_mimic::Arguments::from_args(), trials).exit_code()
+}
+
+/// Tests that need PHP with phpredis as well.
+#[cfg(feature = "php")]
+fn php_trials() -> Vec<libtest_mimic::Trial> {
+    macro_rules! trials {
+        ($($name:ident)*) => {
+            vec![$(trial(
+                concat!("php::", stringify!($name)),
+                &["redis", "php"],
+                Flavor::Redis.missing().or_else(|| test_servers::php::missing(&["redis"])),
+                php::$name,
+            )),*]
+        };
+    }
+    trials![
+        a_lock_that_php_leaves_on_the_wrong_host_is_respected_until_it_ends
+        php_refuses_to_write_once_its_lock_was_taken
+        a_page_without_lock_expire_brings_a_deleted_session_back
+        an_id_that_is_the_name_of_a_lock_is_refused
+    ]
 }

@@ -8,7 +8,6 @@ use super::{Case, Played, ensure};
 use crate::{Command, Lock, Result, Worker};
 
 const UNLOCKED: &str = "PHP does not lock here";
-const TIMED: &str = "PHP's lock ends by itself here, and its wait is short";
 /// How long a case watches somebody wait. It is never too short for a case to pass.
 const WHILE: Duration = Duration::from_millis(300);
 const WORKERS: usize = 4;
@@ -70,8 +69,7 @@ async fn waits(case: &Case, mut holder: Worker, mut waiter: Worker) -> Result<Pl
 pub(super) async fn php_waits_for_rust(case: Case) -> Result<Played> {
     match case.promises.lock {
         Lock::None => Ok(Played::No(UNLOCKED)),
-        Lock::Expires => Ok(Played::No(TIMED)),
-        Lock::Process => waits(&case, case.rust()?, case.php()?).await,
+        _ => waits(&case, case.rust()?, case.php()?).await,
     }
 }
 
@@ -101,9 +99,14 @@ pub(super) async fn rust_gives_up_when_php_holds_on(case: Case) -> Result<Played
 }
 
 /// The holder is killed with the session in its hands; the waiter gets it as it was before.
-async fn killed(case: &Case, mut holder: Worker, mut waiter: Worker) -> Result<Played> {
+async fn killed(
+    case: &Case,
+    mut holder: Worker,
+    mut waiter: Worker,
+    lease_ms: Option<u64>,
+) -> Result<Played> {
     let id = made(case).await?;
-    holder.must(&Command::start(&id)).await?;
+    holder.must(&Command::Start { id: Some(id.clone()), wait_ms: None, lease_ms }).await?;
     holder.must(&Command::set("n", 9)).await?;
     waiter.tell(&Command::start(&id)).await?;
     sleep(WHILE).await;
@@ -119,16 +122,15 @@ async fn killed(case: &Case, mut holder: Worker, mut waiter: Worker) -> Result<P
 pub(super) async fn a_killed_rust_worker_frees_php(case: Case) -> Result<Played> {
     match case.promises.lock {
         Lock::None => Ok(Played::No(UNLOCKED)),
-        Lock::Expires => Ok(Played::No(TIMED)),
-        Lock::Process => killed(&case, case.rust()?, case.php()?).await,
+        Lock::Process => killed(&case, case.rust()?, case.php()?, None).await,
+        Lock::Expires => killed(&case, case.rust()?, case.php()?, Some(1_000)).await,
     }
 }
 
 pub(super) async fn a_killed_php_worker_frees_rust(case: Case) -> Result<Played> {
     match case.promises.lock {
         Lock::None => Ok(Played::No(UNLOCKED)),
-        Lock::Expires => Ok(Played::No(TIMED)),
-        Lock::Process => killed(&case, case.php()?, case.rust()?).await,
+        _ => killed(&case, case.brief_php()?, case.rust()?, None).await,
     }
 }
 

@@ -32,6 +32,13 @@ impl Case {
         Worker::php(&*self.place, &[("session.use_strict_mode", "1")])
     }
 
+    /// PHP with a lock that ends after a second, where locks end by themselves.
+    fn brief_php(&self) -> Result<Worker> {
+        let brief = self.place.php().brief;
+        let ini: Vec<_> = brief.iter().map(|(name, value)| (&**name, &**value)).collect();
+        Worker::php(&*self.place, &ini)
+    }
+
     fn rust(&self) -> Result<Worker> {
         Worker::rust(&*self.place)
     }

@@ -9,7 +9,7 @@
 //! - how a session becomes a payload: [`Format`] and [`NativeFormat`], [`Document`], [`Codec`],
 //!   [`MergeRule`];
 //! - what stores share: [`Slot`] (the commit rule as plain data), [`LockQueue`] (the in-process
-//!   line of waiters), [`Jitter`] (their pauses), [`Clock`], [`settings`] (the query of a store's URL).
+//!   line of waiters), [`Jitter`] (their pauses), [`Holds`] (the leases that a process has), [`Clock`], [`settings`] (the query of a store's URL).
 //!
 //! It does no network I/O and knows no web framework and no backend. It uses tokio's timers and
 //! synchronisation.
@@ -20,6 +20,7 @@ mod envelope;
 mod error;
 mod format;
 mod forward;
+mod holds;
 mod id;
 mod jitter;
 mod memory;
@@ -44,6 +45,7 @@ pub use format::{
 };
 #[doc(hidden)]
 pub use forward::StoreFuture;
+pub use holds::Holds;
 pub use id::{IdForm, Key, KeyDigest, KeyHasher, LogId, PrincipalDigest, SessionId};
 pub use jitter::Jitter;
 pub use memory::{MemoryStore, MemoryStoreBuilder};

@@ -91,7 +91,7 @@ impl MemcachedConfig {
     /// | key | value | default |
     /// | --- | --- | --- |
     /// | `session.prefix` | what keys begin with | `session:` |
-    /// | `session.hashing` | `ketama` or `ketama_weighted` | `ketama_weighted` |
+    /// | `session.hashing` | `ketama`, `ketama_weighted` or `modulo` | `ketama_weighted` |
     /// | `session.failover` | `none`, or `next` for the next server of the ring | `none` |
     /// | `session.connections` | connections to each server | `1` |
     /// | `session.timeout` | time for one operation, like `500ms` or `5s` | `5s` |
@@ -135,7 +135,7 @@ impl MemcachedConfig {
             ),
             (
                 self.hashing == Hashing::KetamaWeighted || servers.iter().all(|s| s.weight == 1),
-                "session.hashing=ketama has no weights",
+                "only session.hashing=ketama_weighted has weights",
             ),
             (self.prefix.len() <= 128, "the prefix is limited to 128 bytes"),
             (plain(&self.prefix), "the prefix is printable ASCII without spaces"),
@@ -193,10 +193,11 @@ const SETTINGS: &[Setting<MemcachedConfig>] = &[
         config.prefix = value.to_owned();
         Some(())
     }),
-    Setting::new("session.hashing", "ketama or ketama_weighted", |config, value| {
+    Setting::new("session.hashing", "ketama, ketama_weighted or modulo", |config, value| {
         config.hashing = match value {
             "ketama" => Hashing::Ketama,
             "ketama_weighted" => Hashing::KetamaWeighted,
+            "modulo" => Hashing::Modulo,
             _ => return None,
         };
         Some(())

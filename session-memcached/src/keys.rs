@@ -17,7 +17,15 @@ pub(crate) struct Keys {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Name<'a> {
     prefix: &'a [u8],
-    digest: [u8; DIGEST],
+    rest: Rest<'a>,
+}
+
+/// What follows the prefix.
+#[derive(Debug, Clone, Copy)]
+enum Rest<'a> {
+    Digest([u8; DIGEST]),
+    #[cfg_attr(not(feature = "php"), expect(dead_code, reason = "PHP's layout has such names"))]
+    Text(&'a [u8]),
 }
 
 impl Keys {
@@ -40,20 +48,29 @@ impl<'a> Name<'a> {
     fn new(prefix: &'a [u8], of: &[u8; 32]) -> Self {
         let mut digest = [0; DIGEST];
         BASE64URL_NOPAD.encode_mut(of, &mut digest);
-        Self { prefix, digest }
+        Self { prefix, rest: Rest::Digest(digest) }
+    }
+
+    /// A name that somebody else has decided about.
+    #[cfg(feature = "php")]
+    pub(crate) const fn of_text(prefix: &'a [u8], text: &'a [u8]) -> Self {
+        Self { prefix, rest: Rest::Text(text) }
     }
 }
 
 impl Name<'_> {
     /// What decides about the server: not the prefix, as with libmemcached's
     /// `MEMCACHED_CALLBACK_PREFIX_KEY`.
-    pub(crate) const fn digest(&self) -> &[u8] {
-        &self.digest
+    pub(crate) const fn rest(&self) -> &[u8] {
+        match &self.rest {
+            Rest::Digest(digest) => digest,
+            Rest::Text(text) => text,
+        }
     }
 
     /// The item's key, in two parts.
     pub(crate) const fn parts(&self) -> [&[u8]; 2] {
-        [self.prefix, &self.digest]
+        [self.prefix, self.rest()]
     }
 }
 
@@ -69,7 +86,7 @@ mod tests {
         let keys = Keys::new("app:");
         let name = keys.name(&key);
         assert_eq!(name.parts().concat(), b"app:__________________________________________8");
-        assert_eq!(name.digest(), b"__________________________________________8");
+        assert_eq!(name.rest(), b"__________________________________________8");
         let keys = Keys::new(&"p".repeat(128));
         let epoch = keys.epoch_of(&PrincipalDigest::from_bytes([0; 32]));
         assert!(epoch.parts().concat().len() <= 250);

@@ -9,6 +9,8 @@ mod item;
 mod keys;
 mod link;
 mod lock;
+#[cfg(feature = "php")]
+pub mod php;
 mod revision;
 mod servers;
 mod store;

@@ -48,6 +48,9 @@ pub enum Hashing {
     /// weights say.
     #[default]
     KetamaWeighted,
+    /// As libmemcached's `MEMCACHED_DISTRIBUTION_MODULA`: a hash modulo the number of servers, so
+    /// that nearly all sessions are elsewhere once there is another server. Without weights.
+    Modulo,
 }
 
 /// What is done about the sessions of a server that cannot be reached.

@@ -18,6 +18,15 @@ pub(crate) enum Dialect {
 pub(crate) enum Command<'a> {
     /// Reads it.
     Get,
+    /// Reads it, and how long it still lives. The meta commands have this.
+    #[cfg(feature = "php")]
+    Look,
+    /// Says how long it still lives. The meta commands have this.
+    #[cfg(feature = "php")]
+    Life,
+    /// Lets it live for so long from now on.
+    #[cfg(feature = "php")]
+    Touch { expiry: u32 },
     /// Stores it where there is none.
     Add { value: [&'a [u8]; 2], expiry: u32 },
     /// Replaces it if it still has this number.
@@ -53,6 +62,15 @@ impl Command<'_> {
         let mut line = Line(out);
         match *self {
             Self::Get => line.text(b"mg ").key(key).text(b" v c O").number(opaque).end(),
+            #[cfg(feature = "php")]
+            Self::Look => line.text(b"mg ").key(key).text(b" v c t O").number(opaque).end(),
+            #[cfg(feature = "php")]
+            Self::Life => line.text(b"mg ").key(key).text(b" t O").number(opaque).end(),
+            #[cfg(feature = "php")]
+            Self::Touch { expiry } => {
+                line.text(b"mg ").key(key).text(b" T").number(expiry);
+                line.text(b" O").number(opaque).end()
+            }
             Self::Add { value, expiry } => {
                 line.text(b"ms ").key(key).text(b" ").length(&value);
                 line.text(b" ME c T").number(expiry).text(b" O").number(opaque).end().data(&value)
@@ -83,6 +101,9 @@ impl Command<'_> {
         let mut line = Line(out);
         match *self {
             Self::Get => line.text(b"gets ").key(key).end(),
+            // Not asked of such a server; it does not know the commands and says so.
+            #[cfg(feature = "php")]
+            Self::Look | Self::Life | Self::Touch { .. } => line.text(b"mg ").key(key).end(),
             Self::Add { value, expiry } => {
                 line.text(b"add ").key(key).text(b" 0 ").number(expiry).text(b" ");
                 line.length(&value).end().data(&value)
@@ -111,6 +132,8 @@ impl Command<'_> {
             }
             Self::Append { value, .. } => value.len(),
             Self::Get | Self::Delete { .. } => 0,
+            #[cfg(feature = "php")]
+            Self::Look | Self::Life | Self::Touch { .. } => 0,
         }
     }
 }

@@ -118,6 +118,13 @@ impl Link {
         !self.0.classic && info.dialect() == Dialect::Meta
     }
 
+    /// Whether every server that could be reached knows the meta commands, and they are spoken.
+    #[cfg(feature = "php")]
+    pub(crate) fn speaks_meta(&self) -> bool {
+        !self.0.classic
+            && self.infos().into_iter().flatten().all(|info| info.dialect() == Dialect::Meta)
+    }
+
     /// By when an operation that begins now has to end.
     pub(crate) fn deadline(&self) -> Instant {
         Instant::now() + self.0.timeout
@@ -129,7 +136,7 @@ impl Link {
         name: &Name<'_>,
         deadline: Instant,
     ) -> Result<Arc<Connection>, Fault> {
-        let lane = self.lane(self.0.ring.server(name.digest()), name)?;
+        let lane = self.lane(self.0.ring.server(name.rest()), name)?;
         match lane.fit() {
             Some(connection) => Ok(connection),
             // In a box, since it is large, and rarely needed.
@@ -147,7 +154,7 @@ impl Link {
             Err(fault) if fault.passes() && self.0.failover == Failover::Next => fault,
             decided => return decided,
         };
-        for server in self.0.ring.others(name.digest()) {
+        for server in self.0.ring.others(name.rest()) {
             match self.lane(server, name)?.connection(deadline).await {
                 Err(fault) if fault.passes() => {}
                 decided => return decided,
@@ -159,7 +166,7 @@ impl Link {
     fn lane(&self, server: usize, name: &Name<'_>) -> Result<&Lane, Fault> {
         let lane = self.0.servers.get(server).and_then(|lanes| {
             // Not by what the ring goes by, lest a server's keys share one.
-            let spread = name.digest().last().copied().unwrap_or_default();
+            let spread = name.rest().last().copied().unwrap_or_default();
             lanes.get(usize::from(spread) % lanes.len().max(1))
         });
         lane.ok_or_else(|| Fault::new(session_core::ErrorKind::Config, "there is no server"))

@@ -16,6 +16,12 @@ pub(crate) enum Reply {
     Done(Option<u64>),
     /// The item, and its number.
     Value(Bytes, u64),
+    /// The item, its number, and how long it still lives. In reply to [`Command::Life`] without
+    /// the first two.
+    ///
+    /// [`Command::Life`]: super::Command::Life
+    #[cfg(feature = "php")]
+    Living(Bytes, u64, session_core::Ttl),
     /// There is no such item.
     Absent,
     /// The item is there already, or none is to be added to.
@@ -78,20 +84,21 @@ fn one(buffer: &mut BytesMut, form: Form, limit: usize) -> Result<Option<Reply>,
     let Some((line, header)) = line(buffer)? else { return Ok(None) };
     let mut words = line.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
     let word = words.next().ok_or(Garbage)?;
-    let (length, number, tail) = match (form, word) {
+    let (length, flags, tail) = match (form, word) {
         (Form::Meta(opaque), b"VA") => {
             let length = words.next().and_then(decimal).ok_or(Garbage)?;
-            (length, flags(words, opaque)?.unwrap_or_default(), 0)
+            (length, Flags::read(words, opaque)?, 0)
         }
         (Form::Get, b"VALUE") => {
             let mut numbers = words.skip(2).map(decimal);
             let length = numbers.next().flatten().ok_or(Garbage)?;
-            (length, numbers.next().flatten().ok_or(Garbage)?, END.len())
+            let number = Some(numbers.next().flatten().ok_or(Garbage)?);
+            (length, Flags { number, ..Flags::default() }, END.len())
         }
         (_, word) => {
             let reply = match (refusal(line), form) {
                 (Some(refused), _) => refused,
-                (None, Form::Meta(opaque)) => meta_line(word, flags(words, opaque)?)?,
+                (None, Form::Meta(opaque)) => meta_line(word, &Flags::read(words, opaque)?)?,
                 (None, form) => classic_line(form, word, words.next())?,
             };
             buffer.advance(header);
@@ -99,7 +106,8 @@ fn one(buffer: &mut BytesMut, form: Form, limit: usize) -> Result<Option<Reply>,
         }
     };
     let length = usize::try_from(length).ok().filter(|length| *length <= limit).ok_or(Garbage)?;
-    value(buffer, header, length, number, tail)
+    let value = value(buffer, header, length, tail)?;
+    Ok(value.map(|value| flags.with(value)))
 }
 
 const END: &[u8] = b"END\r\n";
@@ -110,9 +118,8 @@ fn value(
     buffer: &mut BytesMut,
     header: usize,
     length: usize,
-    number: u64,
     tail: usize,
-) -> Result<Option<Reply>, Garbage> {
+) -> Result<Option<Bytes>, Garbage> {
     let whole = header + length + CRLF.len() + tail;
     if buffer.len() < whole {
         buffer.reserve(whole - buffer.len());
@@ -128,7 +135,7 @@ fn value(
     // A copy, so that who keeps a value does not keep the others that came with it.
     let value = Bytes::copy_from_slice(value);
     buffer.advance(whole);
-    Ok(Some(Reply::Value(value, number)))
+    Ok(Some(value))
 }
 
 const CRLF: &[u8] = b"\r\n";
@@ -165,22 +172,60 @@ fn refusal(line: &[u8]) -> Option<Reply> {
     Some(reply)
 }
 
-/// The item's number among the flags of a line, which must have the right opaque token.
-fn flags<'a>(words: impl Iterator<Item = &'a [u8]>, opaque: u32) -> Result<Option<u64>, Garbage> {
-    let (mut number, mut ours) = (None, false);
-    for word in words {
-        match word.split_first() {
-            Some((b'c', digits)) => number = Some(decimal(digits).ok_or(Garbage)?),
-            Some((b'O', digits)) => ours = decimal(digits) == Some(u64::from(opaque)),
-            _ => {}
-        }
-    }
-    if ours { Ok(number) } else { Err(Garbage) }
+/// What the flags of a line tell of the item.
+#[derive(Default)]
+struct Flags {
+    number: Option<u64>,
+    #[cfg(feature = "php")]
+    life: Option<session_core::Ttl>,
 }
 
-fn meta_line(word: &[u8], number: Option<u64>) -> Result<Reply, Garbage> {
+impl Flags {
+    /// The flags of a line, which must have the right opaque token.
+    fn read<'a>(words: impl Iterator<Item = &'a [u8]>, opaque: u32) -> Result<Self, Garbage> {
+        let (mut flags, mut ours) = (Self::default(), false);
+        for word in words {
+            match word.split_first() {
+                Some((b'c', digits)) => flags.number = Some(decimal(digits).ok_or(Garbage)?),
+                Some((b'O', digits)) => ours = decimal(digits) == Some(u64::from(opaque)),
+                #[cfg(feature = "php")]
+                Some((b't', digits)) => flags.life = Some(life(digits).ok_or(Garbage)?),
+                _ => {}
+            }
+        }
+        if ours { Ok(flags) } else { Err(Garbage) }
+    }
+
+    fn with(&self, value: Bytes) -> Reply {
+        let number = self.number.unwrap_or_default();
+        #[cfg(feature = "php")]
+        if let Some(life) = self.life {
+            return Reply::Living(value, number, life);
+        }
+        Reply::Value(value, number)
+    }
+
+    fn done(&self) -> Reply {
+        #[cfg(feature = "php")]
+        if self.life.is_some() {
+            return self.with(Bytes::new());
+        }
+        Reply::Done(self.number)
+    }
+}
+
+/// A life in whole seconds, of which the last one has begun.
+#[cfg(feature = "php")]
+fn life(digits: &[u8]) -> Option<session_core::Ttl> {
+    if digits == b"-1" {
+        return Some(session_core::Ttl::NEVER);
+    }
+    Some(std::time::Duration::from_secs(decimal(digits)?.max(1)).into())
+}
+
+fn meta_line(word: &[u8], flags: &Flags) -> Result<Reply, Garbage> {
     Ok(match word {
-        b"HD" => Reply::Done(number),
+        b"HD" => flags.done(),
         b"EN" | b"NF" => Reply::Absent,
         b"NS" => Reply::NotStored,
         b"EX" => Reply::Changed,

@@ -26,6 +26,8 @@ impl Ring {
         let servers = &config.servers;
         let mut points: Vec<(u32, usize)> = match config.hashing {
             _ if servers.len() < 2 => Vec::new(),
+            // A point for each server, whose value is its number.
+            Hashing::Modulo => (0_u32..).zip(0..servers.len()).collect(),
             Hashing::Ketama => servers.iter().enumerate().flat_map(plain).collect(),
             Hashing::KetamaWeighted => {
                 let total: u32 = servers.iter().map(|server| server.weight).sum();
@@ -58,6 +60,10 @@ impl Ring {
     fn from(&self, key: &[u8]) -> impl Iterator<Item = usize> {
         let hash = match self.hashing {
             _ if self.points.is_empty() => 0,
+            Hashing::Modulo => {
+                let servers = u32::try_from(self.points.len()).unwrap_or(u32::MAX);
+                one_at_a_time(key) % servers
+            }
             Hashing::Ketama => one_at_a_time(key),
             Hashing::KetamaWeighted => words(&Md5::digest(key)).next().unwrap_or_default(),
         };

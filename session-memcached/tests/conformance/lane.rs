@@ -41,7 +41,7 @@ const LOOKS: usize = 3;
 const BEFORE_PAYLOAD: usize = 184;
 
 /// A machine may be busy: no case is about how long a server takes.
-const PATIENCE: &str =
+pub(crate) const PATIENCE: &str =
     "session.timeout=120s&session.response_timeout=60s&session.connect_timeout=60s";
 
 impl Kind {
@@ -68,7 +68,7 @@ impl Kind {
 
 /// The servers, and what watches over them.
 #[derive(Debug)]
-struct Started {
+pub(crate) struct Started {
     servers: Vec<(Server, Watch)>,
     /// The keys that a server has named in a namespace.
     known: Mutex<HashMap<(usize, String), BTreeSet<String>>>,
@@ -86,7 +86,7 @@ impl Started {
     }
 
     /// The URL of the store, without the prefix of its keys.
-    fn url(&self, kind: Kind) -> String {
+    pub(crate) fn url(&self, kind: Kind) -> String {
         let addresses: Vec<String> =
             self.servers.iter().map(|(server, _)| server.address()).collect();
         let query = match (kind, self.servers.first()) {
@@ -142,7 +142,7 @@ impl Lane {
         Self { name, kind, started: OnceCell::new(), clocks: Mutex::default() }
     }
 
-    async fn started(&self) -> Result<&Started> {
+    pub(crate) async fn started(&self) -> Result<&Started> {
         self.started
             .get_or_try_init(|| async { Started::start(self.kind).await.map_err(failed) })
             .await

@@ -1,6 +1,8 @@
-//! The Memcached store keeps the contract, on real servers.
+//! The Memcached store keeps the contract, on real servers, and PHP's layout what it declares.
 
 mod lane;
+#[cfg(feature = "php")]
+mod php;
 mod watch;
 
 use std::process::ExitCode;
@@ -10,7 +12,7 @@ use session_conformance::Suite;
 use crate::lane::{Kind, Lane};
 
 fn main() -> ExitCode {
-    [
+    let suite = [
         ("memcached", Kind::One),
         ("memcached-classic", Kind::Classic),
         ("memcached-ring", Kind::Ring),
@@ -20,6 +22,8 @@ fn main() -> ExitCode {
     .fold(Suite::new(), |suite, (name, kind)| match kind.missing() {
         None => suite.backend(Lane::new(name, kind)),
         Some(reason) => suite.missing(name, reason),
-    })
-    .run()
+    });
+    #[cfg(feature = "php")]
+    let suite = php::lanes(suite);
+    suite.run()
 }

@@ -3,7 +3,6 @@
 //! What is stored, how it is locked and which server has it is phpredis' choice (`save_handler` `redis` and
 //! `rediscluster`); `docs/php/redis.md` tells it, with what this side promises and what it cannot.
 
-mod holds;
 mod layout;
 mod lock;
 mod reply;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use data_encoding::HEXLOWER;
 use session_core::{
-    Capabilities, Cursor, Enumeration, Error, ErrorKind, Expected, Fencing, Idempotency,
+    Capabilities, Cursor, Enumeration, Error, ErrorKind, Expected, Fencing, Holds, Idempotency,
     Incarnation, Key, Lease, LockQueue, LockRequest, Locked, Meta, OpToken, Operation,
     PrincipalIndex, ReadOptions, Record, Result, Revision, RevisionKind, SessionStore, Support,
     SweepBudget, SweepReport, Sweeping, Then, Ttl, Under, Write,
@@ -13,7 +13,6 @@ use session_core::{
 
 use super::{
     PhpLayout,
-    holds::Holds,
     lock,
     reply::{self, Reply},
     scripts::Scripts,

@@ -1,7 +1,4 @@
-//! The leases that this process has.
-//!
-//! A lock that lapsed is gone from the server, as PHP needs it, and nothing there tells it from one that
-//! was given back. So its holder remembers that he did not give it back.
+//! The leases that a process has.
 
 use std::{
     collections::HashMap,
@@ -10,15 +7,18 @@ use std::{
     time::Duration,
 };
 
-use session_core::{KeyDigest, Lease, OpToken, Revision, instant_after};
 use tokio::time::Instant;
 
-/// How long after its end a lease is remembered.
+use crate::{KeyDigest, Lease, OpToken, Revision, instant_after};
+
 const LINGER: Duration = Duration::from_secs(60);
 
-/// What is remembered of leases.
+/// The leases that this process has, for stores whose server forgets a lease when it lapses.
+///
+/// There nothing tells a lease that lapsed from one that was given back; so its holder remembers that
+/// he did not give it back, and the record that he knows. It is kept for a minute after the lease.
 #[derive(Default)]
-pub(super) struct Holds(Mutex<HashMap<KeyDigest, Hold>>);
+pub struct Holds(Mutex<HashMap<KeyDigest, Hold>>);
 
 #[derive(Clone, Copy)]
 struct Hold {
@@ -30,7 +30,7 @@ struct Hold {
 
 impl Holds {
     /// A lease was won or renewed, or its holder wrote.
-    pub(super) fn note(&self, key: &KeyDigest, lease: &Lease, seen: Option<Revision>) {
+    pub fn note(&self, key: &KeyDigest, lease: &Lease, seen: Option<Revision>) {
         let until = instant_after(lease.duration().saturating_add(LINGER));
         self.insert(key, Hold { token: lease.token(), seen, until });
     }
@@ -46,7 +46,7 @@ impl Holds {
     }
 
     /// A lease was given back or lost.
-    pub(super) fn forget(&self, key: &KeyDigest, lease: &Lease) {
+    pub fn forget(&self, key: &KeyDigest, lease: &Lease) {
         let mut map = self.map();
         if map.get(key).is_some_and(|hold| hold.token == lease.token()) {
             map.remove(key);
@@ -54,7 +54,8 @@ impl Holds {
     }
 
     /// The record as the holder of this lease knows it, if he did not give the lease back.
-    pub(super) fn seen(&self, key: &KeyDigest, lease: &Lease) -> Option<Option<Revision>> {
+    #[must_use]
+    pub fn seen(&self, key: &KeyDigest, lease: &Lease) -> Option<Option<Revision>> {
         let hold = self.map().get(key).copied()?;
         let is_it = hold.token == lease.token() && hold.until > Instant::now();
         is_it.then_some(hold.seen)

@@ -176,6 +176,11 @@ fn expiry(life: Ttl) -> u32 {
     i32::try_from(expiry).map_or(0, i32::unsigned_abs)
 }
 
+/// For how much longer the lock of such an item is held at the most, without the second on top.
+pub(super) fn held_for(life: Ttl) -> Option<Duration> {
+    life.duration().map(|life| life.saturating_sub(Duration::from_secs(1)))
+}
+
 /// For how much longer than asked an item may be there.
 pub(super) const PRECISION: Duration = Duration::from_secs(2);
 

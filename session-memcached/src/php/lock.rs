@@ -13,7 +13,7 @@ use session_core::{
 use tokio::time::Instant;
 
 use super::{
-    items::{Added, Item, Written},
+    items::{Added, Item, Written, held_for},
     layout::PhpLock,
     store::{PhpStore, record},
 };
@@ -51,7 +51,7 @@ pub(super) async fn lock(
         };
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(refuse(ErrorKind::LockTimeout).with_retry_after(held.duration()));
+            return Err(refuse(ErrorKind::LockTimeout).with_retry_after(held_for(held)));
         }
         turn.wait(pauses.pause().min(left)).await;
     }

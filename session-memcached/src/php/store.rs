@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::{
     PhpLayout,
     guard::{Taken, guard},
-    items::{Added, Found, Item, PRECISION, Written, seconds},
+    items::{Added, Found, Item, PRECISION, Written, held_for, seconds},
     lock,
 };
 use crate::{
@@ -279,7 +279,7 @@ pub(super) fn record(found: Found) -> Record {
 }
 
 fn held(operation: Operation, life: Ttl) -> Error {
-    Error::new(ErrorKind::LockHeld, BACKEND, operation).with_retry_after(life.duration())
+    Error::new(ErrorKind::LockHeld, BACKEND, operation).with_retry_after(held_for(life))
 }
 
 /// Whether a record that was found may be changed.

@@ -12,8 +12,7 @@ use session_core::{
 };
 
 use super::{
-    PhpLayout,
-    lock,
+    PhpLayout, lock,
     reply::{self, Reply},
     scripts::Scripts,
 };

@@ -14,7 +14,7 @@ use session_redis::RedisStore;
 use test_servers::redis::{Cluster, Flavor, Options, Sentinels, Server};
 use tokio::sync::OnceCell;
 
-use crate::monitor::Monitors;
+use crate::monitor::{Monitors, connect};
 
 /// What is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,8 +151,7 @@ impl Started {
         for server in servers.primaries().await.map_err(failed)? {
             // Over the socket, past TLS and, as its administrator, past the limits of the user.
             let client = redis::Client::open(server.administrator_url()).map_err(failed)?;
-            let connection = client.get_multiplexed_async_connection().await;
-            direct.push(Direct(connection.map_err(failed)?));
+            direct.push(Direct(connect(&client).await.map_err(failed)?));
             addresses.push(client);
         }
         let monitors = Monitors::start(addresses).await.map_err(failed)?;

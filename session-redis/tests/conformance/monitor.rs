@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use redis::{Client, RedisError, aio::MultiplexedConnection};
+use redis::{AsyncConnectionConfig, Client, RedisError, aio::MultiplexedConnection};
 use tokio::{sync::Notify, time::timeout};
 
 /// Commands that only read, or have nothing to do with keys.
@@ -21,6 +21,14 @@ const READS: &[&str] = &[
     "\"SCAN\"",
 ];
 const HANG: Duration = Duration::from_secs(30);
+
+/// A connection of the fixture's own: a server that is busy may take its time.
+pub(crate) async fn connect(client: &Client) -> Result<MultiplexedConnection, RedisError> {
+    let config = AsyncConnectionConfig::new()
+        .set_response_timeout(Some(HANG))
+        .set_connection_timeout(Some(HANG));
+    client.get_multiplexed_async_connection_with_config(&config).await
+}
 
 /// Watches over servers.
 pub(crate) struct Monitors {
@@ -50,7 +58,7 @@ impl Monitors {
             let monitor = client.get_async_monitor().await?;
             let watched = Arc::clone(&seen);
             tokio::spawn(async move { watched.follow(monitor).await });
-            servers.push((client.get_multiplexed_async_connection().await?, seen));
+            servers.push((connect(&client).await?, seen));
         }
         Ok(Self { servers })
     }

@@ -130,8 +130,7 @@ impl Promises {
     /// On a server that removes what has expired.
     #[must_use]
     pub const fn by_server(mut self) -> Self {
-        self.counts_gc = false;
-        self.by_server = true;
+        self.gc = Gc::ByServer;
         self
     }
 

@@ -3,11 +3,10 @@
 use std::{error::Error as _, fmt};
 
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
-use session_core::{Error, ErrorKind, Expected, Key, OpToken, SessionId, Write};
+use session_core::{Error, ErrorKind, Expected, Key, SessionId};
 
 use super::cases;
 use crate::{
-    Layout,
     client::{Client, HOUR},
     context::{Cx, key_of, new_key},
     outcome::{Failure, Outcome, ensure, ensure_eq, refused},
@@ -107,21 +106,11 @@ async fn hostile_ids_never_reach_backend(cx: Cx) -> Outcome {
 }
 
 /// Given the longest legal ids, when everything is done to one of them, then all of it works and
-/// its neighbour is untouched. A foreign layout may have no room for an id, and says so.
+/// its neighbour is untouched.
 async fn longest_legal_id_works_everywhere(cx: Cx) -> Outcome {
     let room = cx.backend().longest_id() - 1;
     let stem = format!("{:a<room$}", SessionId::generate()?.expose());
     let (key, neighbour) = (key_of(&format!("{stem}x"))?, key_of(&format!("{stem}y"))?);
-    if cx.backend().layout() == Layout::Foreign
-        && let Err(error) = cx.a.get(&key).await
-    {
-        ensure_eq!(error.kind(), ErrorKind::InvalidId, "the refusal of an id without room");
-        let write = Write::new("long", HOUR);
-        let create = cx.a.create(&key, write, OpToken::generate()?, None).await;
-        refused(create, ErrorKind::InvalidId, "an id without room")?;
-        cx.note("the layout has no room for the longest ids");
-        return Ok(());
-    }
     let revision = cx.a.put(&key, "long").await?;
     let revision = cx.b().await?.update(&key, "longer", revision).await?;
     if cx.has().touch.is_yes() {

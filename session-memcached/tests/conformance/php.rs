@@ -56,4 +56,9 @@ impl Backend for PhpLane {
     fn layout(&self) -> Layout {
         Layout::Foreign
     }
+
+    /// A key has 250 bytes: the namespace, a colon, `lock.` and the id.
+    fn longest_id(&self) -> usize {
+        250 - 20 - 1 - 5
+    }
 }

@@ -24,6 +24,8 @@
 #![doc = include_str!("../README.md")]
 
 mod connect;
+#[cfg(feature = "php")]
+pub mod php;
 
 pub use connect::connect;
 

@@ -88,30 +88,46 @@ async fn sees(store: &FilesStore, key: &session_core::Key, expected: Option<&str
     assert_eq!(record.as_ref().map(text), expected, "round {round}");
 }
 
-/// A client that has looked at a file's time goes on believing it for up to a minute.
+/// A client that has looked at a file's time goes on believing it for three seconds and more.
 pub(crate) async fn times() {
-    let [a, b] = both("times").await;
-    let brief = Duration::from_secs(8);
+    let mut attempt = 0;
+    while !prolonged(&format!("times{attempt}")).await {
+        attempt += 1;
+        assert!(attempt < 10, "the machine is too slow for this test");
+    }
+    println!("{SESSIONS} sessions prolonged on one client survived the sweep of the other");
+}
+
+/// Whether the sessions could be prolonged in time.
+async fn prolonged(name: &str) -> bool {
+    let [a, b] = both(name).await;
+    let (brief, half) = (Duration::from_secs(4), Duration::from_secs(2));
+    let created = Instant::now();
     let mut keys = Vec::new();
     for _ in 0..SESSIONS {
         let key = new_key();
         let revision = a.create(&key, Write::new("brief", brief), op(), None).await.unwrap();
         keys.push((key, revision));
     }
-    let created = Instant::now();
-    assert_eq!(b.keys(None, 1_000).await.unwrap().keys.len(), SESSIONS);
+    let last = Instant::now();
+    tokio::time::sleep(half.saturating_sub(created.elapsed())).await;
+    let listed = b.keys(None, 1_000).await.unwrap().keys.len();
     for (key, revision) in &keys {
-        a.touch(key, HOUR.into(), revision.incarnation(), op()).await.unwrap();
+        if a.touch(key, HOUR.into(), revision.incarnation(), op()).await.is_err() {
+            return false;
+        }
     }
-    assert!(created.elapsed() < brief, "the machine is too slow for this test");
-    tokio::time::sleep(brief).await;
+    if listed < SESSIONS || created.elapsed() >= brief {
+        return false;
+    }
+    tokio::time::sleep((brief + brief / 40).saturating_sub(last.elapsed())).await;
     assert_eq!(b.keys(None, 1_000).await.unwrap().keys.len(), SESSIONS);
     let swept = b.sweep(None, SweepBudget::new(1_000, HOUR)).await.unwrap();
     assert_eq!((swept.scanned, swept.deleted), (SESSIONS, 0));
     for (key, _) in &keys {
         sees(&b, key, Some("brief"), 0).await;
     }
-    println!("{SESSIONS} sessions prolonged on one client survived the sweep of the other");
+    true
 }
 
 /// Counts up in one record for a while.

@@ -12,6 +12,7 @@ mod file;
 mod gc;
 mod hold;
 mod layout;
+mod steps;
 mod store;
 
 pub use layout::PhpLayout;

@@ -1,7 +1,7 @@
 //! The store.
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -9,19 +9,20 @@ use std::{
 
 use async_trait::async_trait;
 use session_core::{
-    Capabilities, Clock, Cursor, Enumeration, Error, ErrorKind, Expected, Fencing, Idempotency,
+    Capabilities, Cursor, Enumeration, Error, ErrorKind, Expected, Fencing, Idempotency,
     Incarnation, Jitter, Key, KeyPage, Lease, Lineage, LockAbsent, LockQueue, LockRequest, Locked,
     Meta, OpToken, Operation, PrincipalIndex, QueueError, ReadOptions, Record, Result, Revision,
-    RevisionKind, SessionStore, Support, SweepBudget, SweepReport, SystemClock, Then, Timestamp,
-    Ttl, Under, Write, instant_after,
+    RevisionKind, SessionStore, Support, SweepBudget, SweepReport, SystemClock, Then, Ttl, Under,
+    Write, instant_after,
 };
 use tokio::time::{Instant, sleep_until};
 
 use super::{
     PhpLayout,
-    file::{self, Found, QUIET, SessionFile, Share, Stamp, deadline, read, record},
+    file::QUIET,
     gc,
     hold::{AFTERLIFE, Hold, Holds, Kept},
+    steps::{Inner, Look, Taken, Tried},
 };
 use crate::{
     BACKEND,
@@ -43,19 +44,6 @@ const WRITERS: usize = 4_096;
 /// directory, if they run as one user.
 #[derive(Debug, Clone)]
 pub struct PhpStore(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    layout: PhpLayout,
-    clock: SystemClock,
-    pool: Pool,
-    /// Who waits for a lock.
-    queue: LockQueue,
-    /// Who writes without holding a lock.
-    writers: LockQueue,
-    holds: Holds,
-    capabilities: Capabilities,
-}
 
 impl PhpStore {
     /// Opens the store.
@@ -188,13 +176,6 @@ impl PhpStore {
     }
 }
 
-/// What came of one try at a change.
-enum Tried<T> {
-    Done(Result<T>),
-    /// Somebody has the lock of the file, which was written or touched then.
-    Busy(Timestamp),
-}
-
 fn capabilities(layout: &PhpLayout) -> Capabilities {
     let mut capabilities = Capabilities::new(BACKEND);
     capabilities.max_payload = layout.max_payload;
@@ -209,190 +190,6 @@ fn capabilities(layout: &PhpLayout) -> Capabilities {
     capabilities.expiry_precision = Duration::from_secs(1);
     capabilities.survives_failover = false;
     capabilities
-}
-
-impl Inner {
-    fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
-
-    fn stamp(&self, ttl: Ttl) -> Stamp {
-        Stamp::of(ttl, self.layout.lifetime, self.now())
-    }
-
-    /// What a file holds, unless it has expired.
-    fn live(&self, file: &fs::File) -> io::Result<Option<Record>> {
-        let (metadata, now) = (file.metadata()?, self.now());
-        let deadline = deadline(&metadata, self.layout.lifetime);
-        if deadline.has_passed(now) {
-            return Ok(None);
-        }
-        Ok(Some(record(read(file)?, deadline, now)))
-    }
-
-    fn put(&self, file: &fs::File, path: &Path, write: &Write) -> io::Result<Revision> {
-        if write.ttl.is_zero() {
-            file::remove(path)?;
-        } else {
-            file::write(file, &write.payload)?;
-            self.stamp(write.ttl).put(file)?;
-        }
-        Ok(Revision::of_bytes(&write.payload))
-    }
-
-    /// Reads without waiting for whoever has the lock, who may be writing at this moment.
-    fn load(&self, path: &Path) -> Outcome<Look> {
-        let Some(file) = file::open(path)? else { return Ok(Look::Sure(None)) };
-        let read = |file: &fs::File| self.live(file);
-        let quiet = file::read_unless_changing(&file, self.now(), read)?;
-        let seen = match quiet {
-            None => file::read_between_writers(file, read, |one, other| {
-                one.as_ref().map(|one| one.revision) == other.as_ref().map(|other| other.revision)
-            })?,
-            seen => seen,
-        };
-        Ok(seen.map_or(Look::Unsure, Look::Sure))
-    }
-
-    fn create(&self, path: &Path, write: &Write) -> Outcome<Tried<Revision>> {
-        let revision = Revision::of_bytes(&write.payload);
-        let stamp = self.stamp(write.ttl);
-        Ok(Tried::Done(match SessionFile::lock(path, Share::Exclusive)? {
-            Found::Absent if write.ttl.is_zero() => Ok(revision),
-            Found::Absent => {
-                if !file::create(path, self.layout.mode, &write.payload, stamp)? {
-                    return Ok(Tried::Busy(self.now()));
-                }
-                Ok(revision)
-            }
-            Found::Locked(file) if self.live(file.file())?.is_none() => {
-                Ok(self.put(file.file(), path, write)?)
-            }
-            Found::Busy(file) if self.live(&file)?.is_none() => {
-                return Ok(Tried::Busy(file::changed(&file)?));
-            }
-            Found::Locked(_) | Found::Busy(_) => {
-                Err(Error::new(ErrorKind::AlreadyExists, BACKEND, Operation::Create))
-            }
-        }))
-    }
-
-    /// Replaces what is there if it is at a revision, or whatever it is; with nothing to write,
-    /// removes it.
-    fn replace(
-        &self,
-        operation: Operation,
-        path: &Path,
-        expected: Option<Revision>,
-        write: Option<&Write>,
-    ) -> Outcome<Tried<Option<Revision>>> {
-        let refuse = |kind| Error::new(kind, BACKEND, operation);
-        let (locked, open);
-        let file = match SessionFile::lock(path, Share::Exclusive)? {
-            Found::Absent => return Ok(Tried::Done(absent(refuse, write))),
-            Found::Locked(file) => {
-                locked = file;
-                locked.file()
-            }
-            // What expects nothing waits for nobody.
-            Found::Busy(file) if expected.is_none() => {
-                open = file;
-                &open
-            }
-            Found::Busy(file) => return Ok(Tried::Busy(file::changed(&file)?)),
-        };
-        let Some(current) = self.live(file)? else {
-            if write.is_none() {
-                file::remove(path)?;
-            }
-            return Ok(Tried::Done(absent(refuse, write)));
-        };
-        if expected.is_some_and(|expected| expected != current.revision) {
-            let error = refuse(ErrorKind::Conflict).with_current(Some(current));
-            return Ok(Tried::Done(Err(error)));
-        }
-        let revision = write.map(|write| self.put(file, path, write)).transpose()?;
-        if write.is_none() {
-            file::remove(path)?;
-        }
-        Ok(Tried::Done(Ok(revision)))
-    }
-
-    /// As [`Self::replace`], under a lease.
-    fn replace_held(
-        &self,
-        operation: Operation,
-        hold: &Hold,
-        expected: Revision,
-        write: Option<&Write>,
-    ) -> Outcome<Result<Option<Revision>>> {
-        let refuse = |kind| Error::new(kind, BACKEND, operation);
-        let mut held = match hold.keep()? {
-            Kept::Gone => return Ok(absent(refuse, write)),
-            Kept::Lost => return Ok(Err(refuse(ErrorKind::LockLost))),
-            Kept::Held(held) => held,
-        };
-        let Some(file) = held.file().map(SessionFile::file) else {
-            return Ok(Err(refuse(ErrorKind::LockLost)));
-        };
-        let Some(current) = self.live(file)? else { return Ok(absent(refuse, write)) };
-        if held.known() != expected {
-            return Ok(Err(refuse(ErrorKind::Conflict).with_current(Some(current))));
-        }
-        let Some(write) = write else {
-            file::remove(&hold.path)?;
-            return Ok(Ok(None));
-        };
-        let revision = self.put(file, &hold.path, write)?;
-        held.set_known(revision);
-        Ok(Ok(Some(revision)))
-    }
-
-    fn touch(&self, path: &Path, ttl: Ttl) -> Outcome<Result<()>> {
-        let none = || Ok(Err(Error::new(ErrorKind::NotFound, BACKEND, Operation::Touch)));
-        let (locked, open);
-        // A lock makes no difference, but that no sweep is under way.
-        let file = match SessionFile::lock(path, Share::Shared)? {
-            Found::Absent => return none(),
-            Found::Locked(file) => {
-                locked = file;
-                locked.file()
-            }
-            Found::Busy(file) => {
-                open = file;
-                &open
-            }
-        };
-        let (metadata, now) = (file.metadata()?, self.now());
-        let present = deadline(&metadata, self.layout.lifetime);
-        if present.has_passed(now) {
-            return none();
-        }
-        if session_core::Deadline::after(now, ttl, None) > present {
-            self.stamp(ttl).put(file)?;
-        }
-        let is_there = file::is_at(file, path)?;
-        if is_there { Ok(Ok(())) } else { none() }
-    }
-}
-
-/// The answer about a record that is not there.
-fn absent(refuse: impl Fn(ErrorKind) -> Error, write: Option<&Write>) -> Result<Option<Revision>> {
-    if write.is_some() { Err(refuse(ErrorKind::NotFound)) } else { Ok(None) }
-}
-
-/// What a reader has seen.
-enum Look {
-    Sure(Option<Record>),
-    /// Somebody may be writing.
-    Unsure,
-}
-
-/// What came of one try at a lock.
-enum Taken {
-    Held(SessionFile, Record),
-    Absent,
-    Busy,
 }
 
 #[async_trait]
@@ -479,17 +276,7 @@ impl SessionStore for PhpStore {
         let mut pause = Jitter::new(POLLS.0, POLLS.1);
         loop {
             let at = path.clone();
-            let taken = self.run(Operation::Lock, move |inner| {
-                Ok(match SessionFile::lock(&at, Share::Exclusive)? {
-                    Found::Absent => Taken::Absent,
-                    Found::Busy(_) => Taken::Busy,
-                    Found::Locked(file) => match inner.live(file.file())? {
-                        Some(record) => Taken::Held(file, record),
-                        None => Taken::Absent,
-                    },
-                })
-            });
-            match taken.await? {
+            match self.run(Operation::Lock, move |inner| inner.lock(&at)).await? {
                 Taken::Held(file, record) => {
                     let until = instant_after(request.lease);
                     let hold = Hold::new(path, file, record.revision, until);

@@ -23,7 +23,10 @@ pub use format::PhpFormat;
 pub use ini::Ini;
 pub use key::KeyRef;
 pub use limits::Limits;
-pub use save_path::{FilesPath, Refusal, SavePath};
+pub use save_path::{
+    FilesPath, MemcachedHashing, MemcachedLock, MemcachedPath, MemcachedServer, RedisAccess,
+    RedisAddress, RedisClusterPath, RedisLock, RedisPath, RedisServer, Refusal, SavePath,
+};
 pub use ser::to_vec;
 pub use session::{Names, SerializeHandler, SessionData};
 pub use settings::{PhpVersion, Settings};

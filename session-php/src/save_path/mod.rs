@@ -5,10 +5,15 @@
 //! password.
 
 mod files;
+mod memcached;
+mod redis;
+mod setting;
 
 use std::fmt;
 
 pub use files::FilesPath;
+pub use memcached::{MemcachedHashing, MemcachedLock, MemcachedPath, MemcachedServer};
+pub use redis::{RedisAccess, RedisAddress, RedisClusterPath, RedisLock, RedisPath, RedisServer};
 
 use crate::Ini;
 
@@ -18,6 +23,12 @@ use crate::Ini;
 pub enum SavePath {
     /// `files`.
     Files(FilesPath),
+    /// `memcached`.
+    Memcached(MemcachedPath),
+    /// `redis`.
+    Redis(RedisPath),
+    /// `rediscluster`.
+    RedisCluster(RedisClusterPath),
 }
 
 impl SavePath {
@@ -30,6 +41,9 @@ impl SavePath {
         let path = ini.get("session.save_path")?.unwrap_or_default();
         match handler.to_ascii_lowercase().as_str() {
             "files" => FilesPath::parse(path, ini).map(Self::Files),
+            "memcached" => MemcachedPath::parse(path, ini).map(Self::Memcached),
+            "redis" => RedisPath::parse(path, ini).map(Self::Redis),
+            "rediscluster" => RedisClusterPath::parse(path, ini).map(Self::RedisCluster),
             _ => Err(Refusal::new("session.save_handler", "there is no store for this handler")),
         }
     }

@@ -14,6 +14,11 @@
 //!
 //! Every parameter is honoured, or refused by its name.
 
+#[cfg(feature = "memcached")]
+mod memcached;
+#[cfg(feature = "redis")]
+mod redis;
+
 use std::{env, sync::Arc};
 
 #[doc(no_inline)]
@@ -28,6 +33,11 @@ use crate::core::{Error, ErrorKind, Operation, Result, SessionStore};
 /// | `session.save_handler` | feature | store |
 /// | --- | --- | --- |
 /// | `files` | `files` | [`session_files::php::PhpStore`](https://docs.rs/session-files) |
+/// | `memcached` | `memcached` | [`session_memcached::php::PhpStore`](https://docs.rs/session-memcached) |
+/// | `redis`, `rediscluster` | `redis` | [`session_redis::php::PhpStore`](https://docs.rs/session-redis) |
+///
+/// How long to wait for a lock, and for how long to hold it, is asked for with each lock; what PHP's
+/// settings say of that is in the [`SavePath`].
 ///
 /// # Errors
 /// [`Config`](ErrorKind::Config), which names the parameter that cannot be honoured, or the feature
@@ -37,7 +47,7 @@ pub async fn connect(ini: &Ini) -> Result<Arc<dyn SessionStore>> {
     let settings = Settings::from_pairs(PhpVersion::V8_2, ini.iter());
     let settings = settings.map_err(|refused| wrong(refused.to_string()))?;
     let seconds = u64::try_from(settings.gc_maxlifetime)
-        .map_err(|_negative| wrong("session.gc_maxlifetime: it is negative".to_owned()))?;
+        .map_err(|_negative| wrong("session.gc_maxlifetime: it is negative"))?;
     open(path, std::time::Duration::from_secs(seconds)).await
 }
 
@@ -72,15 +82,20 @@ async fn open(path: SavePath, lifetime: std::time::Duration) -> Result<Arc<dyn S
                 .with_lifetime(lifetime);
             Ok(Arc::new(PhpStore::open(layout).await?))
         }
+        #[cfg(feature = "memcached")]
+        SavePath::Memcached(path) => memcached::open(path).await,
+        #[cfg(feature = "redis")]
+        SavePath::Redis(path) => redis::open(path).await,
+        #[cfg(feature = "redis")]
+        SavePath::RedisCluster(path) => redis::open_cluster(path).await,
         other => {
             let _ = (other, lifetime);
-            let detail = "session.save_handler: its store needs a feature of the crate `session`";
-            Err(wrong(detail.to_owned()))
+            Err(wrong("session.save_handler: its store needs a feature of the crate `session`"))
         }
     }
 }
 
-fn wrong(detail: String) -> Error {
+fn wrong(detail: impl Into<String>) -> Error {
     Error::new(ErrorKind::Config, "session", Operation::Open).with_detail(detail)
 }
 

@@ -13,14 +13,15 @@ use std::{
 use async_trait::async_trait;
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use metrics::{
-    Counter, CounterFn, Gauge, Histogram, HistogramFn, KeyName, Metadata, Recorder, SharedString,
-    Unit,
+    Counter, CounterFn, Gauge, Histogram, HistogramFn, KeyName, LocalRecorderGuard, Metadata,
+    Recorder, SharedString, Unit,
 };
 use session_core::{
     Error, ErrorKind, Expected, Key, KeyHasher, LockRequest, MemoryStore, Meta, OpToken, Operation,
     ReadOptions, Result, SessionId, SessionManager, SessionStore, SweepBudget, Ttl, Write, forward,
 };
 use session_layers::Observed;
+use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::{MakeWriter, format::FmtSpan};
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -132,6 +133,18 @@ impl MakeWriter<'_> for Written {
     }
 }
 
+/// Listens to metrics and to spans on this thread. Every test listens to both: whether anybody wants a
+/// span is found out once, by the thread that comes to it first.
+fn listen<'a>(recorded: &'a Recorded, written: &Written) -> (LocalRecorderGuard<'a>, DefaultGuard) {
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_span_events(FmtSpan::FULL)
+        .with_ansi(false)
+        .with_writer(written.clone());
+    let subscriber = tracing::subscriber::set_default(subscriber.finish());
+    (metrics::set_default_local_recorder(recorded), subscriber)
+}
+
 fn op() -> OpToken {
     OpToken::generate().unwrap()
 }
@@ -172,7 +185,7 @@ async fn do_everything(store: &dyn SessionStore, key: &Key, meta: Meta) {
 #[tokio::test]
 async fn z22_every_verb_is_counted_and_timed_by_its_outcome() {
     let recorded = Recorded::default();
-    let _recorder = metrics::set_default_local_recorder(&recorded);
+    let _listening = listen(&recorded, &Written::default());
     let store = Observed::new(MemoryStore::new());
     let meta = Meta::new().with_principal(Some(KeyHasher::plain().principal("ada")), 0);
     do_everything(&store, &new_key(), meta).await;
@@ -216,7 +229,7 @@ async fn z22_every_verb_is_counted_and_timed_by_its_outcome() {
 #[tokio::test]
 async fn a_sweep_tells_what_it_removed_and_how_late() {
     let recorded = Recorded::default();
-    let _recorder = metrics::set_default_local_recorder(&recorded);
+    let _listening = listen(&recorded, &Written::default());
     let clock = Arc::new(session_core::OffsetClock::new(session_core::SteadyClock::start()));
     let store = Observed::new(MemoryStore::builder().clock(Arc::clone(&clock)).build());
     for _ in 0..3 {
@@ -257,7 +270,7 @@ impl SessionStore for Lossy {
 #[tokio::test]
 async fn a_lost_reply_and_a_dropped_call_are_counted() {
     let recorded = Recorded::default();
-    let _recorder = metrics::set_default_local_recorder(&recorded);
+    let _listening = listen(&recorded, &Written::default());
     let (store, key) = (Observed::new(Lossy(MemoryStore::new())), new_key());
     store.create(&key, Write::new(PAYLOAD, HOUR), op(), None).await.unwrap_err();
     let unknown = "session_store_unknown_outcomes_total{backend=memory,verb=create}";
@@ -280,7 +293,7 @@ async fn what_cannot_be_decrypted_is_counted_by_its_reason_also_where_it_is_abse
     use session_layers::{Encrypted, EncryptionKey, KeyRing};
 
     let recorded = Recorded::default();
-    let _recorder = metrics::set_default_local_recorder(&recorded);
+    let _listening = listen(&recorded, &Written::default());
     let (store, key) = (MemoryStore::new(), new_key());
     let ring = || KeyRing::new([EncryptionKey::generate().unwrap()]).unwrap();
     let layer = || Encrypted::new(store.clone(), ring());
@@ -302,13 +315,7 @@ async fn what_cannot_be_decrypted_is_counted_by_its_reason_also_where_it_is_abse
 #[tokio::test]
 async fn sec_44_nothing_of_a_session_is_told_but_its_log_safe_name() {
     let (recorded, written) = (Recorded::default(), Written::default());
-    let _recorder = metrics::set_default_local_recorder(&recorded);
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_span_events(FmtSpan::FULL)
-        .with_ansi(false)
-        .with_writer(written.clone());
-    let _subscriber = tracing::subscriber::set_default(subscriber.finish());
+    let _listening = listen(&recorded, &written);
     let id = SessionId::generate().unwrap();
     let key = KeyHasher::plain().key(&id);
     let principal = KeyHasher::plain().principal("ada.lovelace");
@@ -345,7 +352,7 @@ async fn sec_44_nothing_of_a_session_is_told_but_its_log_safe_name() {
 #[tokio::test]
 async fn ten_sessions_have_no_more_series_than_one() {
     let recorded = Recorded::default();
-    let _recorder = metrics::set_default_local_recorder(&recorded);
+    let _listening = listen(&recorded, &Written::default());
     let store = Observed::new(MemoryStore::new());
     let count = || recorded.values.lock().unwrap().len();
     let meta = |n: usize| {
@@ -370,7 +377,7 @@ async fn ten_sessions_have_no_more_series_than_one() {
 #[tokio::test]
 async fn every_metric_is_described_with_its_unit_and_documented() {
     let recorded = Recorded::default();
-    let _recorder = metrics::set_default_local_recorder(&recorded);
+    let _listening = listen(&recorded, &Written::default());
     let store = Observed::new(Lossy(MemoryStore::new()));
     store.create(&new_key(), Write::new(PAYLOAD, Ttl::NEVER), op(), None).await.unwrap_err();
     let store = Observed::new(MemoryStore::new());

@@ -93,7 +93,12 @@ fn one(buffer: &mut BytesMut, form: Form, limit: usize) -> Result<Option<Reply>,
             let mut numbers = words.skip(2).map(decimal);
             let length = numbers.next().flatten().ok_or(Garbage)?;
             let number = Some(numbers.next().flatten().ok_or(Garbage)?);
-            (length, Flags { number, ..Flags::default() }, END.len())
+            let flags = Flags {
+                number,
+                #[cfg(feature = "php")]
+                life: None,
+            };
+            (length, flags, END.len())
         }
         (_, word) => {
             let reply = match (refusal(line), form) {

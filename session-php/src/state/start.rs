@@ -240,6 +240,7 @@ impl<H: SaveHandler> PhpSession<H> {
             }
             (_, Undecodable::Keep) => self.give_up(Problem::Undecoded, None).await,
             (_, Undecodable::Destroy) => {
+                // A failure is among the diagnostics; the start fails in any case.
                 self.end_by_destroying().await.ok();
                 let serializer = self.settings.serialize_handler;
                 self.variables = Superglobal::Array(SessionData::new(serializer));

@@ -50,7 +50,7 @@ pub(crate) fn trials(lane: &Lane) -> Vec<Trial> {
 }
 
 fn detail(report: &Value, name: &str) -> String {
-    let checks = report["checks"].as_array().unwrap();
+    let checks = report["checks"].as_array().unwrap_or_else(|| panic!("no report: {report:#}"));
     let check = checks.iter().find(|check| check["name"] == name);
     check.map(|check| check["detail"].as_str().unwrap().to_owned()).unwrap_or_default()
 }

@@ -19,6 +19,7 @@ const FILES: &str = "--secure-file-priv=";
 pub(crate) fn initialize(flavor: Flavor, data: &Path) -> Vec<String> {
     let mut arguments = vec!["--no-defaults".to_owned(), format!("--datadir={}", data.display())];
     arguments.extend(as_root());
+    arguments.extend(data.parent().map(own_place));
     let own: &[&str] = match flavor {
         Flavor::MySql => &["--initialize-insecure", FILES],
         _ => &["--auth-root-authentication-method=normal", "--skip-test-db"],
@@ -44,8 +45,7 @@ pub(crate) fn serve(
         "--bind-address=127.0.0.1".to_owned(),
         "--skip-name-resolve".to_owned(),
         "--skip-log-bin".to_owned(),
-        // A server that starts removes what it takes for remains of temporary tables from there.
-        format!("--tmpdir={}", directory.display()),
+        own_place(directory),
     ]);
     arguments.extend(small(options.flavor).iter().map(|&text| text.to_owned()));
     if options.flavor == Flavor::MySql {
@@ -58,6 +58,12 @@ pub(crate) fn serve(
     }
     arguments.extend(certificates.into_iter().flat_map(tls));
     arguments
+}
+
+/// A server that starts removes what it takes for remains of temporary tables from there, those of
+/// others too.
+fn own_place(directory: &Path) -> String {
+    format!("--tmpdir={}", directory.display())
 }
 
 /// A setting, as an argument.

@@ -95,13 +95,16 @@ impl Meeting {
         File::open(&self.place).map(drop)
     }
 
-    /// Removes everything, when nobody needs it any more.
+    /// Removes everything, when nobody needs it any more. Only who removes waits for the others:
+    /// for them the directory may be gone at any moment after they have said that they are done.
     pub(crate) fn end(&self) -> Result<()> {
-        self.meet("end")?;
+        const POINT: &str = "end";
         if !self.leads {
+            File::create(self.path(&format!("{}.{POINT}", self.own)))?;
             return Ok(());
         }
-        // The others leave as soon as they have seen that all were there.
+        self.wait(POINT, |names| names.len() >= self.machines)?;
+        // An NFS client may still close a file of the others.
         let deadline = Instant::now() + Duration::from_secs(5);
         while fs::remove_dir_all(&self.place).is_err() && Instant::now() < deadline {
             pause();
@@ -113,4 +116,26 @@ impl Meeting {
 #[expect(clippy::disallowed_methods, reason = "it waits for other machines, where no runtime is")]
 fn pause() {
     thread::sleep(PAUSE);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_needs_the_directory_after_its_end() {
+        let directory = tempfile::tempdir().unwrap();
+        for round in 0..50 {
+            let attend = || {
+                let meeting = Meeting::of(directory.path(), 2)?;
+                meeting.meet("middle")?;
+                meeting.end()
+            };
+            let ends: [Result<()>; 2] = thread::scope(|scope| {
+                [scope.spawn(attend), scope.spawn(attend)].map(|one| one.join().unwrap())
+            });
+            assert!(ends.iter().all(Result::is_ok), "round {round}: {ends:?}");
+            assert!(!directory.path().join(".verify").exists());
+        }
+    }
 }

@@ -93,7 +93,7 @@ pub struct FormatCapabilities {
     pub rotated_at: Support,
     /// A handle, a hint and a binding of the client.
     pub client: Support,
-    /// An alias in the place of a rotated id.
+    /// An alias in the place of a rotated id. Without it a rotated id leads nowhere.
     pub alias: Support,
 }
 

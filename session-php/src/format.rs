@@ -26,8 +26,9 @@ use crate::{
 /// PHP's serialisers have room for variables and nothing else: when a session was created, when its
 /// user logged in, an idle lifetime of its own, an alias for a rotated id are refused
 /// ([`Unsupported`](session_core::ErrorKind::Unsupported)). So
-/// [`login`](session_core::Session::login) and [`cycle_id`](session_core::Session::cycle_id) are not
-/// for these sessions: a log-in is what the PHP side takes for one, a variable.
+/// [`login`](session_core::Session::login) is not for these sessions: a log-in is what the PHP side
+/// takes for one, a variable, and [`cycle_id`](session_core::Session::cycle_id), which without an
+/// alias is PHP's `session_regenerate_id(true)`.
 ///
 /// ```
 /// # use session_core::{MemoryStore, SessionManager};

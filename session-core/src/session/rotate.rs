@@ -5,9 +5,12 @@
 //! crash before the second step leaves the old session as it was, and a copy that nobody can
 //! reach and that expires; a crash after it leaves the new session, which the alias leads to. At no
 //! instant can two copies be reached, or none.
+//!
+//! Where the format has no room for an alias, as PHP's, the old record goes in the second step.
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
@@ -93,10 +96,14 @@ impl Session {
     /// When a parallel request rotates the same id, one of the two wins; this call then returns
     /// without an error, and the handle goes on with the session under the winner's id.
     ///
+    /// In a format that has no room for an alias
+    /// ([`FormatCapabilities::alias`](crate::FormatCapabilities::alias)), the old id ends at once: the
+    /// other requests of a page that present it find no session, and the loser of a parallel
+    /// rotation is told `NotFound`.
+    ///
     /// # Errors
     /// - [`Conflict`](ErrorKind::Conflict): the id that was presented was rotated away earlier.
     /// - [`NotFound`](ErrorKind::NotFound): the session was ended meanwhile.
-    /// - [`Unsupported`](ErrorKind::Unsupported): the format has no room for an alias.
     pub async fn cycle_id(&self) -> Result<()> {
         self.rotate(Change::Id).await
     }
@@ -108,21 +115,11 @@ impl Session {
         if matches!(state.phase, Phase::New) {
             return if change.is_login() { self.create_as(state, &change).await } else { Ok(()) };
         }
-        self.ensure_room_for_an_alias()?;
         self.rotate_stored(state, &change, deadline).await?;
         match change {
             Change::Login(_) => self.keep_if_sure(state).await,
             _ => self.end_if_revoked(state).await,
         }
-    }
-
-    /// Refuses before a copy is made.
-    fn ensure_room_for_an_alias(&self) -> Result<()> {
-        if self.manager().format().capabilities().alias.is_yes() {
-            return Ok(());
-        }
-        Err(Error::new(ErrorKind::Unsupported, "session", Operation::Rotate)
-            .with_detail("the format has no room for an alias"))
     }
 
     async fn rotate_stored(
@@ -232,7 +229,7 @@ impl Session {
         Ok(Copy { id, place, header: document.header, meta, entries: document.entries })
     }
 
-    /// Turns the old record into an alias of the copy.
+    /// Turns the old record into an alias of the copy, or removes it where there is none.
     async fn retire(
         &self,
         state: &State,
@@ -241,6 +238,21 @@ impl Session {
         change: &Change,
         expected: Expected<'_>,
     ) -> Result<()> {
+        let write = if self.manager().format().capabilities().alias.is_yes() {
+            self.alias(state, copy, change)?
+        } else {
+            // Not a deletion: that succeeds also where somebody else has ended the session, which
+            // would live on in the copy.
+            Write::new(Bytes::new(), Duration::ZERO)
+        };
+        match self.manager().save(old, write, expected, OpToken::generate()?).await {
+            // The new id must not be lost because a reply was: a look tells what came of it.
+            Err(error) if error.maybe_applied() && self.leads_to(old, copy).await => Ok(()),
+            outcome => outcome.map(drop),
+        }
+    }
+
+    fn alias(&self, state: &State, copy: &Copy, change: &Change) -> Result<Write> {
         let now = self.manager().now();
         let until = now.after(change.grace(self.manager().settings()));
         let successor = *copy.place.key.digest();
@@ -249,13 +261,7 @@ impl Session {
         let payload = self.manager().format().encode(&document)?;
         // It belongs to nobody, so that no index lists it, and it dies no later than the session.
         let meta = Meta::new().with_absolute_deadline(state.meta.absolute_deadline);
-        let write = Write::new(payload, self.idle(state)).with_meta(meta);
-        let write = write.with_lineage(Lineage::Restart);
-        match self.manager().save(old, write, expected, OpToken::generate()?).await {
-            // The new id must not be lost because a reply was: a look tells what came of it.
-            Err(error) if error.maybe_applied() && self.leads_to(old, copy).await => Ok(()),
-            outcome => outcome.map(drop),
-        }
+        Ok(Write::new(payload, self.idle(state)).with_meta(meta).with_lineage(Lineage::Restart))
     }
 
     /// Whether the old id leads to the copy, as far as the store can be read.
@@ -325,7 +331,6 @@ impl LockedSession {
         let Some(lease) = self.held.as_ref().map(|held| held.lease().clone()) else {
             return Ok(());
         };
-        session.ensure_room_for_an_alias()?;
         let place = match &state.phase {
             Phase::Stored(place) if place.aliased => return Err(rotated_before()),
             Phase::Stored(place) => place.clone(),

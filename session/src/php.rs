@@ -22,7 +22,7 @@ mod redis;
 use std::{env, sync::Arc};
 
 #[doc(no_inline)]
-pub use session_php::{Ini, Refusal, SavePath};
+pub use session_php::{Ini, PhpFormat, Refusal, SavePath, SerializeHandler};
 use session_php::{PhpVersion, Settings};
 
 use crate::core::{Error, ErrorKind, Operation, Result, SessionStore};

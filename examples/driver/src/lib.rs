@@ -38,7 +38,7 @@ mod page;
 mod program;
 mod scenario;
 mod stores;
-mod transcript;
+pub mod transcript;
 mod trials;
 pub mod webdriver;
 

@@ -1,10 +1,10 @@
 //! Transcripts in documents, held against what really happens.
 
-use std::{fs, path::Path};
+use std::{fs, net::SocketAddr, path::Path};
 
 use tokio::{process::Command, time::timeout};
 
-use crate::{Result, ensure, fleet::Fleet, program::PATIENCE};
+use crate::{Result, ensure, program::PATIENCE};
 
 /// Where documents say that the example listens.
 const ADDRESS: &str = "127.0.0.1:3000";
@@ -19,15 +19,16 @@ struct Exchange<'a> {
     expected: Vec<&'a str>,
 }
 
-/// Runs each `curl` of the document's transcripts, in order, and compares.
-pub(crate) async fn is_true(document: &Path, fleet: &Fleet) -> Result {
+/// Runs each `curl` of the document's transcripts, in order, in this folder and against the example at this
+/// address, and compares.
+pub async fn is_true(document: &Path, address: SocketAddr, folder: &Path) -> Result {
     let text = fs::read_to_string(document)?;
     let exchanges = exchanges(&text);
     ensure(!exchanges.is_empty(), || format!("no transcript in {}", document.display()))?;
     for Exchange { command, expected } in exchanges {
-        let here = command.replace(ADDRESS, &fleet.a.address().to_string());
+        let here = command.replace(ADDRESS, &address.to_string());
         let mut shell = Command::new("sh");
-        let shell = shell.args(["-c", &here]).current_dir(fleet.folder()).kill_on_drop(true);
+        let shell = shell.args(["-c", &here]).current_dir(folder).kill_on_drop(true);
         let output = timeout(PATIENCE, shell.output()).await??;
         let printed = String::from_utf8_lossy(&output.stdout);
         let printed: Vec<&str> = printed.trim_end().lines().map(str::trim_end).collect();

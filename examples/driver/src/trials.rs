@@ -138,7 +138,7 @@ impl Example {
         let document = document.to_owned();
         let missing = || program::find("curl").is_none().then_some("curl");
         self.with_tool("the_transcript_is_true", "curl", missing, |_, fleet| async move {
-            transcript::is_true(&document, &fleet).await
+            transcript::is_true(&document, fleet.a.address(), fleet.folder()).await
         })
     }
 

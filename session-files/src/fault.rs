@@ -51,6 +51,7 @@ fn classify(error: &io::Error) -> (ErrorKind, &'static str) {
     match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::ENOSPC) => (ErrorKind::Unavailable, "no space is left"),
         Some(Errno::EDQUOT) => (ErrorKind::Unavailable, "the disk quota is used up"),
+        Some(Errno::ENOLCK) => (ErrorKind::Unavailable, "no locks are left"),
         Some(Errno::EFBIG) => (ErrorKind::Unavailable, "the file size limit is reached"),
         Some(Errno::EROFS) => (ErrorKind::Unavailable, "the file system is read-only"),
         Some(Errno::EMFILE | Errno::ENFILE) => (ErrorKind::Unavailable, "too many files are open"),

@@ -59,13 +59,14 @@ impl Locks {
         let (number, offset) = lock_place(digest);
         loop {
             let file = self.file(tree, number)?;
-            let Some(lock) = ByteLock::take(file, offset)? else { return Ok(None) };
             // Cleaners of temporary directories remove lock files; who opens the file anew would
-            // not see our lock.
-            if fstat(&*lock.file)?.st_nlink > 0 {
-                return Ok(Some(lock));
+            // not see our lock. A file server does not even know what was removed.
+            match ByteLock::take(file, offset) {
+                Ok(None) => return Ok(None),
+                Ok(Some(lock)) if lock.has_name()? => return Ok(Some(lock)),
+                Ok(Some(_)) | Err(Errno::ESTALE) => self.forget(number),
+                Err(errno) => return Err(errno.into()),
             }
-            self.forget(number);
         }
     }
 
@@ -121,12 +122,20 @@ pub(crate) struct ByteLock {
 }
 
 impl ByteLock {
-    fn take(file: Arc<File>, offset: u64) -> Outcome<Option<Self>> {
+    fn take(file: Arc<File>, offset: u64) -> Result<Option<Self>, Errno> {
         let offset = i64::try_from(offset).unwrap_or_default();
         match fcntl(&*file, FcntlArg::F_OFD_SETLK(&byte(libc::F_WRLCK, offset))) {
             Ok(_) => Ok(Some(Self { file, offset })),
             Err(Errno::EAGAIN | Errno::EACCES) => Ok(None),
-            Err(errno) => Err(errno.into()),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn has_name(&self) -> Result<bool, Errno> {
+        match fstat(&*self.file) {
+            Ok(stat) => Ok(stat.st_nlink > 0),
+            Err(Errno::ESTALE) => Ok(false),
+            Err(errno) => Err(errno),
         }
     }
 }

@@ -8,7 +8,10 @@ use std::{
     fs::File,
     io::{ErrorKind, Read, Write},
     os::fd::OwnedFd,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use nix::{
@@ -39,7 +42,7 @@ const ATTEMPTS: usize = 3;
 #[derive(Debug)]
 pub(crate) struct Tree {
     root: OwnedFd,
-    clock: File,
+    clock: RwLock<File>,
     /// The next name of a temporary file; starts at random, so that no two processes share one.
     nonce: AtomicU64,
     durability: Durability,
@@ -70,7 +73,7 @@ impl From<&FileStat> for Status {
 impl Tree {
     /// A tree below `root`, whose checks have been made.
     pub(crate) fn new(root: OwnedFd, durability: Durability, granularity: u64) -> Outcome<Self> {
-        let clock = open_private(&root, CLOCK)?;
+        let clock = open_private(&root, CLOCK)?.into();
         let nonce = AtomicU64::new(random()?);
         let is_shared = !mount::is_local(&root)?;
         Ok(Self { root, clock, nonce, durability, granularity, is_shared })
@@ -259,9 +262,24 @@ impl Tree {
     /// The time by the clock of the file server, which for a local disk is this machine's. Fails
     /// when nothing can be written.
     pub(crate) fn server_time(&self) -> Outcome<Timestamp> {
-        futimens(&self.clock, &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW)?;
-        Ok(timestamp_of(Status::from(&fstat(&self.clock)?).mtime))
+        let told = time_told_by(&self.clock.read().unwrap_or_else(PoisonError::into_inner));
+        match told {
+            // Somebody removed the file.
+            Err(Errno::ESTALE) => {
+                let new = open_private(&self.root, CLOCK)?;
+                let mut clock = self.clock.write().unwrap_or_else(PoisonError::into_inner);
+                *clock = new;
+                Ok(time_told_by(&clock)?)
+            }
+            told => Ok(told?),
+        }
     }
+}
+
+/// Touches a file to learn the time of its file system.
+fn time_told_by(clock: &File) -> Result<Timestamp, Errno> {
+    futimens(clock, &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW)?;
+    Ok(timestamp_of(Status::from(&fstat(clock)?).mtime))
 }
 
 /// How a file is opened to look at it.

@@ -8,7 +8,7 @@ use session_files::FilesStore;
 use test_servers::nfs::{CLIENTS, SERVER};
 
 use crate::{
-    common::{HOUR, key, load, new_key, op, open, text, write},
+    common::{HOUR, both, key, load, new_key, op, open, text, write},
     lane::{Lane, command},
 };
 
@@ -50,11 +50,6 @@ pub(crate) fn trials(lane: &Lane) -> Vec<Trial> {
             Ok(())
         }),
     ]
-}
-
-async fn both(name: &str) -> [FilesStore; 2] {
-    let [one, two] = CLIENTS.map(|client| format!("{client}/{name}"));
-    [open(&one).await, open(&two).await]
 }
 
 /// Each change on one client is what the other one finds next, whatever it had found before.

@@ -1,15 +1,19 @@
 //! Small things that the roles share.
 
-use std::time::Duration;
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use session_core::{
     Error, Key, KeyDigest, KeyHasher, OpToken, ReadOptions, Record, SessionId, SessionStore, Write,
 };
 use session_files::FilesStore;
+use test_servers::nfs::CLIENTS;
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 /// A system call takes ten times as long in the guest, which has one processor.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn open(root: &str) -> FilesStore {
     FilesStore::builder(root).timeout(PATIENCE).open().await.unwrap()
@@ -37,7 +41,22 @@ pub(crate) async fn load(store: &FilesStore, key: &Key) -> Result<Option<Record>
     store.load(key, ReadOptions::latest()).await
 }
 
+/// The stores of both clients in a folder of this name, which is made.
+pub(crate) async fn both(name: &str) -> [FilesStore; 2] {
+    let [one, two] = CLIENTS.map(|client| format!("{client}/{name}"));
+    [open(&one).await, open(&two).await]
+}
+
 /// The payload as a text.
 pub(crate) fn text(record: &Record) -> &str {
     std::str::from_utf8(&record.payload).unwrap()
+}
+
+/// Waits for a file that another program makes.
+pub(crate) async fn exists(path: &str) {
+    let deadline = Instant::now() + PATIENCE * 3;
+    while !Path::new(path).exists() {
+        assert!(Instant::now() < deadline, "there is no {path}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }

@@ -15,41 +15,43 @@ use crate::{
     lane::{Lane, command},
 };
 
-/// Tasks of each process, and how often each takes the lock.
+/// Tasks of each process.
 const TASKS: usize = 4;
-const HOLDS: usize = 20;
+/// How often each takes the lock.
+pub(crate) const HOLDS: usize = 20;
 
 pub(crate) fn trials(lane: &Lane) -> Vec<Trial> {
     let name = "holds_of_three_processes_on_two_clients_never_overlap_and_count_exactly";
-    vec![lane.trial(name, |guest| async move { hold_on_both(&guest, "holds", None).await })]
+    vec![lane.trial(name, |guest| async move { hold_on_both(&guest, "holds", HOLDS, None).await })]
 }
 
 /// Three processes on two clients take one lock in turns; something may happen meanwhile.
 pub(crate) async fn hold_on_both(
     guest: &Guest,
     folder: &str,
+    holds: usize,
     meanwhile: Option<&str>,
 ) -> TestResult {
     guest.run(&format!("mkdir -m 700 {SERVER}/{folder}")).await?;
     let [one, two] = CLIENTS.map(|client| format!("{client}/{folder}"));
     guest.run(&command(&format!("number {one}"))).await?;
-    let started = [&one, &two, &two].map(|root| guest.start(&command(&format!("hold {root}"))));
+    let started = [&one, &two, &two].map(|root| guest.start(&command(&format!("hold {root} {holds}"))));
     if let (Some(script), [Ok(first), ..]) = (meanwhile, &started) {
         first.says("\n").await?;
         guest.run(script).await?;
     }
-    let mut holds = Vec::new();
+    let mut intervals = Vec::new();
     for process in started {
         let done = process?.wait().await?;
         assert_eq!(done.status, 0, "{}", done.output);
-        holds.extend(done.output.lines().map(interval));
+        intervals.extend(done.output.lines().map(interval));
     }
-    holds.sort_unstable();
-    let overlaps = holds.windows(2).filter(|pair| pair[0].1 > pair[1].0).count();
+    intervals.sort_unstable();
+    let overlaps = intervals.windows(2).filter(|pair| pair[0].1 > pair[1].0).count();
     let number = guest.run(&command(&format!("number {SERVER}/{folder}"))).await?.output;
-    let (expected, number) = (3 * TASKS * HOLDS, number.trim());
-    println!("{} holds, {overlaps} overlaps; counted to {number} of {expected}", holds.len());
-    assert_eq!((holds.len(), overlaps), (expected, 0));
+    let (expected, number) = (3 * TASKS * holds, number.trim());
+    println!("{} holds, {overlaps} overlaps; counted to {number} of {expected}", intervals.len());
+    assert_eq!((intervals.len(), overlaps), (expected, 0));
     assert_eq!(number, expected.to_string());
     Ok(())
 }
@@ -66,13 +68,13 @@ fn nanos() -> i64 {
 }
 
 /// Counts up under the lock, and prints when each hold began and ended.
-pub(crate) async fn hold(root: &str) {
+pub(crate) async fn hold(root: &str, holds: usize) {
     let store = open(root).await;
     let tasks: Vec<_> = (0..TASKS)
         .map(|_| {
             let store = store.clone();
             tokio::spawn(async move {
-                for _ in 0..HOLDS {
+                for _ in 0..holds {
                     let locked =
                         store.lock(&key(0), LockRequest::new(op(), HOUR, HOUR)).await.unwrap();
                     let begin = nanos();

@@ -9,26 +9,48 @@ use test_servers::{TestResult, nfs::Guest};
 
 use crate::{
     common::{key, load, op, write},
-    exclusion,
+    exclusion::{self, HOLDS},
     lane::{Lane, command},
 };
 
 /// For one operation of the store that is to hang.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How often each task takes the lock where every call takes 20 ms.
+const FEW: usize = 2;
 /// For everything else.
 const LIMIT: Duration = Duration::from_secs(200);
 
 pub(crate) fn trials(lane: &Lane) -> Vec<Trial> {
     vec![
         lane.trial("holds_never_overlap_when_the_server_restarts", |guest| async move {
-            exclusion::hold_on_both(&guest, "restart", Some("rpc.nfsd 0; sleep 1; rpc.nfsd 8"))
-                .await
+            let restart = Some("rpc.nfsd 0; sleep 1; rpc.nfsd 8");
+            exclusion::hold_on_both(&guest, "restart", HOLDS, restart).await
         }),
+        lane.trial(
+            "holds_never_overlap_on_links_that_are_slow_and_lose_packets",
+            |guest| async move { slow_and_lossy(&guest).await },
+        ),
         lane.trial(
             "a_server_out_of_reach_costs_time_limits_and_no_thread_of_the_runtime",
             |guest| async move { hang(&guest).await },
         ),
     ]
+}
+
+/// What the links are like: 20 ms there and back, and one packet of 50 is lost in each direction.
+const BAD: &str = "netem delay 10ms loss 2%";
+
+async fn slow_and_lossy(guest: &Guest) -> TestResult {
+    let on_all_links = |change: &str| {
+        let ends = ["tc", "nsenter --net=/run/netns/cN tc"].into_iter().zip(["vN", "e0"]);
+        let end = |(tc, device)| format!("{tc} qdisc {change} dev {device} root {BAD}");
+        let ends: Vec<String> = ends.map(end).collect();
+        ["1", "2"].map(|client| ends.join(" && ").replace('N', client)).join(" && ")
+    };
+    guest.run(&on_all_links("add")).await?;
+    let held = exclusion::hold_on_both(guest, "lossy", FEW, None).await;
+    guest.run(&on_all_links("del")).await?;
+    held
 }
 
 async fn hang(guest: &Guest) -> TestResult {

@@ -15,13 +15,17 @@
 mod caches;
 mod common;
 mod counts;
+mod crowd;
+mod cut;
 #[expect(dead_code, reason = "the suite of one machine uses the rest")]
 #[path = "../conformance/directory.rs"]
 mod directory;
 mod exclusion;
 mod faults;
+mod full;
 mod lane;
 mod roles;
+mod stale;
 mod verify;
 
 use std::process::ExitCode;
@@ -40,6 +44,10 @@ fn main() -> ExitCode {
     let mut trials = exclusion::trials(&lane);
     trials.extend(caches::trials(&lane));
     trials.extend(counts::trials(&lane));
+    trials.extend(crowd::trials(&lane));
+    trials.extend(stale::trials(&lane));
+    trials.extend(full::trials(&lane));
+    trials.extend(cut::trials(&lane));
     trials.extend(faults::trials(&lane));
     trials.extend(verify::trials(&lane));
     let failed = libtest_mimic::run(&arguments, trials).has_failed();

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use session_conformance::Suite;
 
 use crate::{
-    caches, counts,
+    caches, counts, crowd, cut,
     directory::{Directory, Kind},
-    exclusion, faults,
+    exclusion, faults, full, stale,
 };
 
 /// The environment variable that says what to do.
@@ -29,7 +29,7 @@ pub(crate) fn run(role: &str) -> ExitCode {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         match *words {
-            ["hold", root] => exclusion::hold(root).await,
+            ["hold", root, holds] => exclusion::hold(root, holds.parse().unwrap()).await,
             ["number", root] => exclusion::print_number(root).await,
             ["names"] => caches::names().await,
             ["times"] => caches::times().await,
@@ -37,6 +37,17 @@ pub(crate) fn run(role: &str) -> ExitCode {
             ["read", root] => caches::read(root).await,
             ["count", root] => counts::count(root).await,
             ["php", root] => counts::php(root).await,
+            ["hold-on", root] => cut::hold_on(root).await,
+            ["commit-on", root] => cut::commit_on(root).await,
+            ["take", root] => cut::take(root).await,
+            ["text", root] => cut::print_text(root).await,
+            ["full", user, ref complaint @ ..] => {
+                full::save(user.parse().unwrap(), &complaint.join(" ")).await;
+            }
+            ["quota", kib] => full::bound(kib.parse().unwrap()),
+            ["stale"] => stale::replaced().await,
+            ["silly"] => stale::silly().await,
+            ["crowd", root] => crowd::crowd(root).await,
             ["hang", root] => faults::be_hung(root).await,
             ["sweep", root, records] => counts::sweep(root, records.parse().unwrap()).await,
             _ => panic!("no such role: {role}"),

@@ -21,10 +21,13 @@ const LIMIT: Duration = Duration::from_secs(280);
 
 /// What has to be installed: the kernel, and what is run in it.
 const PROGRAMS: &[&str] =
-    &["linux.uml", "modprobe", "rpc.nfsd", "mount.nfs", "rpcbind", "ip", "nsenter", "mkfs.ext4"];
+    &["linux.uml", "modprobe", "rpc.nfsd", "mount.nfs", "rpcbind", "ip", "tc", "nsenter", "mkfs.ext4"];
 const MODULES: &str = "/usr/lib/uml/modules";
 const MEMORY_MIB: u64 = 512;
 const DISK: u64 = 256 << 20;
+const SMALL_DISK: u64 = 16 << 20;
+/// A file system that can bound what a user's files take.
+const WITH_QUOTA: &[&str] = &["-O", "quota", "-E", "quotatype=usrquota"];
 
 /// Why tests that need the kernel are ignored.
 #[must_use]
@@ -59,13 +62,15 @@ impl Guest {
         let init = home.join("init");
         fs::write(&init, include_str!("guest.sh"))?;
         fs::set_permissions(&init, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-        let disk = disk(home)?;
+        let (disk, small) =
+            (disk(home, "disk", DISK, &[])?, disk(home, "small", SMALL_DISK, WITH_QUOTA)?);
         let arguments = [
             format!("mem={MEMORY_MIB}M"),
             "rootfstype=hostfs".into(),
             "rootflags=/".into(),
             "rw".into(),
             format!("ubd0={}", disk.display()),
+            format!("ubd1={}", small.display()),
             format!("init={}", init.display()),
             format!("nfsguest={}", home.display()),
             "con=null".into(),
@@ -214,10 +219,11 @@ impl Running {
 }
 
 /// An empty file system for the server, which takes no room before it is used.
-fn disk(home: &Path) -> Result<PathBuf> {
-    let path = home.join("disk");
-    File::create(&path)?.set_len(DISK)?;
-    let made = Command::new(programs::find("mkfs.ext4")?).args(["-q", "-F"]).arg(&path).output()?;
+fn disk(home: &Path, name: &str, size: u64, options: &[&str]) -> Result<PathBuf> {
+    let path = home.join(name);
+    File::create(&path)?.set_len(size)?;
+    let mut make = Command::new(programs::find("mkfs.ext4")?);
+    let made = make.args(["-q", "-F"]).args(options).arg(&path).output()?;
     match made.status.success() {
         true => Ok(path),
         false => Err(Error::of_start("no file system", &String::from_utf8_lossy(&made.stderr))),

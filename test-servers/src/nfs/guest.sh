@@ -16,11 +16,12 @@ mknod -m 666 /dev/zero c 1 5
 mknod -m 666 /dev/random c 1 8
 mknod -m 666 /dev/urandom c 1 9
 mknod /dev/ubda b 98 0
+mknod /dev/ubdb b 98 16
 ln -s /proc/self/fd /dev/fd
 
 mkdir -p /run/m/lib/modules
 ln -s "/usr/lib/uml/modules/$(uname -r)" "/run/m/lib/modules/$(uname -r)"
-for module in veth nfsd nfsv3 nfsv4 sch_netem; do modprobe -d /run/m $module; done
+for module in veth nfsd nfsv3 nfsv4 sch_netem quota_v2; do modprobe -d /run/m $module; done
 
 # The server: short leases, so that a test need not wait long for one to end; and no delegations,
 # as EFS grants none.
@@ -28,6 +29,8 @@ echo 0 >/proc/sys/fs/leases-enable
 mkdir -p /srv/x /var/lib/nfs/{rpc_pipefs,v4recovery,nfsdcld,sm,sm.bak} /run/rpc_pipefs /run/netns
 touch /var/lib/nfs/{etab,rmtab,state}
 mount -t ext4 /dev/ubda /srv/x
+mkdir /srv/x/small
+mount -t ext4 -o usrquota /dev/ubdb /srv/x/small
 mount -t nfsd nfsd /proc/fs/nfsd
 mount -t rpc_pipefs pipes /run/rpc_pipefs
 ip link set lo up
@@ -36,6 +39,7 @@ modprobe -d /run/m lockd
 echo 3 >/proc/sys/fs/nfs/nlm_timeout
 echo 3 >/proc/sys/fs/nfs/nlm_grace_period
 exportfs -o rw,no_root_squash,insecure,fsid=0,no_subtree_check,sync '*:/srv/x'
+exportfs -o rw,no_root_squash,insecure,fsid=1,no_subtree_check,sync '*:/srv/x/small'
 echo 10 >/proc/fs/nfsd/nfsv4gracetime
 echo 10 >/proc/fs/nfsd/nfsv4leasetime
 nfsdcld

@@ -19,7 +19,13 @@ mod guest;
 pub use guest::{Done, Guest, Running, missing};
 
 /// The folder that the server exports, as the server sees it.
+///
+/// In it is a folder `small`: a file system of its own of 16 MiB, on the disk [`SMALL_DISK`], which
+/// can bound what a user's files take.
 pub const SERVER: &str = "/srv/x";
+
+/// The disk of the small file system.
+pub const SMALL_DISK: &str = "/dev/ubdb";
 
 /// The folder as two clients have it mounted, with what Amazon recommends for EFS.
 pub const CLIENTS: [&str; 2] = ["/mnt/c1", "/mnt/c2"];

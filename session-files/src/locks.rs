@@ -29,6 +29,9 @@ const FILES: usize = 64;
 /// The number of mutexes; keys that share one take turns for the length of one operation.
 const STRIPES: usize = 1024;
 
+/// How often a lock file is opened anew because it was removed.
+const ATTEMPTS: usize = 10;
+
 /// The mutexes and lock files of a store.
 pub(crate) struct Locks {
     stripes: Vec<Arc<tokio::sync::Mutex<()>>>,
@@ -57,7 +60,7 @@ impl Locks {
     /// Locks the key's byte, unless another process holds it. The caller holds the stripe.
     pub(crate) fn try_lock(&self, tree: &Tree, digest: &KeyDigest) -> Outcome<Option<ByteLock>> {
         let (number, offset) = lock_place(digest);
-        loop {
+        for _ in 0..ATTEMPTS {
             let file = self.file(tree, number)?;
             // Cleaners of temporary directories remove lock files; who opens the file anew would
             // not see our lock. A file server does not even know what was removed.
@@ -67,7 +70,10 @@ impl Locks {
                 Ok(Some(_)) | Err(Errno::ESTALE) => self.forget(number),
                 Err(errno) => return Err(errno.into()),
             }
+            // Or a network mount would find the old file under its name for half a minute.
+            tree.freshen(LOCKS)?;
         }
+        Err(Errno::ESTALE.into())
     }
 
     /// Whether anybody has ever locked a key with this one's lock file.

@@ -1,15 +1,21 @@
 //! Two instances of an example on one store.
 
-use std::{fs, net::SocketAddr, path::PathBuf};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use tokio::process::Command;
 
 use crate::{Example, Result, program::Program};
 
-/// Two instances on one fresh directory of session files.
+/// Two instances on one store.
 #[derive(Debug)]
 pub(crate) struct Fleet {
-    example: Example,
+    program: PathBuf,
+    /// The store, as each of the instances reaches it.
+    stores: [String; 2],
     folder: PathBuf,
     /// The instance named `a`.
     pub(crate) a: Instance,
@@ -30,10 +36,15 @@ impl Fleet {
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
-        fs::create_dir_all(&folder)?;
-        let a = Instance::start(example, &folder, "a").await?;
-        let b = Instance::start(example, &folder, "b").await?;
-        Ok(Self { example: example.clone(), folder, a, b })
+        let store = example.store_url(&folder);
+        Self::on(example.program(), [store.clone(), store], &folder).await
+    }
+
+    /// Starts both instances of a program, each with its own way to the store. Logs go to a folder.
+    pub(crate) async fn on(program: &Path, stores: [String; 2], folder: &Path) -> Result<Self> {
+        fs::create_dir_all(folder)?;
+        let [a, b] = instances(program, &stores, folder).await?;
+        Ok(Self { program: program.to_owned(), stores, folder: folder.to_owned(), a, b })
     }
 
     /// The address for the request of this number: the instances take turns.
@@ -45,27 +56,29 @@ impl Fleet {
     pub(crate) async fn restart(&mut self) -> Result {
         self.a.program.kill().await?;
         self.b.program.kill().await?;
-        self.a = Instance::start(&self.example, &self.folder, "a").await?;
-        self.b = Instance::start(&self.example, &self.folder, "b").await?;
+        [self.a, self.b] = instances(&self.program, &self.stores, &self.folder).await?;
         Ok(())
     }
 
     /// The scenario's own folder.
-    pub(crate) fn folder(&self) -> &std::path::Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 }
 
+async fn instances(program: &Path, stores: &[String; 2], folder: &Path) -> Result<[Instance; 2]> {
+    let [one, two] = stores;
+    let a = Instance::start(program, one, folder, "a").await?;
+    let b = Instance::start(program, two, folder, "b").await?;
+    Ok([a, b])
+}
+
 impl Instance {
-    async fn start(
-        example: &Example,
-        folder: &std::path::Path,
-        name: &'static str,
-    ) -> Result<Self> {
-        let mut command = Command::new(example.program());
+    async fn start(program: &Path, store: &str, folder: &Path, name: &'static str) -> Result<Self> {
+        let mut command = Command::new(program);
         command
             .env("PORT", "0")
-            .env("SESSION_STORE", example.store_url(folder))
+            .env("SESSION_STORE", store)
             .env("INSTANCE", name)
             // DynamoDB Local takes any credentials, but needs some.
             .env("AWS_ACCESS_KEY_ID", "local")

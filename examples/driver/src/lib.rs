@@ -44,11 +44,34 @@ pub mod webdriver;
 
 pub use trials::Example;
 
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
 /// Anything that went wrong, in words.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// A result in words.
 pub type Result<T = ()> = std::result::Result<T, Error>;
+
+/// Starts two instances of an example, each with its own way to one store; a folder is for their logs.
+/// A thousand parallel counts of one user are exact, and 200 users stay logged in at both.
+///
+/// # Errors
+/// When they do not, or an instance does not start.
+pub async fn count_and_stay_logged_in(
+    program: &Path,
+    stores: [String; 2],
+    folder: &Path,
+) -> Result<[Duration; 2]> {
+    let fleet = fleet::Fleet::on(program, stores, folder).await?;
+    let began = Instant::now();
+    scenario::a_thousand_counts_are_exact(&fleet).await?;
+    let counted = began.elapsed();
+    scenario::all_users_stay_logged_in(&fleet).await?;
+    Ok([counted, began.elapsed() - counted])
+}
 
 /// Fails with `otherwise` unless `holds`.
 ///

@@ -15,6 +15,10 @@ use crate::{
 
 /// How many requests are sent at once.
 const PARALLEL: usize = 50;
+const THOUSAND: usize = 1_000;
+/// How many users log in, and how often each of them clicks.
+const USERS: usize = 200;
+const ROUNDS: usize = 2;
 
 /// A session made by one instance is known to the other, and to both after a restart.
 pub(crate) async fn a_session_outlives_its_instance(mut fleet: Fleet) -> Result {
@@ -77,6 +81,37 @@ pub(crate) async fn parallel_counts_are_exact(fleet: Fleet) -> Result {
     let user = login(&fleet, "ada").await?;
     let replies = in_parallel(&fleet, &user, PARALLEL, "/count", |_| String::new()).await?;
     expect_counts(&fleet, &user, replies).await
+}
+
+/// So many counts are lost by nobody, however many pairs of them meet.
+pub(crate) async fn a_thousand_counts_are_exact(fleet: &Fleet) -> Result {
+    let user = login(fleet, "ada").await?;
+    let mut replies = Vec::new();
+    while replies.len() < THOUSAND {
+        replies.extend(in_parallel(fleet, &user, PARALLEL, "/count", |_| String::new()).await?);
+    }
+    expect_counts(fleet, &user, replies).await
+}
+
+/// Users log in at either instance, and click at both in turns.
+pub(crate) async fn all_users_stay_logged_in(fleet: &Fleet) -> Result {
+    let mut users = Vec::new();
+    for number in 0..USERS {
+        let mut client = Client::new();
+        let name = format!("user-{number}");
+        let to = fleet.balance(number);
+        client.post_and_keep(to, "/login", &format!("user={name}")).await?;
+        users.push((name, client));
+    }
+    for round in 0..ROUNDS {
+        for (number, (name, client)) in users.iter().enumerate() {
+            let to = fleet.balance(number + round + 1);
+            expect_user(&client.me(to).await?, Some(name))?;
+            let counted = count(&client.post(to, "/count", "").await?.json()?);
+            ensure(counted == round as u64 + 1, || format!("{name} counted {counted}"))?;
+        }
+    }
+    Ok(())
 }
 
 /// Handlers that hold the session's lock take turns, and so count exactly although they read

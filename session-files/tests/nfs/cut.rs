@@ -91,7 +91,8 @@ pub(crate) async fn take(root: &str) {
     let (lease, record) = (locked.lease.unwrap(), locked.record.unwrap());
     let waited = began.elapsed().as_secs_f64();
     println!("taken over after {waited:.1} s, with the text {:?}", text(&record));
-    let expected = Expected::Lease { lease: &lease, revision: record.revision, then: Then::Release };
+    let expected =
+        Expected::Lease { lease: &lease, revision: record.revision, then: Then::Release };
     store.save(&key(4), write("taken"), expected, op()).await.unwrap();
 }
 

@@ -35,7 +35,8 @@ pub(crate) async fn hold_on_both(
     guest.run(&format!("mkdir -m 700 {SERVER}/{folder}")).await?;
     let [one, two] = CLIENTS.map(|client| format!("{client}/{folder}"));
     guest.run(&command(&format!("number {one}"))).await?;
-    let started = [&one, &two, &two].map(|root| guest.start(&command(&format!("hold {root} {holds}"))));
+    let started =
+        [&one, &two, &two].map(|root| guest.start(&command(&format!("hold {root} {holds}"))));
     if let (Some(script), [Ok(first), ..]) = (meanwhile, &started) {
         first.says("\n").await?;
         guest.run(script).await?;

@@ -20,8 +20,17 @@ const BOOT: Duration = Duration::from_secs(120);
 const LIMIT: Duration = Duration::from_secs(280);
 
 /// What has to be installed: the kernel, and what is run in it.
-const PROGRAMS: &[&str] =
-    &["linux.uml", "modprobe", "rpc.nfsd", "mount.nfs", "rpcbind", "ip", "tc", "nsenter", "mkfs.ext4"];
+const PROGRAMS: &[&str] = &[
+    "linux.uml",
+    "modprobe",
+    "rpc.nfsd",
+    "mount.nfs",
+    "rpcbind",
+    "ip",
+    "tc",
+    "nsenter",
+    "mkfs.ext4",
+];
 const MODULES: &str = "/usr/lib/uml/modules";
 const MEMORY_MIB: u64 = 512;
 const DISK: u64 = 256 << 20;

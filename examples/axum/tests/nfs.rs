@@ -2,6 +2,11 @@
 //!
 //! The test starts a kernel of its own (see `test_servers::nfs`), and itself in it.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "what was measured is for whoever reads the tests' output"
+)]
+
 use std::{env, path::Path, process::ExitCode};
 
 use example_driver::count_and_stay_logged_in;

@@ -8,9 +8,12 @@ use aws_sdk_dynamodb::{
     config::{Builder, Credentials, Region},
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use session_core::{Clock, Operation, Result, Sweeping, SystemClock};
+use session_core::{Clock, Result, Sweeping, SystemClock};
 
-use crate::{DynamoConfig, DynamoStore, config::wrong, link::Link, meter::Meter, schema};
+use crate::{
+    DynamoConfig, DynamoStore, Leases, config::wrong, link::Link, mark, meter::Meter, principal,
+    schema,
+};
 
 /// Sets up a [`DynamoStore`].
 pub struct DynamoStoreBuilder {
@@ -114,6 +117,20 @@ impl DynamoStoreBuilder {
         self
     }
 
+    /// See [`DynamoConfig::leases`].
+    #[must_use]
+    pub const fn leases(mut self, leases: Leases) -> Self {
+        self.config.leases = leases;
+        self
+    }
+
+    /// See [`DynamoConfig::principal_index`].
+    #[must_use]
+    pub fn principal_index(mut self, name: impl Into<String>) -> Self {
+        self.config.principal_index = Some(name.into());
+        self
+    }
+
     /// See [`DynamoConfig::sweeping`].
     #[must_use]
     pub const fn sweeping(mut self, sweeping: Sweeping) -> Self {
@@ -152,7 +169,7 @@ impl DynamoStoreBuilder {
         self
     }
 
-    /// Makes the table, billed by request and with the expiry of items turned on, and waits until it
+    /// Makes the table, with the index of principals if one is named, billed by request and with the expiry of items turned on, and waits until it
     /// is there. Of a table that is there only the expiry is turned on, where it is off: DynamoDB then
     /// removes every item whose attribute of that name has passed, whoever wrote it. It needs the
     /// permissions CreateTable, DescribeTable and UpdateTimeToLive, which the store itself does not.
@@ -161,10 +178,11 @@ impl DynamoStoreBuilder {
     /// Those of [`open`](Self::open).
     pub async fn create_table(&self) -> Result<()> {
         let (config, table) = self.settled()?;
-        schema::create(&self.connect(&config).await, &table, &config.ttl_attribute).await
+        schema::create(&self.connect(&config).await, &table, &config).await
     }
 
-    /// Reads one item, to see that the table is there and may be used.
+    /// Reads one item, to see that the table is there and may be used. The first store that keeps its
+    /// [leases aside](Leases::Aside) writes there that the table is used so.
     ///
     /// What is set neither here nor by the URL comes from the environment: see
     /// [`DynamoConfig::or_from_environment`]. The AWS SDK finds region and credentials: in the
@@ -173,7 +191,7 @@ impl DynamoStoreBuilder {
     ///
     /// # Errors
     /// [`Config`](session_core::ErrorKind::Config) when a setting is wrong, there is no such table, its
-    /// key is another one, and when the credentials are missing, expired or not enough;
+    /// key is another one, its leases are elsewhere, and when the credentials are missing, expired or not enough;
     /// [`Unavailable`](session_core::ErrorKind::Unavailable) or
     /// [`Timeout`](session_core::ErrorKind::Timeout) when DynamoDB does not answer.
     pub async fn open(self) -> Result<DynamoStore> {
@@ -183,11 +201,13 @@ impl DynamoStoreBuilder {
             table,
             expires: config.ttl_attribute.clone(),
             timeout: config.timeout,
+            attempt_timeout: config.attempt_timeout,
             meter: Meter::default(),
             clock: self.clock,
         };
         let store = DynamoStore::new(&config, link);
-        store.look(Operation::Open).await?;
+        mark::check(&store, config.leases).await?;
+        principal::check(&store).await?;
         Ok(store)
     }
 

@@ -26,16 +26,29 @@ pub(crate) struct Change<'a> {
     operation: Operation,
     key: &'a Key,
     name: String,
-    pub(crate) deadline: Instant,
+    deadline: Instant,
     /// Whether an earlier attempt may have been done.
     in_doubt: bool,
 }
 
 impl<'a> Change<'a> {
     pub(crate) fn new(store: &'a DynamoStore, operation: Operation, key: &'a Key) -> Self {
-        let name = store.0.keys.name(key);
+        Self::of(store, operation, key, store.0.keys.name(key))
+    }
+
+    /// Of the item of its lock, where that is another one.
+    pub(crate) fn of_lock(store: &'a DynamoStore, operation: Operation, key: &'a Key) -> Self {
+        Self::of(store, operation, key, store.0.keys.lock_name(key))
+    }
+
+    fn of(store: &'a DynamoStore, operation: Operation, key: &'a Key, name: String) -> Self {
         let deadline = store.0.link.deadline();
         Self { store, operation, key, name, deadline, in_doubt: false }
+    }
+
+    /// With the deadline of the operation that it is a part of.
+    pub(crate) fn until(self, deadline: Instant) -> Self {
+        Self { deadline, ..self }
     }
 
     /// Does it in one request if it can be judged by DynamoDB, else by the rule.
@@ -117,7 +130,8 @@ impl<'a> Change<'a> {
         fault.in_doubt(self.in_doubt).into_error(self.operation, writes)
     }
 
-    fn refused(&self, error: Error) -> Error {
+    /// With what a caller sees of a refusal.
+    pub(crate) fn refused(&self, error: Error) -> Error {
         let left = error.retry_after().map(|held| self.store.left_of(held));
         let error = error.with_retry_after(left);
         if self.in_doubt { error.with_maybe_applied() } else { error }

@@ -13,11 +13,22 @@ use crate::{BACKEND, item};
 /// The limits of every time span.
 const SHORTEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_secs(3_600);
-/// The largest item that DynamoDB takes, names included.
-const LARGEST_ITEM: usize = 400 * 1_024;
 const LONGEST_PREFIX: usize = 128;
 /// The longest URL that is looked at.
 const URL_LIMIT: usize = 65_536;
+
+/// Where a table's leases are kept. It is fixed for a table: all servers need the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Leases {
+    /// In the session's item: lock and read are one request, commit and unlock are one, and each is
+    /// billed like a write of the whole session.
+    #[default]
+    InItem,
+    /// In an item of its own: to lock and to unlock is a request and a unit each, whatever the
+    /// size of the session. Who saves without a lease takes the lock for that one write.
+    Aside,
+}
 
 /// The settings of a [`DynamoStore`](crate::DynamoStore).
 ///
@@ -54,6 +65,11 @@ pub struct DynamoConfig {
     pub max_payload: usize,
     /// The most waiters for one lock in one process. Default: 64.
     pub max_waiters: usize,
+    /// Where leases are kept. Default: [`Leases::InItem`].
+    pub leases: Leases,
+    /// The table's index that lists the sessions of a principal. Default: none; then there are epochs,
+    /// and no lists.
+    pub principal_index: Option<String>,
     /// Who removes expired sessions. Default: [`Sweeping::ByServer`], the table itself, for which it
     /// needs its expiry turned on. With [`Sweeping::Needed`] a sweep does.
     pub sweeping: Sweeping,
@@ -76,6 +92,8 @@ impl Default for DynamoConfig {
             clock_skew: Duration::from_secs(1),
             max_payload: 350_000,
             max_waiters: Capabilities::new(BACKEND).max_waiters,
+            leases: Leases::InItem,
+            principal_index: None,
             sweeping: Sweeping::ByServer,
             sweep_rate: 50,
         }
@@ -108,6 +126,8 @@ impl DynamoConfig {
     /// | `session.clock_skew` | how far the servers' clocks may be apart | `1s` |
     /// | `session.max_payload` | bytes | `350000` |
     /// | `session.max_waiters` | waiters for one lock | `64` |
+    /// | `session.leases` | `in_item`, or `aside`: for tables of large sessions | `in_item` |
+    /// | `session.principal_index` | the index that lists a user's sessions | none |
     /// | `session.sweeping` | `by_server`: the table expires items; `needed`: a sweep removes them | `by_server` |
     /// | `session.sweep_rate` | units a second that a sweep consumes | `50` |
     ///
@@ -140,11 +160,19 @@ impl DynamoConfig {
         unmet.map_or(Ok(()), |(_, demand)| Err(wrong(demand)))
     }
 
-    fn demands(&self) -> [(bool, &'static str); 9] {
+    fn demands(&self) -> [(bool, &'static str); 10] {
         let bounded = |time: &Duration| (SHORTEST..=LONGEST).contains(time);
         let times = [self.timeout, self.attempt_timeout, self.connect_timeout];
-        let room = LARGEST_ITEM - item::OVERHEAD - LONGEST_PREFIX;
-        let ours = [item::ID, item::FORMAT, item::HOLDER, item::UNTIL];
+        let room = item::LARGEST_ITEM - item::OVERHEAD - LONGEST_PREFIX;
+        let ours = [
+            item::ID,
+            item::FORMAT,
+            item::HOLDER,
+            item::UNTIL,
+            item::WRITES,
+            item::OVER,
+            item::MARK,
+        ];
         let is_ours = ours.iter().chain(&item::OF_RECORD).any(|name| *name == self.ttl_attribute);
         let web = |url: &String| url.starts_with("http://") || url.starts_with("https://");
         [
@@ -157,6 +185,10 @@ impl DynamoConfig {
             (
                 (1..=255).contains(&self.ttl_attribute.len()) && !is_ours,
                 "session.ttl_attribute is 1 to 255 bytes long and not a name that the store uses itself",
+            ),
+            (
+                self.principal_index.as_deref().is_none_or(is_index),
+                "the name of an index has 3 to 255 letters, digits and - _ .",
             ),
             (times.iter().all(bounded), "timeouts are 1 ms to 1 hour"),
             (self.clock_skew <= LONGEST, "the clock skew is at most 1 hour"),
@@ -185,6 +217,11 @@ fn split(url: &str) -> std::result::Result<(Option<String>, &str), &'static str>
     let table = percent_decode_str(name).decode_utf8();
     let table = table.map_err(|_error| "the name of the table is not UTF-8")?;
     Ok((Some(table.into_owned()).filter(|table| !table.is_empty()), query))
+}
+
+fn is_index(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (3..=255).contains(&name.len()) && name.bytes().all(plain)
 }
 
 /// A name, or an ARN.
@@ -229,6 +266,18 @@ const SETTINGS: &[Setting<DynamoConfig>] = &[
     }),
     Setting::new("session.max_waiters", NUMBER, |config, value| {
         value.parse().ok().map(|number| config.max_waiters = number)
+    }),
+    Setting::new("session.leases", "in_item or aside", |config, value| {
+        config.leases = match value {
+            "in_item" => Leases::InItem,
+            "aside" => Leases::Aside,
+            _ => return None,
+        };
+        Some(())
+    }),
+    Setting::new("session.principal_index", "the name of an index", |config, value| {
+        config.principal_index = Some(value.to_owned());
+        Some(())
     }),
     Setting::new("session.sweeping", "by_server or needed", |config, value| {
         config.sweeping = match value {

@@ -37,6 +37,13 @@ impl Expression {
         self
     }
 
+    /// Counts an attribute up by one, from zero on.
+    pub(crate) fn count(mut self, name: &'static str) -> Self {
+        self.set.push(format!("{name} = if_not_exists({name}, :zero) + :one"));
+        self.values.extend([(":zero".to_owned(), number(0)), (":one".to_owned(), number(1))]);
+        self
+    }
+
     /// Sets all of these.
     pub(crate) fn set_all(self, values: Values) -> Self {
         values.into_iter().fold(self, |write, (name, value)| write.set(name, value))

@@ -13,10 +13,14 @@ use session_core::{
     StoredRecord, Timestamp,
 };
 
+use crate::folded::{fold, unfold};
+
 /// The hash key.
 pub(crate) const ID: &str = "id";
 pub(crate) const FORMAT: &str = "f";
 pub(crate) const PAYLOAD: &str = "d";
+/// How long the payload is, where it is stored compressed.
+pub(crate) const UNFOLDED: &str = "z";
 pub(crate) const CHECKSUM: &str = "c";
 pub(crate) const INCARNATION: &str = "i";
 pub(crate) const VERSION: &str = "v";
@@ -26,14 +30,21 @@ pub(crate) const EPOCH: &str = "e";
 pub(crate) const PRINCIPAL: &str = "p";
 pub(crate) const HOLDER: &str = "h";
 pub(crate) const UNTIL: &str = "u";
+/// Of a lock: held for one write.
+pub(crate) const WRITES: &str = "w";
+/// Of a lock: taken over from somebody who did not give it back.
+pub(crate) const OVER: &str = "n";
+/// Where the leases of the table are, in the item that says so.
+pub(crate) const MARK: &str = "l";
 /// Stands for the attribute of DynamoDB's own expiry, whose name is a setting.
 pub(crate) const EXPIRES: &str = "#t";
 /// The tokens of the last commits: the one of the commit `n` has the place `n` modulo their number.
 pub(crate) const OPS: [&str; REMEMBERED_OPS as usize] = ["o0", "o1", "o2", "o3"];
 
 /// What belongs to the record, and goes with it.
-pub(crate) const OF_RECORD: [&str; 12] = [
+pub(crate) const OF_RECORD: [&str; 13] = [
     PAYLOAD,
+    UNFOLDED,
     CHECKSUM,
     INCARNATION,
     VERSION,
@@ -54,6 +65,8 @@ pub(crate) const TELLING: [&str; 7] =
 pub(crate) const FORMAT_1: u64 = 1;
 /// In place of an expiry, for what has none: the last second of the year 9999.
 const NEVER: u64 = 253_402_300_799;
+/// The largest item that DynamoDB takes, names included.
+pub(crate) const LARGEST_ITEM: usize = 400 * 1_024;
 /// How much larger an item may be than its payload, without its prefix: names, numbers, tokens.
 pub(crate) const OVERHEAD: usize = 512;
 
@@ -102,13 +115,16 @@ fn encode_record(record: &StoredRecord) -> Values {
 /// What a commit sets, but for its token.
 pub(crate) fn encode_commit(record: &StoredRecord) -> Values {
     let meta = &record.meta;
+    let folded = fold(&record.payload);
+    let unfolded = folded.is_some().then(|| (UNFOLDED, number(record.payload.len())));
     let mut values = Values::from([
-        (PAYLOAD, bytes(record.payload.to_vec())),
+        (PAYLOAD, bytes(folded.unwrap_or_else(|| record.payload.to_vec()))),
         (CHECKSUM, number(checksum(record))),
         (INCARNATION, bytes(*record.incarnation.as_bytes())),
         (VERSION, number(record.version)),
         (DEADLINE, number(deadline_millis(record.deadline))),
     ]);
+    values.extend(unfolded);
     values.extend(meta.absolute_deadline.map(|at| (ABSOLUTE, number(at.as_millis()))));
     values.extend((meta.epoch > 0).then(|| (EPOCH, number(meta.epoch))));
     values.extend(meta.principal.map(|digest| (PRINCIPAL, bytes(*digest.as_bytes()))));
@@ -178,7 +194,7 @@ pub(crate) fn decode_holder(item: &Attributes) -> Result<Option<Holder>, Damage>
 
 fn decode_record(item: &Attributes) -> Result<StoredRecord, Damage> {
     let payload = match item.get(PAYLOAD) {
-        Some(AttributeValue::B(payload)) => Bytes::copy_from_slice(payload.as_ref()),
+        Some(AttributeValue::B(stored)) => payload(stored.as_ref(), read(item, UNFOLDED)?)?,
         _ => return Err(Damage),
     };
     let meta = Meta::new()
@@ -199,6 +215,13 @@ fn decode_record(item: &Attributes) -> Result<StoredRecord, Damage> {
         return Err(Damage);
     }
     Ok(record)
+}
+
+fn payload(stored: &[u8], unfolded: Option<usize>) -> Result<Bytes, Damage> {
+    match unfolded {
+        None => Ok(Bytes::copy_from_slice(stored)),
+        Some(len) => unfold(stored, len, LARGEST_ITEM),
+    }
 }
 
 fn decode_ops(item: &Attributes, version: u64) -> Result<RecentOps, Damage> {

@@ -1,15 +1,19 @@
 #![doc = include_str!("../README.md")]
 
+mod aside;
 mod builder;
 mod change;
 mod config;
 mod expression;
 mod fault;
+mod folded;
 mod item;
 mod keys;
 mod link;
 mod lock;
+mod mark;
 mod meter;
+mod principal;
 mod quick;
 mod schema;
 mod store;
@@ -17,7 +21,7 @@ mod sweep;
 mod walk;
 
 pub use builder::DynamoStoreBuilder;
-pub use config::DynamoConfig;
+pub use config::{DynamoConfig, Leases};
 pub use meter::Consumed;
 pub use store::DynamoStore;
 

@@ -5,7 +5,10 @@ use std::{collections::HashMap, error::Error as StdError, fmt, sync::Arc, time::
 use aws_sdk_dynamodb::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
-    operation::{delete_item::DeleteItemError, scan::ScanOutput, update_item::UpdateItemError},
+    operation::{
+        delete_item::DeleteItemError, query::QueryOutput, scan::ScanOutput,
+        update_item::UpdateItemError,
+    },
     types::{
         AttributeValue, ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure,
     },
@@ -17,7 +20,7 @@ use tracing::{Dispatch, instrument::WithSubscriber};
 use crate::{
     expression::Expression,
     fault::{Fault, REFUSED},
-    item::{Attributes, EXPIRES, ID, Values},
+    item::{Attributes, EXPIRES, ID, MARK, PRINCIPAL, Values},
     meter::{Meter, Use},
 };
 
@@ -32,6 +35,7 @@ pub(crate) struct Link {
     /// The attribute of DynamoDB's own expiry.
     pub(crate) expires: String,
     pub(crate) timeout: Duration,
+    pub(crate) attempt_timeout: Duration,
     pub(crate) meter: Meter,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -68,6 +72,8 @@ pub(crate) enum Part {
     All,
     /// Who holds the lock.
     Holder,
+    /// Where the leases of the table are.
+    Mark,
 }
 
 /// A page of a walk over the table.
@@ -77,6 +83,16 @@ pub(crate) struct Page<'a> {
     pub(crate) after: Option<String>,
     pub(crate) limit: usize,
     pub(crate) consistent: bool,
+}
+
+/// A page of the sessions of a principal, by the index that lists them.
+#[derive(Debug)]
+pub(crate) struct Listing<'a> {
+    pub(crate) index: &'a str,
+    pub(crate) principal: AttributeValue,
+    pub(crate) prefix: &'a str,
+    pub(crate) after: Option<&'a str>,
+    pub(crate) limit: usize,
 }
 
 /// An answer, and whether an earlier attempt may have been done before.
@@ -104,6 +120,7 @@ impl Link {
         let projection = match part {
             Part::All => None,
             Part::Holder => Some("h, u".to_owned()),
+            Part::Mark => Some(MARK.to_owned()),
         };
         let request = self
             .client
@@ -228,6 +245,35 @@ impl Link {
         let answer = answer.map_err(|error| Fault::of(&error))?;
         let units = self.meter.add(Use::Read, answer.consumed_capacity());
         Ok((answer, units))
+    }
+
+    /// A page of the names of a principal's sessions, as the index has them, which is a moment late.
+    pub(crate) async fn query(
+        &self,
+        page: Listing<'_>,
+        deadline: Instant,
+    ) -> Result<QueryOutput, Fault> {
+        let after = page.after.map(|name| {
+            let mut after = key(name);
+            after.insert(PRINCIPAL.to_owned(), page.principal.clone());
+            after
+        });
+        let request = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(page.index)
+            .key_condition_expression("p = :p")
+            .filter_expression("begins_with(id, :prefix)")
+            .expression_attribute_values(":p", page.principal)
+            .expression_attribute_values(":prefix", AttributeValue::S(page.prefix.to_owned()))
+            .set_exclusive_start_key(after)
+            .limit(i32::try_from(page.limit).unwrap_or(i32::MAX))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let (answer, _) = self.send(deadline, || request.clone().send()).await?;
+        let answer = answer.map_err(|error| Fault::of(&error))?;
+        self.meter.add(Use::Read, answer.consumed_capacity());
+        Ok(answer)
     }
 
     fn refused(&self, item: Option<Attributes>) -> (Outcome, f64) {

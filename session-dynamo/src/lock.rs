@@ -14,7 +14,7 @@ use session_core::{
 use tokio::time::Instant;
 
 use crate::{
-    BACKEND, DynamoStore,
+    BACKEND, DynamoStore, Leases, aside,
     change::{Change, corrupt},
     item,
     link::{Outcome, Part},
@@ -69,6 +69,13 @@ pub(crate) async fn lock(store: &DynamoStore, key: &Key, request: LockRequest) -
 
 /// Takes the lock if it is free.
 async fn take(store: &DynamoStore, key: &Key, request: LockRequest) -> Result<Asked> {
+    if store.leases() == Leases::Aside {
+        let lease = Lease::new(request.op, request.lease);
+        return Ok(match aside::take(store, key, request).await? {
+            Ok(record) => Asked::Granted(Locked::new(Some(lease), record)),
+            Err(held) => Asked::Held(held),
+        });
+    }
     let duration = store.held_for(request.lease);
     let mut change = Change::new(store, LOCK, key);
     let item = match change.write(&quick::lock(request, duration, store.now())).await? {
@@ -106,7 +113,11 @@ fn is_live(slot: &Slot, now: Timestamp) -> bool {
 
 /// For how much longer somebody else holds the lock, if somebody does.
 async fn look(store: &DynamoStore, key: &Key, request: LockRequest) -> Result<Option<Duration>> {
-    let item = Change::new(store, LOCK, key).read(Part::Holder).await?;
+    let change = match store.leases() {
+        Leases::InItem => Change::new(store, LOCK, key),
+        Leases::Aside => Change::of_lock(store, LOCK, key),
+    };
+    let item = change.read(Part::Holder).await?;
     let holder = item::decode_holder(&item).map_err(|item::Damage| corrupt(LOCK))?;
     let now = store.now();
     let other = holder.filter(|holder| holder.token != request.op && holder.is_live(now));

@@ -15,7 +15,8 @@ use crate::{
     expression::Expression,
     item::{
         ABSOLUTE, DEADLINE, EPOCH, EXPIRES, FORMAT, FORMAT_1, HOLDER, OF_RECORD, OPS, PRINCIPAL,
-        UNTIL, bytes, deadline_millis, encode_commit, expires_at, number, place_of, seconds,
+        UNFOLDED, UNTIL, bytes, deadline_millis, encode_commit, expires_at, number, place_of,
+        seconds,
     },
     link::Statement,
 };
@@ -74,7 +75,7 @@ pub(crate) fn save(
     };
     let Some(record) = record(write, incarnation, version, op, now) else { return Ok(None) };
     let set = commit(Expression::default(), &record, op);
-    let set = set.remove_others(&[ABSOLUTE, EPOCH, PRINCIPAL]);
+    let set = set.remove_others(&[ABSOLUTE, EPOCH, PRINCIPAL, UNFOLDED]);
     let set = if version == 1 { set.remove_others(&OPS) } else { set };
     let now = || (":now", number(now.as_millis()));
     let set = is_at(set, revision).when("x > :now", [now()]).when(NEW, [(":op", token(op))]);

@@ -5,18 +5,18 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use session_core::{
     Capabilities, Cursor, Enumeration, Error, ErrorKind, Expected, Idempotency, Incarnation, Key,
-    KeyPage, Lease, LockQueue, LockRequest, Locked, OpToken, Operation, PrincipalIndex,
+    KeyPage, Lease, LeaseCheck, LockQueue, LockRequest, Locked, OpToken, Operation, PrincipalIndex,
     REMEMBERED_OPS, ReadOptions, Record, Result, Revision, SessionStore, SweepBudget, SweepReport,
     Sweeping, Timestamp, Ttl, Under, Write,
 };
 
 use crate::{
-    BACKEND, Consumed, DynamoConfig, DynamoStoreBuilder,
+    BACKEND, Consumed, DynamoConfig, DynamoStoreBuilder, Leases, aside,
     change::Change,
     keys::Keys,
     link::{Link, Part},
     lock::{self, AFTER_LAPSE, WAKE_STEP},
-    quick, sweep,
+    mark, principal, quick, sweep,
     sweep::Pace,
     walk,
 };
@@ -34,6 +34,9 @@ pub(crate) struct Inner {
     pub(crate) queue: LockQueue,
     pub(crate) pace: Pace,
     skew: Duration,
+    leases: Leases,
+    /// The table's index of principals.
+    pub(crate) index: Option<String>,
     capabilities: Capabilities,
 }
 
@@ -68,6 +71,8 @@ impl DynamoStore {
             queue: LockQueue::new(config.max_waiters),
             pace: Pace::new(config.sweep_rate),
             skew: config.clock_skew,
+            leases: config.leases,
+            index: config.principal_index.clone(),
             capabilities: capabilities(config),
         }))
     }
@@ -81,11 +86,8 @@ impl DynamoStore {
         lease.saturating_add(self.0.skew)
     }
 
-    /// Reads an item that nobody writes.
-    pub(crate) async fn look(&self, operation: Operation) -> Result<()> {
-        let (link, name) = (&self.0.link, format!("{}ping", self.0.keys.prefix()));
-        let read = link.get(&name, Part::Holder, link.deadline()).await;
-        read.map(drop).map_err(|fault| fault.into_error(operation, false))
+    pub(crate) fn leases(&self) -> Leases {
+        self.0.leases
     }
 
     /// How long a lease lasts for its holder that others see for so long.
@@ -114,6 +116,10 @@ fn capabilities(config: &DynamoConfig) -> Capabilities {
     capabilities.takeover_time = config.clock_skew + AFTER_LAPSE;
     capabilities.clock_skew = config.clock_skew;
     capabilities.sweeping = config.sweeping;
+    capabilities.listing = principal::listing(config.principal_index.as_deref());
+    if config.leases == Leases::Aside {
+        capabilities.lease_check = LeaseCheck::ViaRevision;
+    }
     capabilities
 }
 
@@ -127,6 +133,9 @@ impl SessionStore for DynamoStore {
         under: Option<Under<'_>>,
     ) -> Result<Revision> {
         self.check_size(&write, Operation::Create)?;
+        if self.leases() == Leases::Aside {
+            return aside::create(self, key, write, op, under).await;
+        }
         let quick = quick::create(&write, op, under, self.now())?;
         let change = self.change(Operation::Create, key);
         change.make(quick, |slot, now| slot.create(BACKEND, write.clone(), op, under, now)).await
@@ -146,6 +155,9 @@ impl SessionStore for DynamoStore {
         op: OpToken,
     ) -> Result<Revision> {
         self.check_size(&write, Operation::Save)?;
+        if self.leases() == Leases::Aside {
+            return aside::save(self, key, write, expected, op).await;
+        }
         let quick = quick::save(&write, expected, op, self.now())?;
         let change = self.change(Operation::Save, key);
         change.make(quick, |slot, now| slot.save(BACKEND, write.clone(), expected, op, now)).await
@@ -163,7 +175,10 @@ impl SessionStore for DynamoStore {
         change.make(quick, |slot, now| slot.touch(BACKEND, ttl, incarnation, now)).await
     }
 
-    async fn delete(&self, key: &Key, expected: Expected<'_>, _op: OpToken) -> Result<()> {
+    async fn delete(&self, key: &Key, expected: Expected<'_>, op: OpToken) -> Result<()> {
+        if self.leases() == Leases::Aside {
+            return aside::delete(self, key, expected, op).await;
+        }
         let quick = quick::delete(expected, self.now());
         let change = self.change(Operation::Delete, key);
         change.make(quick, |slot, now| slot.delete(BACKEND, expected, now)).await
@@ -174,6 +189,9 @@ impl SessionStore for DynamoStore {
     }
 
     async fn renew(&self, key: &Key, lease: &Lease, duration: Duration) -> Result<()> {
+        if self.leases() == Leases::Aside {
+            return aside::renew(self, key, lease, duration).await;
+        }
         let duration = self.held_for(duration);
         let quick = quick::renew(lease, duration, self.now());
         let change = self.change(Operation::Renew, key);
@@ -181,6 +199,9 @@ impl SessionStore for DynamoStore {
     }
 
     async fn release(&self, key: &Key, lease: &Lease) -> Result<()> {
+        if self.leases() == Leases::Aside {
+            return aside::release(self, key, lease).await;
+        }
         let change = self.change(Operation::Release, key);
         change
             .make(quick::release(lease), |slot, _now| {
@@ -198,7 +219,7 @@ impl SessionStore for DynamoStore {
     }
 
     async fn ping(&self) -> Result<()> {
-        self.look(Operation::Ping).await
+        mark::read(self, Operation::Ping).await.map(drop)
     }
 
     fn capabilities(&self) -> &Capabilities {
@@ -206,7 +227,7 @@ impl SessionStore for DynamoStore {
     }
 
     fn principal_index(&self) -> Option<&dyn PrincipalIndex> {
-        None
+        Some(self)
     }
 
     fn enumeration(&self) -> Option<&dyn Enumeration> {

@@ -6,14 +6,17 @@ use std::{
     time::Duration,
 };
 
-use session_core::{Cursor, Operation, Result, SweepBudget, SweepReport, Timestamp, instant_after};
+use session_core::{
+    Cursor, Key, Operation, Result, SweepBudget, SweepReport, Timestamp, instant_after,
+};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
-    DynamoStore,
+    DynamoStore, aside,
+    change::Change,
     expression::Expression,
     item::{Attributes, DEADLINE, INCARNATION, number},
-    link::{Outcome, Page, Statement, Written},
+    link::{Outcome, Page, Part, Statement, Written},
     walk::{name, start, values},
 };
 
@@ -118,9 +121,18 @@ impl Step<'_> {
 
     /// Removes an item if it is still dead.
     async fn remove(&mut self, item: &Attributes) -> Result<()> {
-        let ours = name(item).filter(|name| self.store.0.keys.key(name).is_some());
-        let Some(name) = ours else { return Ok(()) };
-        let (link, now) = (&self.store.0.link, self.store.now());
+        let (link, now, keys) = (&self.store.0.link, self.store.now(), &self.store.0.keys);
+        let Some(name) = name(item) else { return Ok(()) };
+        if let Some(key) = keys.locked(name) {
+            return self.remove_lock(name, &key).await;
+        }
+        if name == keys.mark() {
+            // It is of the table, and not of a session.
+            self.report.scanned = self.report.scanned.saturating_sub(1);
+        }
+        if keys.key(name).is_none() {
+            return Ok(());
+        }
         let moment = || (":now", number(now.as_millis()));
         let dead = Expression::default()
             .when("attribute_exists(id)", [])
@@ -139,6 +151,20 @@ impl Step<'_> {
                 self.report.oldest_lag = self.report.oldest_lag.max(lag(item, now));
             }
         }
+        Ok(())
+    }
+
+    /// Removes a lock that nobody gave back: some time after it has lapsed, or at once if it is of
+    /// nothing any more.
+    async fn remove_lock(&self, name: &str, key: &Key) -> Result<()> {
+        let (link, now) = (&self.store.0.link, self.store.now());
+        let change = Change::new(self.store, Operation::Sweep, key);
+        let slot = change.slot(&change.read(Part::All).await?);
+        let is_over = slot.is_ok_and(|slot| slot.load(now).is_none());
+        let lapsed = aside::lapsed(now, !is_over);
+        let removed = link.write(name, &lapsed, link.deadline()).await;
+        let written = removed.map_err(|fault| fault.into_error(Operation::Sweep, false))?;
+        self.store.0.pace.consume(written.units);
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ use crate::{
 /// How many items one request looks at, at most. DynamoDB stops at 1 MB anyway.
 pub(crate) const MOST: usize = 1_000;
 /// How many requests a page of keys takes, at most.
-const REQUESTS: usize = 16;
+pub(crate) const REQUESTS: usize = 16;
 /// The longest key that DynamoDB takes.
 const LONGEST_NAME: usize = 2_048;
 const LIVE: &str = "f = :f AND begins_with(id, :prefix) AND x > :now";

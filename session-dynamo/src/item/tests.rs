@@ -67,6 +67,9 @@ fn damage_is_seen_in_every_part_of_a_commit() {
     let mut damaged = item.clone();
     damaged.insert(PAYLOAD.to_owned(), bytes(b"paylord".to_vec()));
     assert_eq!(decode(&damaged), Err(Damage));
+    let mut folded = item.clone();
+    folded.insert(UNFOLDED.to_owned(), number(7));
+    assert_eq!(decode(&folded), Err(Damage), "as if it were compressed");
     let mut newer = item;
     newer.insert(FORMAT.to_owned(), number(2));
     assert_eq!(decode(&newer), Err(Damage));
@@ -77,4 +80,22 @@ fn an_item_has_room_beside_the_largest_payload() {
     let item = stored(&slot(5).unwrap());
     let around = size(&item) - "payload".len() + ID.len() + 43;
     assert!(around <= OVERHEAD, "{around}");
+}
+
+#[test]
+fn a_large_payload_is_stored_compressed_and_damage_in_it_is_seen() {
+    let mut slot = slot(2).unwrap();
+    let text = "name=value;".repeat(1_000);
+    slot.record.as_mut().unwrap().payload = text.clone().into();
+    let item = stored(&slot);
+    assert!(size(&item) < text.len() / 5);
+    assert_eq!(decode(&item).unwrap(), slot);
+    for damage in [number(text.len() - 1), number(text.len() + 1), number(u64::MAX), bytes([1])] {
+        let mut damaged = item.clone();
+        damaged.insert(UNFOLDED.to_owned(), damage);
+        assert_eq!(decode(&damaged), Err(Damage));
+    }
+    let mut raw = item;
+    raw.remove(UNFOLDED);
+    assert_eq!(decode(&raw), Err(Damage), "as if it were not compressed");
 }

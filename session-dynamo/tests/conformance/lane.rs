@@ -13,8 +13,8 @@ use aws_sdk_dynamodb::{
     config::{BehaviorVersion, Credentials, Region},
     primitives::Blob,
     types::{
-        AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType,
-        ScalarAttributeType,
+        AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement,
+        KeyType, Projection, ProjectionType, ScalarAttributeType,
     },
 };
 use data_encoding::BASE64URL_NOPAD;
@@ -25,11 +25,14 @@ use session_core::{
     Clock, Error, ErrorKind, Key, OffsetClock, Operation, Result, SessionStore, Sweeping,
     SystemClock,
 };
-use session_dynamo::{DynamoConfig, DynamoStoreBuilder};
+use session_dynamo::{DynamoConfig, DynamoStoreBuilder, Leases};
 use test_servers::dynamodb::{Front, Server};
 use tokio::sync::OnceCell;
 
-pub(crate) const NAME: &str = "dynamodb";
+pub(crate) const IN_ITEM: &str = "dynamodb";
+/// The index of principals, which the second lane does without.
+const INDEX: &str = "principals";
+pub(crate) const ASIDE: &str = "dynamodb-aside";
 /// A machine may be busy: no case is about how long a server takes.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -49,8 +52,10 @@ struct Place {
 }
 
 /// A store under test.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Lane {
+    name: &'static str,
+    leases: Leases,
     started: OnceCell<Started>,
     places: Mutex<HashMap<String, Arc<Place>>>,
 }
@@ -64,14 +69,20 @@ impl Started {
     }
 
     async fn make(&self, table: &str) -> Result<()> {
-        let key = KeySchemaElement::builder().attribute_name("id").key_type(KeyType::Hash);
-        let id = AttributeDefinition::builder().attribute_name("id");
-        let id = id.attribute_type(ScalarAttributeType::S);
+        let key = |name| KeySchemaElement::builder().attribute_name(name).key_type(KeyType::Hash);
+        let is = |name, is| {
+            AttributeDefinition::builder().attribute_name(name).attribute_type(is).build()
+        };
+        let names = Projection::builder().projection_type(ProjectionType::KeysOnly).build();
+        let index = GlobalSecondaryIndex::builder().index_name(INDEX).projection(names);
+        let index = index.key_schema(key("p").build().map_err(failed)?);
         self.client
             .create_table()
             .table_name(table)
-            .key_schema(key.build().map_err(failed)?)
-            .attribute_definitions(id.build().map_err(failed)?)
+            .key_schema(key("id").build().map_err(failed)?)
+            .attribute_definitions(is("id", ScalarAttributeType::S).map_err(failed)?)
+            .attribute_definitions(is("p", ScalarAttributeType::B).map_err(failed)?)
+            .global_secondary_indexes(index.build().map_err(failed)?)
             .billing_mode(BillingMode::PayPerRequest)
             .send()
             .await
@@ -101,6 +112,12 @@ fn client(url: &str) -> Client {
 }
 
 impl Lane {
+    /// With the leases in the items of the sessions, or aside.
+    pub(crate) fn new(leases: Leases) -> Self {
+        let name = if leases == Leases::Aside { ASIDE } else { IN_ITEM };
+        Self { name, leases, started: OnceCell::new(), places: Mutex::default() }
+    }
+
     async fn started(&self) -> Result<&Started> {
         self.started.get_or_try_init(|| async { Started::start().await.map_err(failed) }).await
     }
@@ -127,9 +144,14 @@ impl Lane {
             .timeout(PATIENCE)
             .attempt_timeout(PATIENCE)
             .connect_timeout(PATIENCE)
+            .leases(self.leases)
             .sweeping(Sweeping::Needed)
             .sweep_rate(u32::MAX)
             .clock(clock);
+        let builder = match self.leases {
+            Leases::Aside => builder,
+            _ => builder.principal_index(INDEX),
+        };
         Ok(Arc::new(builder.open().await?))
     }
 }
@@ -151,7 +173,7 @@ fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
 #[async_trait]
 impl Backend for Lane {
     fn name(&self) -> &str {
-        NAME
+        self.name
     }
 
     async fn open(&self, namespace: &Namespace) -> Result<Arc<dyn SessionStore>> {

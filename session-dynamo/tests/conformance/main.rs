@@ -1,10 +1,11 @@
-//! The DynamoDB store keeps the contract, on Amazon's DynamoDB Local.
+//! The DynamoDB store keeps the contract, on Amazon's DynamoDB Local: with the leases in the items, and aside.
 
 mod lane;
 
 use std::process::ExitCode;
 
 use session_conformance::Suite;
+use session_dynamo::Leases;
 use test_servers::dynamodb::Server;
 
 use crate::lane::Lane;
@@ -12,8 +13,8 @@ use crate::lane::Lane;
 fn main() -> ExitCode {
     let suite = Suite::new();
     match Server::missing() {
-        None => suite.backend(Lane::default()),
-        Some(reason) => suite.missing(lane::NAME, reason),
+        None => suite.backend(Lane::new(Leases::InItem)).backend(Lane::new(Leases::Aside)),
+        Some(reason) => suite.missing(lane::IN_ITEM, reason.clone()).missing(lane::ASIDE, reason),
     }
     .run()
 }

@@ -17,24 +17,36 @@ use crate::support::{World, client};
 const KB: usize = 1_024;
 
 /// Read and write units.
-type Units = (f64, f64);
+pub(crate) type Units = (f64, f64);
 
 /// Reads, changes and saves a session of so many bytes, without a lock and with it.
 async fn ours(store: &DynamoStore, size: usize) -> Result<[Units; 2], Box<dyn std::error::Error>> {
-    let (key, payload) = (new_key(), vec![b'x'; size]);
-    let mut revision = create(store, &key, &payload).await;
+    ours_of(store, &noise(size)).await
+}
+
+/// What does not become smaller when it is compressed.
+pub(crate) fn noise(size: usize) -> Vec<u8> {
+    std::iter::repeat_with(|| fastrand::u8(..)).take(size).collect()
+}
+
+pub(crate) async fn ours_of(
+    store: &DynamoStore,
+    payload: &[u8],
+) -> Result<[Units; 2], Box<dyn std::error::Error>> {
+    let key = new_key();
+    let mut revision = create(store, &key, payload).await;
     // A session that has been in use for a while remembers as many commits as it can.
     for _ in 0..4 {
-        revision = store.save(&key, write(&payload), Expected::Revision(revision), op()).await?;
+        revision = store.save(&key, write(payload), Expected::Revision(revision), op()).await?;
     }
     let start = store.consumed();
     let read = load(store, &key).await?.unwrap();
-    store.save(&key, write(&payload), Expected::Revision(read.revision), op()).await?;
+    store.save(&key, write(payload), Expected::Revision(read.revision), op()).await?;
     let unlocked = store.consumed();
     let locked = store.lock(&key, lock(HOUR / 2, Duration::ZERO)).await?;
     let (lease, revision) = (locked.lease.unwrap(), locked.record.unwrap().revision);
     let expected = Expected::Lease { lease: &lease, revision, then: Then::Release };
-    store.save(&key, write(&payload), expected, op()).await?;
+    store.save(&key, write(payload), expected, op()).await?;
     Ok([between(start, unlocked), between(unlocked, store.consumed())])
 }
 
@@ -104,7 +116,7 @@ fn id(size: usize) -> AttributeValue {
     AttributeValue::S(format!("PHPSESSID_{size:026}"))
 }
 
-fn row((read, write): Units) -> String {
+pub(crate) fn row((read, write): Units) -> String {
     format!("{read} + {write}")
 }
 
@@ -126,5 +138,15 @@ pub(crate) async fn units_of_a_request_by_size() -> TestResult {
         assert!(unlocked.0 <= php_unlocked.0 && unlocked.1 <= php_unlocked.1, "{name}");
         assert!(locked.0 <= php_locked.0 && locked.1 <= php_locked.1, "{name}");
     }
+    Ok(())
+}
+
+pub(crate) async fn a_large_session_of_text_is_billed_by_what_it_shrinks_to() -> TestResult {
+    let world = World::start().await?;
+    let entries = (0..500).map(|n| format!("\"item-{n}\":{{\"count\":{n},\"price\":\"9.90\"}},"));
+    let text: String = entries.collect();
+    assert!(text.len() > 18 * KB);
+    let [unlocked, locked] = ours_of(&world.store, text.as_bytes()).await?;
+    assert!(unlocked.1 <= 8.0 && locked.1 <= 16.0, "{unlocked:?}, {locked:?}");
     Ok(())
 }

@@ -13,7 +13,7 @@ use session_core::{
     ErrorKind, Expected, Key, Lease, OffsetClock, Record, Result, SessionStore, SweepBudget,
     SystemClock, Then, Under, Write,
 };
-use session_dynamo::DynamoStore;
+use session_dynamo::{DynamoStore, DynamoStoreBuilder, Leases};
 use test_load::{
     HOUR, Load, Plan, create, eventually, fails_in_time, load, lock, new_key, op, seed, tell, write,
 };
@@ -82,7 +82,14 @@ impl World {
 
 /// Case Z05.
 pub(crate) async fn each_write_whose_answer_is_lost_happens_once() -> TestResult {
-    let world = World::start().await?;
+    each_happens_once(World::start().await?).await
+}
+
+pub(crate) async fn each_write_whose_answer_is_lost_happens_once_aside() -> TestResult {
+    each_happens_once(World::aside().await?).await
+}
+
+async fn each_happens_once(world: World) -> TestResult {
     let (store, key) = (&world.store, new_key());
     let first = world.loses(store.create(&key, write(b"1"), op(), None)).await;
     assert_eq!(load(store, &key).await?.unwrap().revision, first);
@@ -248,9 +255,66 @@ pub(crate) async fn a_black_hole_ends_by_the_deadline() -> TestResult {
     Ok(())
 }
 
+/// The time for one attempt is for the head of an answer; the end of it is in the operation's.
+pub(crate) async fn an_answer_without_an_end_is_given_up_at_the_deadline() -> TestResult {
+    let timeout = Duration::from_secs(2);
+    let set = |builder: DynamoStoreBuilder| builder.timeout(timeout).attempt_timeout(timeout / 4);
+    let world = World::start_with(set).await?;
+    let key = new_key();
+    let first = create(&world.other, &key, b"1").await;
+    world.front.rule(|_| Fate::HoldEnd(PATIENCE));
+    let token = op();
+    let save = || world.store.save(&key, write(b"12"), Expected::Revision(first), token);
+    let error = fails_in_time(timeout, save()).await;
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.maybe_applied(), "{error}");
+    let error = fails_in_time(timeout, load(&world.store, &key)).await;
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    world.front.pass();
+    let second = save().await?;
+    let record = load(&world.other, &key).await?.unwrap();
+    assert_eq!((record.revision, &*record.payload), (second, &b"12"[..]));
+    Ok(())
+}
+
+/// One unit a second is used up by the first item that goes.
+pub(crate) async fn a_sweep_keeps_its_pace_and_ends_with_its_budget() -> TestResult {
+    let world = World::start_with(|builder| builder.sweep_rate(1)).await?;
+    for _ in 0..5 {
+        let soon = Write::new("old", Duration::from_millis(1));
+        world.other.create(&new_key(), soon, op(), None).await?;
+    }
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    let budget = SweepBudget::new(100, Duration::from_millis(500));
+    let began = world.store.consumed();
+    let first = tokio::time::timeout(PATIENCE, world.store.sweep(None, budget)).await??;
+    assert_eq!(first.deleted, 1, "{first:?}");
+    assert!(first.next.is_some());
+    world.front.forget();
+    let budget = SweepBudget::new(100, Duration::ZERO);
+    let sweep = world.store.sweep(first.next.as_ref(), budget);
+    let second = tokio::time::timeout(PATIENCE, sweep).await??;
+    assert_eq!((second.deleted, second.next), (0, first.next), "it went on before its time");
+    assert!(world.front.sent().is_empty());
+    let used = world.store.consumed();
+    assert!(used.write_units - began.write_units <= 1.0 && used.read_units > began.read_units);
+    Ok(())
+}
+
 pub(crate) async fn faults_at_random_lose_and_double_nothing() -> TestResult {
+    faults_at_random(Leases::InItem).await
+}
+
+pub(crate) async fn faults_at_random_lose_and_double_nothing_aside() -> TestResult {
+    faults_at_random(Leases::Aside).await
+}
+
+async fn faults_at_random(leases: Leases) -> TestResult {
     const PATIENT: Duration = Duration::from_secs(30);
-    let world = World::start_with(|builder| builder.timeout(PATIENT)).await?;
+    // Who writes alone and is dropped leaves his lock for as long as two attempts.
+    let attempt = Duration::from_secs(if leases == Leases::Aside { 2 } else { 60 });
+    let set = |builder: DynamoStoreBuilder| builder.timeout(PATIENT).attempt_timeout(attempt);
+    let world = World::start_as(leases, set).await?;
     let rng = Mutex::new(fastrand::Rng::with_seed(seed()));
     world.front.rule(move |_| match rng.lock().unwrap().u32(0..40) {
         0..3 => THROTTLED,
@@ -272,14 +336,22 @@ pub(crate) async fn faults_at_random_lose_and_double_nothing() -> TestResult {
 
 /// A wrong clock takes locks too early, and then a holder is refused: nothing is lost.
 pub(crate) async fn clocks_that_are_far_apart_lose_nothing() -> TestResult {
+    clocks_are_far_apart(Leases::InItem).await
+}
+
+pub(crate) async fn clocks_that_are_far_apart_lose_nothing_aside() -> TestResult {
+    clocks_are_far_apart(Leases::Aside).await
+}
+
+async fn clocks_are_far_apart(leases: Leases) -> TestResult {
     const APART: Duration = Duration::from_secs(90);
-    let world = World::start().await?;
+    let world = World::start_as(leases, |builder| builder).await?;
     let ahead = OffsetClock::new(SystemClock::default());
     let behind = OffsetClock::new(SystemClock::default());
     ahead.advance(APART);
     behind.step_back(APART);
     let url = Server::shared().await?.url();
-    let open = |clock| builder(&url, &world.table).clock(clock).open();
+    let open = |clock| builder(&url, &world.table).leases(leases).clock(clock).open();
     let key = new_key();
     create(&world.other, &key, b"0").await;
     let mut tasks = JoinSet::new();

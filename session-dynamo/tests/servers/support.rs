@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::{
     config::{BehaviorVersion, Credentials, Region},
 };
 use session_core::Sweeping;
-use session_dynamo::{DynamoConfig, DynamoStore, DynamoStoreBuilder};
+use session_dynamo::{DynamoConfig, DynamoStore, DynamoStoreBuilder, Leases};
 use test_servers::{
     Result,
     dynamodb::{Front, Server},
@@ -29,16 +29,29 @@ impl World {
         Self::start_with(|builder| builder).await
     }
 
+    /// With the leases in items of their own.
+    pub(crate) async fn aside() -> Result<Self> {
+        Self::start_as(Leases::Aside, |builder| builder).await
+    }
+
     /// With other settings of the store behind the proxy.
     pub(crate) async fn start_with(
+        set: impl FnOnce(DynamoStoreBuilder) -> DynamoStoreBuilder,
+    ) -> Result<Self> {
+        Self::start_as(Leases::InItem, set).await
+    }
+
+    /// With the leases there, and other settings of the store behind the proxy.
+    pub(crate) async fn start_as(
+        leases: Leases,
         set: impl FnOnce(DynamoStoreBuilder) -> DynamoStoreBuilder,
     ) -> Result<Self> {
         let server = Server::shared().await?;
         let front = Front::start(&server.address()).await?;
         let table = new_table();
         builder(&server.url(), &table).create_table().await.unwrap();
-        let store = set(builder(&front.url(), &table)).open().await.unwrap();
-        let other = builder(&server.url(), &table).open().await.unwrap();
+        let store = set(builder(&front.url(), &table).leases(leases)).open().await.unwrap();
+        let other = builder(&server.url(), &table).leases(leases).open().await.unwrap();
         front.forget();
         Ok(Self { front, store, other, table })
     }

@@ -46,6 +46,8 @@ pub enum Fate {
     LoseAnswer,
     /// The server executes it, and there is no answer for so long.
     HoldAnswer(Duration),
+    /// The server executes it, and all of the answer comes but its end, for so long.
+    HoldEnd(Duration),
 }
 
 /// How much of a request is remembered.
@@ -182,6 +184,13 @@ impl Shared {
             };
             match fate {
                 Fate::LoseAnswer => return Ok(()),
+                Fate::HoldEnd(time) => {
+                    let all = answer.bytes();
+                    let (begin, end) = all.split_at(all.len() - all.len().min(4));
+                    client.write_all(begin).await?;
+                    sleep(time).await;
+                    client.write_all(end).await?;
+                }
                 Fate::FailAfter(status, code) => client.write_all(&failure(status, code)).await?,
                 Fate::HoldAnswer(time) => {
                     sleep(time).await;

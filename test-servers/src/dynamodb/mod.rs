@@ -1,5 +1,6 @@
 //! DynamoDB, as Amazon's own DynamoDB Local, which keeps everything in memory; and a proxy in front of
-//! it that throttles, fails and loses answers, none of which it does itself.
+//! it that throttles, fails and loses answers, none of which it does itself. With `SESSION_DYNAMODB_ADDRESS`
+//! it is another implementation, which is started by hand.
 //!
 //! ```no_run
 //! # async fn example() -> test_servers::Result<()> {

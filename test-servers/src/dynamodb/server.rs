@@ -1,6 +1,6 @@
 //! The server.
 
-use std::{sync::Arc, time::Duration};
+use std::{env, sync::Arc, time::Duration};
 
 use tempfile::TempDir;
 use tokio::{
@@ -25,13 +25,22 @@ const PROGRAM: &str = "dynamodb-local";
 /// What `cargo xtask setup` calls the folder.
 const FOLDER: &str = "dynamodb";
 
+/// Where another implementation listens, like `127.0.0.1:8000`, that is used in place of ours.
+const OTHER: &str = "SESSION_DYNAMODB_ADDRESS";
+
 static SHARED: OnceCell<Server> = OnceCell::const_new();
 
-/// A server. Dropping it kills it.
+/// A server. Dropping it kills it, unless it is another one than ours.
 #[derive(Debug)]
 pub struct Server {
+    address: String,
+    own: Option<Own>,
+}
+
+/// A server of ours.
+#[derive(Debug)]
+struct Own {
     process: Process,
-    port: u16,
     _directory: TempDir,
     _ports: Arc<Ports>,
 }
@@ -46,11 +55,16 @@ impl Server {
         SHARED.get_or_try_init(Self::start).await
     }
 
-    /// Starts a server and waits until it answers.
+    /// Starts a server and waits until it answers; or takes the one at `SESSION_DYNAMODB_ADDRESS`.
     ///
     /// # Errors
     /// With the server's log when it does not.
     pub async fn start() -> Result<Self> {
+        if let Ok(address) = env::var(OTHER) {
+            let server = Self { address, own: None };
+            server.until_ready().await?;
+            return Ok(server);
+        }
         with_ports(|ports| async move {
             let server = Self::launch(ports)?;
             server.until_ready().await?;
@@ -62,6 +76,9 @@ impl Server {
     /// Why no server can be started here, if none can.
     #[must_use]
     pub fn missing() -> Option<String> {
+        if env::var(OTHER).is_ok() {
+            return None;
+        }
         let program = programs::find_or(VARIABLE, PROGRAM, |name| programs::fetched(FOLDER, name));
         program.and_then(|_| programs::find("java")).err().map(|error| error.to_string())
     }
@@ -71,6 +88,9 @@ impl Server {
     /// # Errors
     /// When it is missing.
     pub fn version() -> Result<String> {
+        if let Ok(address) = env::var(OTHER) {
+            return Ok(format!("(another implementation at {address})"));
+        }
         let program = programs::find_or(VARIABLE, PROGRAM, |name| programs::fetched(FOLDER, name));
         Ok(programs::version(&program?)?.trim().to_owned())
     }
@@ -82,12 +102,13 @@ impl Server {
         // It would tell Amazon about its use.
         let arguments = ["-inMemory", "-sharedDb", "-disableTelemetry", "-port", &number];
         let process = Process::spawn(&program, &arguments, &directory)?;
-        Ok(Self { process, port, _directory: directory, _ports: ports })
+        let own = Own { process, _directory: directory, _ports: ports };
+        Ok(Self { address: format!("127.0.0.1:{port}"), own: Some(own) })
     }
 
     async fn until_ready(&self) -> Result<()> {
         let answers = until("answer", START, || async {
-            if self.process.has_ended() {
+            if self.own.as_ref().is_some_and(|own| own.process.has_ended()) {
                 return Ok(Some(false));
             }
             Ok(self.greet().await?.then_some(true))
@@ -134,13 +155,13 @@ impl Server {
     /// What it has logged.
     #[must_use]
     pub fn log(&self) -> String {
-        self.process.log()
+        self.own.as_ref().map(|own| own.process.log()).unwrap_or_default()
     }
 
     /// As in `127.0.0.1:10017`.
     #[must_use]
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        self.address.clone()
     }
 
     /// As in `http://127.0.0.1:10017`.

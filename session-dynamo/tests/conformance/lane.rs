@@ -36,10 +36,9 @@ pub(crate) const ASIDE: &str = "dynamodb-aside";
 /// A machine may be busy: no case is about how long a server takes.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The server, and the proxy that counts what it is asked for.
+/// A way to the server that all lanes share, through a proxy that counts what it is asked for.
 #[derive(Debug)]
 struct Started {
-    _server: Server,
     front: Front,
     client: Client,
 }
@@ -62,10 +61,9 @@ pub(crate) struct Lane {
 
 impl Started {
     async fn start() -> test_servers::Result<Self> {
-        let server = Server::start().await?;
+        let server = Server::shared().await?;
         let front = Front::start(&server.address()).await?;
-        let client = client(&server.url());
-        Ok(Self { _server: server, front, client })
+        Ok(Self { front, client: client(&server.url()) })
     }
 
     async fn make(&self, table: &str) -> Result<()> {

@@ -145,6 +145,13 @@ impl DynamoStoreBuilder {
         self
     }
 
+    /// See [`DynamoConfig::sweep_segments`].
+    #[must_use]
+    pub const fn sweep_segments(mut self, segments: u8) -> Self {
+        self.config.sweep_segments = segments;
+        self
+    }
+
     /// The clock that deadlines and leases are judged by. Default: the wall clock. All servers of
     /// the application need about the same time.
     #[must_use]

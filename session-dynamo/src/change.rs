@@ -12,7 +12,7 @@ use crate::{
     expression::{Expression, NOW},
     fault::Fault,
     item::{self, Attributes, Damage, EXPIRES, FORMAT, HOLDER, OF_RECORD, TELLING, UNTIL, number},
-    link::{Outcome, Part, Statement, Written},
+    link::{Call, Outcome, Part, Statement, Written},
     quick::Quick,
 };
 
@@ -98,7 +98,7 @@ impl<'a> Change<'a> {
 
     /// Sends a write, and tells the next in line: the lock may be free.
     pub(crate) async fn write(&mut self, statement: &Statement) -> Result<Outcome> {
-        let written = self.store.0.link.write(&self.name, statement, self.deadline).await;
+        let written = self.store.0.link.write(&self.name, statement, self.call()).await;
         let Written { outcome, in_doubt, .. } = written.map_err(|fault| self.fault(fault))?;
         self.in_doubt |= in_doubt;
         let frees = self.operation != Operation::Lock && self.operation != Operation::Touch;
@@ -109,12 +109,16 @@ impl<'a> Change<'a> {
     }
 
     pub(crate) async fn read(&self, part: Part) -> Result<Attributes> {
-        let read = self.store.0.link.get(&self.name, part, self.deadline).await;
+        let read = self.store.0.link.get(&self.name, part, self.call()).await;
         // A read changes nothing; there may be a doubt of an earlier write.
         read.map_err(|mut fault| {
             fault.in_doubt = false;
             self.fault(fault)
         })
+    }
+
+    fn call(&self) -> Call {
+        Call { operation: self.operation, deadline: self.deadline }
     }
 
     /// The slot that an item stands for.

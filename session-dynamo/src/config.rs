@@ -76,6 +76,9 @@ pub struct DynamoConfig {
     /// How many units of capacity a sweep consumes in a second, reads and writes together.
     /// Default: 50.
     pub sweep_rate: u32,
+    /// How many segments of the table a sweep reads in turn, so that no part of it bears all the
+    /// reads. Default: 4. It is to be the same on all servers that go on with each other's sweeps.
+    pub sweep_segments: u8,
 }
 
 impl Default for DynamoConfig {
@@ -96,6 +99,7 @@ impl Default for DynamoConfig {
             principal_index: None,
             sweeping: Sweeping::ByServer,
             sweep_rate: 50,
+            sweep_segments: 4,
         }
     }
 }
@@ -130,6 +134,7 @@ impl DynamoConfig {
     /// | `session.principal_index` | the index that lists a user's sessions | none |
     /// | `session.sweeping` | `by_server`: the table expires items; `needed`: a sweep removes them | `by_server` |
     /// | `session.sweep_rate` | units a second that a sweep consumes | `50` |
+    /// | `session.sweep_segments` | parts of the table that a sweep reads in turn | `4` |
     ///
     /// # Errors
     /// [`Config`](ErrorKind::Config), which names the key at fault but never a value.
@@ -160,7 +165,7 @@ impl DynamoConfig {
         unmet.map_or(Ok(()), |(_, demand)| Err(wrong(demand)))
     }
 
-    fn demands(&self) -> [(bool, &'static str); 10] {
+    fn demands(&self) -> [(bool, &'static str); 11] {
         let bounded = |time: &Duration| (SHORTEST..=LONGEST).contains(time);
         let times = [self.timeout, self.attempt_timeout, self.connect_timeout];
         let room = item::LARGEST_ITEM - item::OVERHEAD - LONGEST_PREFIX;
@@ -195,6 +200,7 @@ impl DynamoConfig {
             (self.max_payload <= room, "payloads are limited to 408,960 bytes"),
             (self.max_waiters >= 1, "one waiter at least must be allowed"),
             (self.sweep_rate >= 1, "a sweep needs one unit a second at least"),
+            (self.sweep_segments >= 1, "a table has one segment at least"),
         ]
     }
 }
@@ -289,6 +295,9 @@ const SETTINGS: &[Setting<DynamoConfig>] = &[
     }),
     Setting::new("session.sweep_rate", NUMBER, |config, value| {
         value.parse().ok().map(|number| config.sweep_rate = number)
+    }),
+    Setting::new("session.sweep_segments", "a number up to 255", |config, value| {
+        value.parse().ok().map(|number| config.sweep_segments = number)
     }),
 ];
 

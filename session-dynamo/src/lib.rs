@@ -16,6 +16,7 @@ mod meter;
 mod principal;
 mod quick;
 mod schema;
+mod segments;
 mod store;
 mod sweep;
 mod walk;

@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::{
         AttributeValue, ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure,
     },
 };
-use session_core::{Clock, Jitter, instant_after};
+use session_core::{Clock, Jitter, Operation, instant_after};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{Dispatch, instrument::WithSubscriber};
 
@@ -38,6 +38,13 @@ pub(crate) struct Link {
     pub(crate) attempt_timeout: Duration,
     pub(crate) meter: Meter,
     pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// The operation that a request is for: it pays for it, and has to end by its deadline.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call {
+    pub(crate) operation: Operation,
+    pub(crate) deadline: Instant,
 }
 
 /// A conditional write.
@@ -80,6 +87,8 @@ pub(crate) enum Part {
 pub(crate) struct Page<'a> {
     pub(crate) filter: &'a str,
     pub(crate) values: Values,
+    /// Which segment of the table, of how many.
+    pub(crate) segment: (u8, u8),
     pub(crate) after: Option<String>,
     pub(crate) limit: usize,
     pub(crate) consistent: bool,
@@ -105,6 +114,11 @@ impl fmt::Debug for Link {
 }
 
 impl Link {
+    /// An operation that begins now.
+    pub(crate) fn call(&self, operation: Operation) -> Call {
+        Call { operation, deadline: self.deadline() }
+    }
+
     /// The moment by which an operation that begins now must have ended.
     pub(crate) fn deadline(&self) -> Instant {
         instant_after(self.timeout)
@@ -115,7 +129,7 @@ impl Link {
         &self,
         name: &str,
         part: Part,
-        deadline: Instant,
+        call: Call,
     ) -> Result<Attributes, Fault> {
         let projection = match part {
             Part::All => None,
@@ -130,9 +144,9 @@ impl Link {
             .consistent_read(true)
             .set_projection_expression(projection)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let (answer, _) = self.send(deadline, || request.clone().send()).await?;
+        let (answer, _) = self.send(call.deadline, || request.clone().send()).await?;
         let answer = answer.map_err(|error| Fault::of(&error))?;
-        self.meter.add(Use::Read, answer.consumed_capacity());
+        self.meter.add(call.operation, Use::Read, answer.consumed_capacity());
         Ok(self.named(answer.item.unwrap_or_default()))
     }
 
@@ -141,11 +155,11 @@ impl Link {
         &self,
         name: &str,
         statement: &Statement,
-        deadline: Instant,
+        call: Call,
     ) -> Result<Written, Fault> {
         match statement {
-            Statement::Update(expression) => self.update(name, expression, deadline).await,
-            Statement::Delete(expression) => self.delete(name, expression, deadline).await,
+            Statement::Update(expression) => self.update(name, expression, call).await,
+            Statement::Delete(expression) => self.delete(name, expression, call).await,
         }
     }
 
@@ -153,7 +167,7 @@ impl Link {
         &self,
         name: &str,
         expression: &Expression,
-        deadline: Instant,
+        call: Call,
     ) -> Result<Written, Fault> {
         let returns =
             if expression.returns_item() { ReturnValue::AllNew } else { ReturnValue::None };
@@ -172,15 +186,15 @@ impl Link {
             let values = expression.values_at(self.clock.now());
             request.clone().set_expression_attribute_values(values).send()
         };
-        let (answer, in_doubt) = self.send(deadline, attempt).await?;
+        let (answer, in_doubt) = self.send(call.deadline, attempt).await?;
         let (outcome, units) = match answer {
             Ok(answer) => {
-                let units = self.meter.add(Use::Write, answer.consumed_capacity());
+                let units = self.meter.add(call.operation, Use::Write, answer.consumed_capacity());
                 (Outcome::Done(self.named(answer.attributes.unwrap_or_default())), units)
             }
             Err(error) => match error.into_service_error() {
                 UpdateItemError::ConditionalCheckFailedException(refused) => {
-                    self.refused(refused.item)
+                    self.refused(call, refused.item)
                 }
                 _ => return Err(Fault::crowded()),
             },
@@ -192,7 +206,7 @@ impl Link {
         &self,
         name: &str,
         expression: &Expression,
-        deadline: Instant,
+        call: Call,
     ) -> Result<Written, Fault> {
         let request = self
             .client
@@ -207,15 +221,15 @@ impl Link {
             let values = expression.values_at(self.clock.now());
             request.clone().set_expression_attribute_values(values).send()
         };
-        let (answer, in_doubt) = self.send(deadline, attempt).await?;
+        let (answer, in_doubt) = self.send(call.deadline, attempt).await?;
         let (outcome, units) = match answer {
             Ok(answer) => {
-                let units = self.meter.add(Use::Write, answer.consumed_capacity());
+                let units = self.meter.add(call.operation, Use::Write, answer.consumed_capacity());
                 (Outcome::Done(Attributes::new()), units)
             }
             Err(error) => match error.into_service_error() {
                 DeleteItemError::ConditionalCheckFailedException(refused) => {
-                    self.refused(refused.item)
+                    self.refused(call, refused.item)
                 }
                 _ => return Err(Fault::crowded()),
             },
@@ -227,7 +241,7 @@ impl Link {
     pub(crate) async fn scan(
         &self,
         page: Page<'_>,
-        deadline: Instant,
+        call: Call,
     ) -> Result<(ScanOutput, f64), Fault> {
         let values = page.values.into_iter().map(|(name, value)| (name.to_owned(), value));
         let request = self
@@ -237,22 +251,20 @@ impl Link {
             .filter_expression(page.filter)
             .projection_expression("id, x, h, u, i")
             .set_expression_attribute_values(Some(values.collect()))
+            .segment(page.segment.0.into())
+            .total_segments(page.segment.1.into())
             .set_exclusive_start_key(page.after.as_deref().map(key))
             .limit(i32::try_from(page.limit).unwrap_or(i32::MAX))
             .consistent_read(page.consistent)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let (answer, _) = self.send(deadline, || request.clone().send()).await?;
+        let (answer, _) = self.send(call.deadline, || request.clone().send()).await?;
         let answer = answer.map_err(|error| Fault::of(&error))?;
-        let units = self.meter.add(Use::Read, answer.consumed_capacity());
+        let units = self.meter.add(call.operation, Use::Read, answer.consumed_capacity());
         Ok((answer, units))
     }
 
     /// A page of the names of a principal's sessions, as the index has them, which is a moment late.
-    pub(crate) async fn query(
-        &self,
-        page: Listing<'_>,
-        deadline: Instant,
-    ) -> Result<QueryOutput, Fault> {
+    pub(crate) async fn query(&self, page: Listing<'_>, call: Call) -> Result<QueryOutput, Fault> {
         let after = page.after.map(|name| {
             let mut after = key(name);
             after.insert(PRINCIPAL.to_owned(), page.principal.clone());
@@ -270,14 +282,14 @@ impl Link {
             .set_exclusive_start_key(after)
             .limit(i32::try_from(page.limit).unwrap_or(i32::MAX))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let (answer, _) = self.send(deadline, || request.clone().send()).await?;
+        let (answer, _) = self.send(call.deadline, || request.clone().send()).await?;
         let answer = answer.map_err(|error| Fault::of(&error))?;
-        self.meter.add(Use::Read, answer.consumed_capacity());
+        self.meter.add(call.operation, Use::Read, answer.consumed_capacity());
         Ok(answer)
     }
 
-    fn refused(&self, item: Option<Attributes>) -> (Outcome, f64) {
-        let units = self.meter.add_refused(item.as_ref());
+    fn refused(&self, call: Call, item: Option<Attributes>) -> (Outcome, f64) {
+        let units = self.meter.add_refused(call.operation, item.as_ref());
         (Outcome::Refused(self.named(item.unwrap_or_default())), units)
     }
 

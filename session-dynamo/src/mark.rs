@@ -9,7 +9,7 @@ use crate::{
     fault::Fault,
     item::{FORMAT, FORMAT_1, MARK, number},
     link::{Page, Part, Statement},
-    walk::values,
+    walk::{WHOLE, values},
 };
 
 /// How many items are looked at for a session, before a table is taken for a new one.
@@ -20,7 +20,7 @@ const OPEN: Operation = Operation::Open;
 /// Reads whether leases are kept aside.
 pub(crate) async fn read(store: &DynamoStore, operation: Operation) -> Result<bool> {
     let link = &store.0.link;
-    let read = link.get(&store.0.keys.mark(), Part::Mark, link.deadline()).await;
+    let read = link.get(&store.0.keys.mark(), Part::Mark, link.call(operation)).await;
     let item = read.map_err(|fault| fault.into_error(operation, false))?;
     Ok(item.contains_key(MARK))
 }
@@ -44,19 +44,20 @@ async fn is_used(store: &DynamoStore) -> Result<bool> {
     let page = Page {
         filter: "f = :f AND begins_with(id, :prefix) AND x > :now",
         values: values(store),
+        segment: WHOLE,
         after: None,
         limit: LOOKED_AT,
         consistent: true,
     };
     let link = &store.0.link;
-    let (page, _) = link.scan(page, link.deadline()).await.map_err(failed)?;
+    let (page, _) = link.scan(page, link.call(OPEN)).await.map_err(failed)?;
     Ok(page.count() > 0)
 }
 
 async fn set(store: &DynamoStore) -> Result<()> {
     let mark = Expression::default().set(FORMAT, number(FORMAT_1)).set(MARK, number(ASIDE));
     let link = &store.0.link;
-    let marked = link.write(&store.0.keys.mark(), &Statement::Update(mark), link.deadline()).await;
+    let marked = link.write(&store.0.keys.mark(), &Statement::Update(mark), link.call(OPEN)).await;
     marked.map(drop).map_err(failed)
 }
 

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_sdk_dynamodb::types::ConsumedCapacity;
+use session_core::Operation;
 
 use crate::item::{self, Attributes};
 
@@ -34,6 +35,8 @@ pub(crate) struct Meter {
     requests: AtomicU64,
 }
 
+#[cfg(feature = "metrics")]
+const METRIC: &str = "session_dynamodb_consumed_units";
 /// A write of so many bytes is one unit.
 const WRITE_UNIT: usize = 1_024;
 
@@ -53,21 +56,30 @@ impl Meter {
     }
 
     /// Adds what an answer tells; returns the units.
-    pub(crate) fn add(&self, used: Use, told: Option<&ConsumedCapacity>) -> f64 {
+    pub(crate) fn add(
+        &self,
+        operation: Operation,
+        used: Use,
+        told: Option<&ConsumedCapacity>,
+    ) -> f64 {
         let units = told.and_then(|told| told.capacity_units).unwrap_or_default();
-        self.count(used, units);
+        self.count(operation, used, units);
         units
     }
 
     /// Adds a write that was refused because of the item that there was; returns the units.
-    pub(crate) fn add_refused(&self, item: Option<&Attributes>) -> f64 {
+    pub(crate) fn add_refused(&self, operation: Operation, item: Option<&Attributes>) -> f64 {
         let size = item.map_or(1, item::size).max(1);
         let units = f64::from(u32::try_from(size.div_ceil(WRITE_UNIT)).unwrap_or(u32::MAX));
-        self.count(Use::Write, units);
+        self.count(operation, Use::Write, units);
         units
     }
 
-    fn count(&self, used: Use, units: f64) {
+    #[cfg_attr(
+        not(feature = "metrics"),
+        expect(unused_variables, reason = "only metrics tell operations apart")
+    )]
+    fn count(&self, operation: Operation, used: Use, units: f64) {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -80,26 +92,11 @@ impl Meter {
         #[cfg(feature = "metrics")]
         {
             let used = if used == Use::Read { "read" } else { "write" };
-            metrics::histogram!("session_dynamodb_consumed_units", "use" => used).record(units);
+            let operation = operation.as_str();
+            metrics::histogram!(METRIC, "operation" => operation, "use" => used).record(units);
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn halves_are_summed_and_refusals_reckoned() {
-        let meter = Meter::default();
-        let told = ConsumedCapacity::builder().capacity_units(0.5).build();
-        for _ in 0..3 {
-            assert!((meter.add(Use::Read, Some(&told)) - 0.5).abs() < 1e-9);
-        }
-        meter.add_refused(None);
-        let large = Attributes::from([("d".to_owned(), item::bytes(vec![0; 1_024]))]);
-        meter.add_refused(Some(&large));
-        let expected = Consumed { read_units: 1.5, write_units: 3.0, requests: 5 };
-        assert_eq!(meter.consumed(), expected);
-    }
-}
+mod tests;

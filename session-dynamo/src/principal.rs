@@ -44,7 +44,7 @@ impl DynamoStore {
                 limit: (limit - sessions.len()).min(MOST),
             };
             let link = &self.0.link;
-            let page = link.query(listing, link.deadline()).await.map_err(failed)?;
+            let page = link.query(listing, link.call(INDEX)).await.map_err(failed)?;
             for item in page.items() {
                 sessions.extend(self.verified(item, principal).await?);
             }
@@ -87,14 +87,14 @@ impl PrincipalIndex for DynamoStore {
 
     async fn epoch(&self, principal: &PrincipalDigest) -> Result<u64> {
         let (link, name) = (&self.0.link, self.0.keys.epoch_of(principal));
-        let item = link.get(&name, Part::All, link.deadline()).await.map_err(failed)?;
+        let item = link.get(&name, Part::All, link.call(INDEX)).await.map_err(failed)?;
         epoch_in(&item)
     }
 
     async fn bump_epoch(&self, principal: &PrincipalDigest) -> Result<u64> {
         let (link, name) = (&self.0.link, self.0.keys.epoch_of(principal));
         let bump = Expression::default().set(FORMAT, number(FORMAT_1)).count(EPOCH).returning();
-        let bumped = link.write(&name, &Statement::Update(bump), link.deadline()).await;
+        let bumped = link.write(&name, &Statement::Update(bump), link.call(INDEX)).await;
         match bumped.map_err(|fault| fault.into_error(INDEX, true))?.outcome {
             Outcome::Done(item) | Outcome::Refused(item) => epoch_in(&item),
         }

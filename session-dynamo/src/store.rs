@@ -33,6 +33,7 @@ pub(crate) struct Inner {
     pub(crate) keys: Keys,
     pub(crate) queue: LockQueue,
     pub(crate) pace: Pace,
+    pub(crate) sweep_segments: u8,
     skew: Duration,
     leases: Leases,
     /// The table's index of principals.
@@ -70,6 +71,7 @@ impl DynamoStore {
             keys: Keys::new(&config.prefix),
             queue: LockQueue::new(config.max_waiters),
             pace: Pace::new(config.sweep_rate),
+            sweep_segments: config.sweep_segments,
             skew: config.clock_skew,
             leases: config.leases,
             index: config.principal_index.clone(),

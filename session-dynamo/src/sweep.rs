@@ -17,7 +17,8 @@ use crate::{
     expression::Expression,
     item::{Attributes, DEADLINE, INCARNATION, number},
     link::{Outcome, Page, Part, Statement, Written},
-    walk::{name, start, values},
+    segments::{Segment, Segments},
+    walk::{name, values},
 };
 
 /// How many items one request looks at, at most.
@@ -58,7 +59,8 @@ struct Step<'a> {
     report: SweepReport,
 }
 
-/// See [`sweep`](session_core::SessionStore::sweep).
+/// See [`sweep`](session_core::SessionStore::sweep). The segments of the table take turns, so that no
+/// part of it bears all the reads.
 pub(crate) async fn sweep(
     store: &DynamoStore,
     cursor: Option<&Cursor>,
@@ -66,26 +68,29 @@ pub(crate) async fn sweep(
 ) -> Result<SweepReport> {
     let report = SweepReport::default();
     let mut step = Step { store, until: instant_after(budget.max_time), budget, report };
-    let mut after = start(cursor);
-    loop {
-        if let Some(even) = store.0.pace.even() {
-            sleep_until(even.min(step.until)).await;
-            if even > step.until {
-                // To go on from here another time, which may be from the beginning.
-                let here = after.unwrap_or_default();
-                step.report.next = Some(Cursor::new(here.into_bytes()));
-                return Ok(step.report);
-            }
+    let mut segments = Segments::at(cursor, store.0.sweep_segments);
+    while step.may_go_on().await {
+        let Some(mut segment) = segments.next() else { break };
+        segment.after = step.page(&segment, segments.of).await?;
+        if segment.after.is_some() {
+            segments.put_back(segment);
         }
-        after = step.page(after).await?;
-        if after.is_none() || step.is_spent() {
-            step.report.next = after.map(|name| Cursor::new(name.into_bytes()));
-            return Ok(step.report);
+        if step.is_spent() {
+            break;
         }
     }
+    step.report.next = segments.cursor();
+    Ok(step.report)
 }
 
 impl Step<'_> {
+    /// Waits until what was consumed is made up for; false if that is beyond the step's time.
+    async fn may_go_on(&self) -> bool {
+        let Some(even) = self.store.0.pace.even() else { return true };
+        sleep_until(even.min(self.until)).await;
+        even <= self.until
+    }
+
     fn is_spent(&self) -> bool {
         self.report.scanned >= self.budget.max_scanned || self.is_late()
     }
@@ -96,17 +101,18 @@ impl Step<'_> {
     }
 
     /// Looks at the next items, and removes those that are dead. Returns where to go on.
-    async fn page(&mut self, after: Option<String>) -> Result<Option<String>> {
+    async fn page(&mut self, segment: &Segment, of: u8) -> Result<Option<String>> {
         let left = self.budget.max_scanned.max(1).saturating_sub(self.report.scanned);
         let page = Page {
             filter: DEAD,
             values: values(self.store),
-            after,
+            segment: (segment.number, of),
+            after: segment.after.clone(),
             limit: left.clamp(1, MOST),
             consistent: false,
         };
         let link = &self.store.0.link;
-        let scanned = link.scan(page, link.deadline()).await;
+        let scanned = link.scan(page, link.call(Operation::Sweep)).await;
         let (page, units) = scanned.map_err(|fault| fault.into_error(Operation::Sweep, false))?;
         self.store.0.pace.consume(units);
         self.report.scanned += usize::try_from(page.scanned_count()).unwrap_or_default();
@@ -138,7 +144,7 @@ impl Step<'_> {
             .when("attribute_exists(id)", [])
             .when("attribute_not_exists(x) OR x <= :now", [moment()])
             .when("attribute_not_exists(h) OR u <= :now", [moment()]);
-        let removed = link.write(name, &Statement::Delete(dead), link.deadline()).await;
+        let removed = link.write(name, &Statement::Delete(dead), link.call(Operation::Sweep)).await;
         let Written { outcome, units, .. } =
             removed.map_err(|fault| fault.into_error(Operation::Sweep, false))?;
         self.store.0.pace.consume(units);
@@ -162,7 +168,7 @@ impl Step<'_> {
         let slot = change.slot(&change.read(Part::All).await?);
         let is_over = slot.is_ok_and(|slot| slot.load(now).is_none());
         let lapsed = aside::lapsed(now, !is_over);
-        let removed = link.write(name, &lapsed, link.deadline()).await;
+        let removed = link.write(name, &lapsed, link.call(Operation::Sweep)).await;
         let written = removed.map_err(|fault| fault.into_error(Operation::Sweep, false))?;
         self.store.0.pace.consume(written.units);
         Ok(())

@@ -13,6 +13,8 @@ use crate::{
 pub(crate) const MOST: usize = 1_000;
 /// How many requests a page of keys takes, at most.
 pub(crate) const REQUESTS: usize = 16;
+/// The only segment of one.
+pub(crate) const WHOLE: (u8, u8) = (0, 1);
 /// The longest key that DynamoDB takes.
 const LONGEST_NAME: usize = 2_048;
 const LIVE: &str = "f = :f AND begins_with(id, :prefix) AND x > :now";
@@ -29,12 +31,13 @@ pub(crate) async fn keys(
         let page = Page {
             filter: LIVE,
             values: values(store),
+            segment: WHOLE,
             after: after.take(),
             limit: (limit - keys.len()).min(MOST),
             consistent: true,
         };
         let link = &store.0.link;
-        let scanned = link.scan(page, link.deadline()).await;
+        let scanned = link.scan(page, link.call(Operation::Enumerate)).await;
         let (page, _) = scanned.map_err(|fault| fault.into_error(Operation::Enumerate, false))?;
         keys.extend(page.items().iter().filter_map(|item| key(store, item)));
         after = page.last_evaluated_key().and_then(name).map(str::to_owned);

@@ -10,68 +10,67 @@ use test_servers::TestResult;
 
 use crate::support::{PATIENCE, World};
 
-const FOUR: [&str; 4] = ["GetItem", "UpdateItem", "DeleteItem", "Scan"];
+const GET: &str = "GetItem";
+const UPDATE: &str = "UpdateItem";
+const DELETE: &str = "DeleteItem";
+const FOUR: [&str; 4] = [GET, UPDATE, DELETE, "Scan"];
+
+impl World {
+    /// Does what is to be one request, of this kind.
+    async fn one<T>(&self, what: &str, kind: &str, operation: impl Future<Output = T>) -> T {
+        let (done, sent) = self.sent(operation).await;
+        assert_eq!(sent, [kind], "{what}");
+        done
+    }
+}
 
 pub(crate) async fn each_operation_is_one_request() -> TestResult {
     let world = World::start().await?;
     let (store, key) = (&world.store, new_key());
-    let (revision, sent) = world.sent(create(store, &key, b"1")).await;
-    assert_eq!(sent, ["UpdateItem"], "create");
-    let (read, sent) = world.sent(load(store, &key)).await;
-    assert_eq!(sent, ["GetItem"], "load");
-    assert_eq!(read?.unwrap().revision, revision);
+    let revision = world.one("create", UPDATE, create(store, &key, b"1")).await;
+    let read = world.one("load", GET, load(store, &key)).await?;
+    assert_eq!(read.unwrap().revision, revision);
     assert!(world.front.sent()[0].body.contains("\"ConsistentRead\":true"));
     let save = store.save(&key, write(b"2"), Expected::Revision(revision), op());
-    let (revision, sent) = world.sent(save).await;
-    assert_eq!(sent, ["UpdateItem"], "save");
-    let longer = store.touch(&key, (HOUR * 2).into(), revision?.incarnation(), op());
-    let (touched, sent) = world.sent(longer).await;
-    touched?;
-    assert_eq!(sent, ["UpdateItem"], "touch");
-    let (locked, sent) = world.sent(store.lock(&key, lock(HOUR / 2, Duration::ZERO))).await;
-    let locked = locked?;
-    assert_eq!(sent, ["UpdateItem"], "lock and load");
-    let (lease, record) = (locked.lease.unwrap(), locked.record.unwrap());
-    assert_eq!(&*record.payload, b"2");
-    let (renewed, sent) = world.sent(store.renew(&key, &lease, HOUR / 2)).await;
-    renewed?;
-    assert_eq!(sent, ["UpdateItem"], "renew");
-    let revision = record.revision;
-    let expected = Expected::Lease { lease: &lease, revision, then: Then::Keep };
-    let longer = Write::new("3", HOUR * 2);
-    let (revision, sent) = world.sent(store.save(&key, longer, expected, op())).await;
-    assert_eq!(sent, ["UpdateItem"], "commit");
-    let expected = Expected::Lease { lease: &lease, revision: revision?, then: Then::Release };
-    let (revision, sent) = world.sent(store.save(&key, write(b"4"), expected, op())).await;
-    let revision = revision?;
-    assert_eq!(sent, ["UpdateItem"], "commit and unlock");
-    let lease = store.lock(&key, lock(HOUR / 2, Duration::ZERO)).await?.lease.unwrap();
-    let (released, sent) = world.sent(store.release(&key, &lease)).await;
-    released?;
-    assert_eq!(sent, ["UpdateItem"], "release");
-    let alias = write(b"5").with_lineage(Lineage::Restart);
+    let revision = world.one("save", UPDATE, save).await?;
+    let longer = store.touch(&key, (HOUR * 2).into(), revision.incarnation(), op());
+    world.one("touch", UPDATE, longer).await?;
+    let taken = store.create(&key, write(b"3"), op(), None);
+    assert!(world.one("a refused create", UPDATE, taken).await.is_err());
+    let alias = write(b"3").with_lineage(Lineage::Restart);
     let alias = store.save(&key, alias, Expected::Revision(revision), op());
-    let (revision, sent) = world.sent(alias).await;
-    assert_eq!(sent, ["UpdateItem"], "a new incarnation");
-    let delete = store.delete(&key, Expected::Incarnation(revision?.incarnation()), op());
-    let (deleted, sent) = world.sent(delete).await;
-    deleted?;
-    assert_eq!(sent, ["DeleteItem"], "log-out");
-    let (locked, sent) = world.sent(store.lock(&key, lock(HOUR / 2, Duration::ZERO))).await;
-    assert_eq!(sent, ["UpdateItem"], "lock without a record");
-    let lease = locked?.lease.unwrap();
+    let incarnation = world.one("a new incarnation", UPDATE, alias).await?.incarnation();
+    let delete = store.delete(&key, Expected::Incarnation(incarnation), op());
+    world.one("log-out", DELETE, delete).await?;
+    create(store, &key, b"4").await;
+    let delete = store.delete(&key, Expected::Any, op());
+    world.one("a delete of whatever there is", DELETE, delete).await?;
+    assert_eq!(world.one("a load of nothing", GET, load(store, &key)).await?, None);
+    Ok(())
+}
+
+pub(crate) async fn each_operation_under_a_lease_is_one_request() -> TestResult {
+    let world = World::start().await?;
+    let (store, key) = (&world.store, new_key());
+    let asked = || lock(HOUR / 2, Duration::ZERO);
+    let locked = world.one("lock without a record", UPDATE, store.lock(&key, asked())).await?;
+    let lease = locked.lease.unwrap();
     let under = Some(Under::new(&lease, Then::Release));
-    let (revision, sent) = world.sent(store.create(&key, write(b"6"), op(), under)).await;
-    assert_eq!(sent, ["UpdateItem"], "create and unlock");
-    let refused = store.create(&key, write(b"7"), op(), None);
-    assert!(world.sent(refused).await.0.is_err());
-    assert_eq!(world.front.sent().len(), 1, "a refused create");
-    let refused = store.save(&key, write(b"7"), Expected::Revision(revision?), op());
-    refused.await?;
-    let delete = world.sent(store.delete(&key, Expected::Any, op())).await;
-    assert_eq!(delete.1, ["DeleteItem"], "a delete of whatever there is");
-    let (absent, sent) = world.sent(load(store, &new_key())).await;
-    assert_eq!((absent?, sent.len()), (None, 1));
+    let made = store.create(&key, Write::new("1", HOUR * 2), op(), under);
+    let revision = world.one("create and unlock", UPDATE, made).await?;
+    let locked = world.one("lock and load", UPDATE, store.lock(&key, asked())).await?;
+    let (lease, record) = (locked.lease.unwrap(), locked.record.unwrap());
+    assert_eq!((&*record.payload, record.revision), (&b"1"[..], revision));
+    world.one("renew", UPDATE, store.renew(&key, &lease, HOUR / 2)).await?;
+    let expected = Expected::Lease { lease: &lease, revision, then: Then::Keep };
+    let commit = store.save(&key, Write::new("2", HOUR * 2), expected, op());
+    let revision = world.one("commit", UPDATE, commit).await?;
+    let expected = Expected::Lease { lease: &lease, revision, then: Then::Release };
+    let commit = store.save(&key, write(b"3"), expected, op());
+    world.one("commit and unlock", UPDATE, commit).await?;
+    let lease = store.lock(&key, asked()).await?.lease.unwrap();
+    world.one("release", UPDATE, store.release(&key, &lease)).await?;
+    assert_eq!(&*load(store, &key).await?.unwrap().payload, b"3");
     Ok(())
 }
 
@@ -144,5 +143,17 @@ pub(crate) async fn a_waiter_reads_and_does_not_write() -> TestResult {
     world.other.release(&key, &lease).await?;
     assert!(waiting.await??.lease.is_some());
     assert_eq!(count("UpdateItem"), 2, "one more to take it");
+    Ok(())
+}
+
+pub(crate) async fn the_segments_of_a_sweep_take_turns() -> TestResult {
+    let world = World::start_with(|builder| builder.sweep_segments(3)).await?;
+    world.store.sweep(None, SweepBudget::new(100, PATIENCE)).await?;
+    let sent = world.front.sent();
+    assert_eq!(sent.len(), 3);
+    for (turn, scan) in sent.iter().enumerate() {
+        let segment = format!("\"Segment\":{turn},\"TotalSegments\":3");
+        assert!(scan.body.contains(&segment), "{}", scan.body);
+    }
     Ok(())
 }

@@ -279,7 +279,7 @@ pub(crate) async fn an_answer_without_an_end_is_given_up_at_the_deadline() -> Te
 
 /// One unit a second is used up by the first item that goes.
 pub(crate) async fn a_sweep_keeps_its_pace_and_ends_with_its_budget() -> TestResult {
-    let world = World::start_with(|builder| builder.sweep_rate(1)).await?;
+    let world = World::start_with(|builder| builder.sweep_rate(1).sweep_segments(1)).await?;
     for _ in 0..5 {
         let soon = Write::new("old", Duration::from_millis(1));
         world.other.create(&new_key(), soon, op(), None).await?;

@@ -43,9 +43,11 @@ fn main() -> ExitCode {
         costs: units_of_a_request_by_size
                a_large_session_of_text_is_billed_by_what_it_shrinks_to;
         counts: each_operation_is_one_request
+                each_operation_under_a_lease_is_one_request
                 what_dynamodb_cannot_judge_takes_two
                 there_are_no_other_operations_than_the_four
-                a_waiter_reads_and_does_not_write;
+                a_waiter_reads_and_does_not_write
+                the_segments_of_a_sweep_take_turns;
         faults: each_write_whose_answer_is_lost_happens_once
                 each_write_whose_answer_is_lost_happens_once_aside
                 throttling_is_waited_out_without_more_requests_than_needed

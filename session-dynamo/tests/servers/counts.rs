@@ -152,7 +152,7 @@ pub(crate) async fn the_segments_of_a_sweep_take_turns() -> TestResult {
     let sent = world.front.sent();
     assert_eq!(sent.len(), 3);
     for (turn, scan) in sent.iter().enumerate() {
-        let segment = format!("\"Segment\":{turn},\"TotalSegments\":3");
+        let segment = format!("\"TotalSegments\":3,\"Segment\":{turn},");
         assert!(scan.body.contains(&segment), "{}", scan.body);
     }
     Ok(())

@@ -326,7 +326,8 @@ async fn faults_at_random(leases: Leases) -> TestResult {
     });
     let stores = [world.store.clone(), world.other.clone()];
     let running = Load::start(&stores, Plan::rough(PATIENT)).await;
-    running.more(300).await;
+    // A commit is three requests aside.
+    running.more(if leases == Leases::Aside { 100 } else { 300 }).await;
     running.everywhere(2).await;
     world.front.pass();
     let tally = running.stop(&world.other).await.check(None);

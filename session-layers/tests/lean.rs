@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, env, process::Command};
 
-/// What each feature brings that nothing else does; the sweeper brings no crate.
+/// What each feature brings that nothing else does; the others bring no crate.
 const SIGNS: &[(&str, &str)] = &[("encryption", "chacha20poly1305"), ("observe", "metrics")];
 /// What nobody asked for: clients of servers, frameworks, a second implementation of TLS.
 const NEVER: &[&str] =
@@ -35,8 +35,8 @@ fn each_feature_brings_only_its_own() {
 }
 
 #[test]
-fn without_features_and_with_the_sweeper_there_is_nothing_but_the_contract() {
-    for features in ["", "sweeper"] {
+fn without_features_and_with_those_of_no_crate_there_is_nothing_but_the_contract() {
+    for features in ["", "migrating", "sweeper"] {
         let mut bare = crates("session-layers", features);
         assert!(bare.remove("session-layers"));
         assert_eq!(bare, crates("session-core", ""));

@@ -7,16 +7,18 @@ mod files;
 mod lane;
 #[path = "../../../session-redis/tests/conformance/monitor.rs"]
 mod monitor;
+mod moving;
 
 use std::{process::ExitCode, sync::Arc};
 
 use session_conformance::{Layered, MemoryBackend, Namespace, Suite};
 use session_core::SessionStore;
-use session_layers::{Encrypted, EncryptionKey, KeyRing, Observed};
+use session_layers::{Encrypted, EncryptionKey, KeyRing, Observed, Phase};
 
 use crate::{
     files::Files,
     lane::{Kind, Lane},
+    moving::Moving,
 };
 
 #[expect(clippy::expect_used, reason = "a test may panic")]
@@ -35,6 +37,8 @@ fn main() -> ExitCode {
     let suite = Suite::new()
         .backend(Layered::new("observed-memory", MemoryBackend::new(), observed))
         .backend(Layered::new("encrypted-memory", MemoryBackend::new(), encrypted))
+        .backend(Moving::new("migrating-prepared", Phase::Prepare))
+        .backend(Moving::new("migrating", Phase::Move))
         .backend(Layered::new("encrypted-files", files, encrypted));
     match Kind::Redis.missing() {
         None => {

@@ -289,13 +289,13 @@ async fn a_log_out_during_a_move_is_not_undone() {
 
 /// A store that locks nothing, as PHP's in Redis are unless they are told to.
 #[derive(Debug)]
-struct Unlocked(MemoryStore, Capabilities);
+struct Unlocked<S>(S, Capabilities);
 
-impl Unlocked {
-    fn new(store: &MemoryStore) -> Arc<Self> {
+impl<S: SessionStore> Unlocked<S> {
+    fn new(store: S) -> Arc<Self> {
         let mut capabilities = store.capabilities().clone();
         capabilities.locking = Support::No;
-        Arc::new(Self(store.clone(), capabilities))
+        Arc::new(Self(store, capabilities))
     }
 }
 
@@ -304,7 +304,7 @@ fn no_locks<T>(operation: Operation) -> Result<T> {
 }
 
 #[async_trait]
-impl SessionStore for Unlocked {
+impl<S: SessionStore> SessionStore for Unlocked<S> {
     forward!(self => self.0; create load save touch delete sweep ping principal_index enumeration);
 
     async fn lock(&self, _: &Key, _: LockRequest) -> Result<Locked> {
@@ -322,6 +322,25 @@ impl SessionStore for Unlocked {
     fn capabilities(&self) -> &Capabilities {
         &self.1
     }
+}
+
+#[tokio::test]
+async fn a_change_during_a_move_is_moved_too() {
+    let (fleet, key) = (Fleet::new(), new_key());
+    let seen = put(&fleet.old, &key, "one").await;
+    let gate = Gate::new(&fleet.old, Operation::Delete);
+    let moving = layer(Unlocked::new(Arc::clone(&gate)), fleet.new.clone(), Phase::Move);
+    let moves = {
+        let (key, seen) = (key.clone(), seen.clone());
+        tokio::spawn(async move { update(&moving, &key, &seen, "late").await })
+    };
+    gate.arrived.notified().await;
+    // Whoever looked for it before it was copied writes to the old store.
+    update(&fleet.old, &key, &seen, "two").await.unwrap();
+    gate.go.notify_one();
+    assert_eq!(kind(moves.await.unwrap()), ErrorKind::Conflict);
+    assert_eq!(found(&fleet.moving, &key).await.unwrap().payload, "two");
+    assert_eq!(found(&fleet.new, &key).await, None);
 }
 
 async fn counts<O: SessionStore + Clone>(old: O, began: &MemoryStore, new: &MemoryStore) {
@@ -366,7 +385,7 @@ async fn no_update_is_lost_while_sessions_move() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn no_update_is_lost_where_the_old_store_locks_nothing() {
     let (old, new) = (MemoryStore::new(), MemoryStore::new());
-    counts(Unlocked::new(&old), &old, &new).await;
+    counts(Unlocked::new(old.clone()), &old, &new).await;
 }
 
 #[tokio::test]
@@ -392,6 +411,6 @@ async fn sessions_of_php_move_byte_for_byte_and_new_ones_get_ids_of_either_form(
 #[test]
 fn a_new_store_that_cannot_keep_a_move_safe_is_refused() {
     let store = MemoryStore::new();
-    let refused = Migrating::new(store.clone(), Unlocked::new(&store), Phase::Move);
+    let refused = Migrating::new(store.clone(), Unlocked::new(store), Phase::Move);
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::Unsupported);
 }

@@ -10,6 +10,7 @@
             feature = "axum",
             feature = "actix",
             feature = "encryption",
+            feature = "migrating",
             feature = "observe",
             feature = "sweeper",
             any(

@@ -9,6 +9,8 @@ mod igbinary;
 mod ini;
 mod key;
 mod limits;
+#[cfg(feature = "msgpack")]
+mod msgpack;
 mod save_path;
 mod ser;
 mod session;

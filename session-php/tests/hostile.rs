@@ -107,6 +107,43 @@ fn broken_igbinary_does_no_harm() {
     }
 }
 
+#[cfg(feature = "msgpack")]
+#[test]
+fn broken_msgpack_does_no_harm() {
+    let handler = SerializeHandler::Msgpack;
+    let whole: &[u8] = b"\x86\xc0\x01\xa1a\x93\x01\xcc\xff\xd1\x80\0\xa1b\x82\xa1x\xcb\x40\x09\x21\xfb\x54\x44\x2d\x18\
+        \x05\xc3\xa1c\x82\xc0\xa1P\xa1n\xc0\xa1d\x82\xc0\x04\0\x04\xa1e\xd9\x03abc";
+    let read = SessionData::decode(handler, whole.to_vec()).unwrap();
+    assert_eq!(read.names().count(), 5);
+    let mut rng = Rng::with_seed(8);
+    for _ in 0..15_000 {
+        let mut data = whole.to_vec();
+        for _ in 0..rng.usize(1..4) {
+            let at = rng.usize(0..data.len());
+            match rng.u8(0..4) {
+                0 => data[at] = rng.u8(..),
+                1 => data.insert(at, rng.u8(0x80..)),
+                2 => data.truncate(at.max(1)),
+                _ => {
+                    let piece = data[at..(at + 12).min(data.len())].to_vec();
+                    data.splice(at..at, piece);
+                }
+            }
+        }
+        use_up(handler, &data);
+    }
+    // What says that much follows, and is short.
+    for data in [
+        &b"\xdf\xff\xff\xff\xff"[..],
+        b"\x81\xa1a\xdd\xff\xff\xff\xff",
+        b"\x81\xa1a\xdb\xff\xff\xff\xff",
+    ] {
+        SessionData::decode(handler, data.to_vec()).unwrap_err();
+    }
+    let deep = [b"\x81\xa1a".to_vec(), vec![0x91; 100_000], vec![0xc0]].concat();
+    assert_eq!(SessionData::decode(handler, deep).unwrap_err().kind(), ErrorKind::TooDeep);
+}
+
 #[cfg(feature = "igbinary")]
 #[test]
 fn arrays_that_multiply_are_not_followed_for_ever() {

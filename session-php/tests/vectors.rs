@@ -126,6 +126,28 @@ fn sessions_are_the_same_in_igbinary() {
     assert!(compared > 80, "{compared}");
 }
 
+#[cfg(feature = "msgpack")]
+#[test]
+fn sessions_are_the_same_in_msgpack_or_refused_by_name() {
+    let binary = SerializeHandler::Msgpack;
+    let (mut compared, mut refused) = (0, Vec::new());
+    for vector in vectors("sessions-php82.json") {
+        let name = vector["name"].as_str().unwrap().to_owned();
+        let Some(stored) = hex(&vector, "msgpack") else { continue };
+        let session = match SessionData::decode(binary, stored.clone()) {
+            Ok(session) => session,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Unsupported, "{name}: {error}");
+                refused.push(name);
+                continue;
+            }
+        };
+        assert_eq!(session.rewritten(binary).unwrap().encode().unwrap(), stored, "{name}");
+        compared += 1;
+    }
+    assert!(compared > 80, "{compared}, without {refused:?}");
+}
+
 #[test]
 fn values_are_read_and_written_to_the_byte() {
     for vector in vectors("values-php82.json") {

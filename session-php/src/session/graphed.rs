@@ -38,7 +38,11 @@ impl Graphed {
         let mut graph = Graph::of_text(source.clone());
         #[cfg(feature = "igbinary")]
         if handler == SerializeHandler::Igbinary {
-            return Self::read_igbinary(graph, source, limits);
+            return Self::read_binary(graph, source, limits, crate::igbinary::read);
+        }
+        #[cfg(feature = "msgpack")]
+        if handler == SerializeHandler::Msgpack {
+            return Self::read_binary(graph, source, limits, crate::msgpack::read);
         }
         let mut scanner = Scanner::new(source, limits)?;
         let mut builder = Builder::new(&mut graph);
@@ -68,13 +72,18 @@ impl Graphed {
         Ok(Self { graph: Arc::new(graph), source, names, places })
     }
 
-    #[cfg(feature = "igbinary")]
-    fn read_igbinary(mut graph: Graph, source: &Bytes, limits: Limits) -> Result<Self> {
+    #[cfg(any(feature = "igbinary", feature = "msgpack"))]
+    fn read_binary(
+        mut graph: Graph,
+        source: &Bytes,
+        limits: Limits,
+        read: for<'i> fn(&mut Builder<'_, 'i>, &'i [u8], Limits) -> Result<()>,
+    ) -> Result<Self> {
         let mut builder = Builder::new(&mut graph);
         builder.begin();
         let place = builder.place();
         if !source.is_empty() {
-            crate::igbinary::read(&mut builder, source, limits)?;
+            read(&mut builder, source, limits)?;
         }
         let root = builder.node_at(place);
         match graph.node(root) {
@@ -168,6 +177,15 @@ impl Graphed {
         if handler == SerializeHandler::Igbinary {
             let count = self.names.len();
             let mut writer = crate::igbinary::Writer::new(&self.graph, roots, count, longest);
+            for (name, place) in self.names().zip(&self.places) {
+                writer.variable(name, self.node_at(*place))?;
+            }
+            return Ok(writer.out);
+        }
+        #[cfg(feature = "msgpack")]
+        if handler == SerializeHandler::Msgpack {
+            let count = self.names.len();
+            let mut writer = crate::msgpack::Writer::new(&self.graph, roots, count, longest);
             for (name, place) in self.names().zip(&self.places) {
                 writer.variable(name, self.node_at(*place))?;
             }

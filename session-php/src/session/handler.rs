@@ -22,6 +22,14 @@ pub enum SerializeHandler {
     /// numbers.
     #[cfg(feature = "igbinary")]
     Igbinary,
+    /// `msgpack`, of the extension of this name: the array as MessagePack. Names are not numbers.
+    ///
+    /// Arrays and objects that are one by reference, marked enums and classes that serialize themselves are
+    /// refused ([`Unsupported`](ErrorKind::Unsupported)): they look different with each version of the
+    /// extension. A scalar that is one by reference is written as a value of its own, as by the extension. An
+    /// object is written with its properties, so do not set one of a class that has `__serialize`.
+    #[cfg(feature = "msgpack")]
+    Msgpack,
 }
 
 const LONGEST_BINARY_NAME: u8 = 127;
@@ -38,6 +46,8 @@ impl SerializeHandler {
             Self::PhpSerialize,
             #[cfg(feature = "igbinary")]
             Self::Igbinary,
+            #[cfg(feature = "msgpack")]
+            Self::Msgpack,
         ];
         let found = all.into_iter().find(|handler| handler.name().eq_ignore_ascii_case(name));
         found.ok_or(Error::new(ErrorKind::Unsupported, "no such serialize_handler"))
@@ -52,6 +62,8 @@ impl SerializeHandler {
             Self::PhpSerialize => "php_serialize",
             #[cfg(feature = "igbinary")]
             Self::Igbinary => "igbinary",
+            #[cfg(feature = "msgpack")]
+            Self::Msgpack => "msgpack",
         }
     }
 
@@ -60,6 +72,8 @@ impl SerializeHandler {
         match self {
             #[cfg(feature = "igbinary")]
             Self::Igbinary => Self::PhpSerialize,
+            #[cfg(feature = "msgpack")]
+            Self::Msgpack => Self::PhpSerialize,
             text => text,
         }
     }
@@ -71,6 +85,8 @@ impl SerializeHandler {
         match self {
             #[cfg(feature = "igbinary")]
             Self::Igbinary if number => refuse("PHP loses variables with numbers as names"),
+            #[cfg(feature = "msgpack")]
+            Self::Msgpack if number => refuse("PHP loses variables with numbers as names"),
             Self::Php | Self::PhpBinary if number => {
                 refuse("PHP skips variables with numbers as names")
             }

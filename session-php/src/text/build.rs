@@ -310,7 +310,7 @@ impl<'i> Sink<'i> for Builder<'_, 'i> {
             Event::Bool(value) => _ = self.put(Node::Bool(value)),
             Event::Int(value) => _ = self.put(Node::Int(value)),
             Event::Float(text) => _ = self.put(Node::Float(float_value(text))),
-            #[cfg(feature = "igbinary")]
+            #[cfg(any(feature = "igbinary", feature = "msgpack"))]
             Event::Double(value) => _ = self.put(Node::Float(value)),
             #[cfg(feature = "igbinary")]
             Event::Copy(slot) => {

@@ -10,7 +10,7 @@ mod value;
 mod write;
 
 pub use self::float::Precision;
-#[cfg(feature = "igbinary")]
+#[cfg(any(feature = "igbinary", feature = "msgpack"))]
 pub(crate) use self::scan::{Event, Sink, Slot, Text, is_class_name};
 pub(crate) use self::{
     build::Builder,

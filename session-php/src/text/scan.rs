@@ -39,7 +39,7 @@ pub(crate) enum Event<'i> {
     Enum {
         name: Text<'i>,
     },
-    #[cfg(feature = "igbinary")]
+    #[cfg(any(feature = "igbinary", feature = "msgpack"))]
     Double(f64),
     /// What stands in this slot, again, but as a variable of its own.
     #[cfg(feature = "igbinary")]

@@ -10,7 +10,7 @@
     reason = "in a test a panic is the report"
 )]
 
-#[cfg(feature = "igbinary")]
+#[cfg(any(feature = "igbinary", feature = "msgpack"))]
 mod binary;
 mod draw;
 mod edits;
@@ -58,7 +58,10 @@ macro_rules! trials {
 }
 
 fn main() -> ExitCode {
-    #[cfg_attr(not(feature = "igbinary"), expect(unused_mut, reason = "extensions add to it"))]
+    #[cfg_attr(
+        not(any(feature = "igbinary", feature = "msgpack")),
+        expect(unused_mut, reason = "extensions add to it")
+    )]
     let mut trials = trials! {
         "session": sessions::sessions_are_read_and_written_as_php_does 2500
                    sessions::floats_have_phps_digits 4000
@@ -70,6 +73,10 @@ fn main() -> ExitCode {
     #[cfg(feature = "igbinary")]
     trials.extend(trials! {
         "igbinary": binary::igbinary_is_read_and_written_as_the_extension_does 1500;
+    });
+    #[cfg(feature = "msgpack")]
+    trials.extend(trials! {
+        "msgpack": binary::msgpack_is_read_and_written_as_the_extension_does 1500;
     });
     libtest_mimic::run(&libtest_mimic::Arguments::from_args(), trials).exit_code()
 }

@@ -33,6 +33,7 @@ const PROGRAMS: &[(&[&str], &[&str])] = &[
     (&["php"], &["php-cli"]),
     (&["igbinary.so"], &["php-igbinary"]),
     (&["memcached.so"], &["php-memcached"]),
+    (&["msgpack.so"], &["php-msgpack"]),
     (&["pdo_mysql.so"], &["php-mysql"]),
     (&["pdo_pgsql.so"], &["php-pgsql"]),
     (&["pdo_sqlite.so"], &["php-sqlite3"]),

@@ -546,3 +546,49 @@ async fn sec_47_another_client_is_told_of_and_its_session_ended_if_wished() {
     assert_eq!(checked, ClientMatch::Unbound);
     assert!(is_live(&manager, &unbound).await);
 }
+
+/// A double click: the browser presents the same id twice.
+#[tokio::test]
+async fn log_ins_that_were_sent_twice_end_in_one_session() {
+    for read_before in [true, false] {
+        let manager = manager(|settings| settings);
+        let old = stored(&manager).await;
+        let clicks = [(); 3].map(|()| manager.open(Some(old.clone())));
+        for click in &clicks {
+            if read_before {
+                click.names().await.unwrap();
+            }
+        }
+        for (n, click) in clicks.iter().enumerate() {
+            click.insert(&format!("click{n}"), n).await.unwrap();
+            click.login("ada").await.unwrap();
+        }
+        let [ids @ .., last] = clicks.each_ref().map(set_id);
+        for id in ids.iter().chain([&old]) {
+            assert!(!is_live(&manager, id).await);
+        }
+        let session = open(&manager, &last);
+        for n in 0..3 {
+            assert_eq!(session.get(&format!("click{n}")).await.unwrap(), Some(n), "{read_before}");
+        }
+        assert_eq!(manager.sessions_of("ada").unwrap().list(9, None).await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_log_in_as_another_gets_at_no_session_that_the_id_became() {
+    for read_before in [true, false] {
+        let manager = manager(|settings| settings);
+        let old = stored(&manager).await;
+        let (ada, eve) = (open(&manager, &old), open(&manager, &old));
+        if read_before {
+            eve.names().await.unwrap();
+        }
+        ada.login("ada").await.unwrap();
+        let error = eve.login("eve").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        assert_eq!(eve.cookie_change(), CookieChange::None);
+        assert!(is_live(&manager, &set_id(&ada)).await);
+        assert!(manager.sessions_of("eve").unwrap().list(9, None).await.unwrap().is_empty());
+    }
+}

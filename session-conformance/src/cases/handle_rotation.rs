@@ -21,6 +21,7 @@ cases! {
     "X04" rotate_deleted_session_fails [NativeLayout];
     "X05" concurrent_rotation_one_lineage [NativeLayout];
     "X05" concurrent_log_ins_have_one_winner [NativeLayout, Meta];
+    "X05" log_ins_sent_twice_end_in_one_session [NativeLayout, Meta];
     "X05" save_in_flight_follows_a_rotation [NativeLayout];
     "X05" save_in_flight_does_not_follow_a_log_in [NativeLayout, Meta];
     "X07" grace_alias_is_read_redirect_only [NativeLayout];
@@ -227,6 +228,31 @@ async fn concurrent_log_ins_have_one_winner(cx: Cx) -> Outcome {
         b.open(&new).delete().await?;
     }
     ensure!(won_by_the_second >= 3, "a log-in that came between won {won_by_the_second} times");
+    Ok(())
+}
+
+/// Given a log-in that was sent twice, the second at any point of the first, then both succeed, and
+/// there is one session, under one of their ids, with the data from before.
+async fn log_ins_sent_twice_end_in_one_session(cx: Cx) -> Outcome {
+    let [a, b] = Server::both(&cx).await?;
+    for point in 0.. {
+        let old = a.start().await?;
+        let (first, second) = (a.open(&old), b.open(&old));
+        let other = async { Ok(second.login("ada").await?) };
+        let Some(ended) = interrupted(&a, point, first.login("ada"), other).await? else {
+            ensure!(point >= 4, "a log-in took {point} calls only");
+            break;
+        };
+        ended?;
+        ensure_no_session(&b, &old).await?;
+        let (one, two) = (new_id(&first)?, new_id(&second)?);
+        let is_first = !b.open(&one).is_empty().await?;
+        let (new, over) = if is_first { (one, two) } else { (two, one) };
+        ensure_no_session(&a, &over).await?;
+        ensure_entry(&b.open(&new), "user", Some("ada".to_owned())).await?;
+        ensure_live(&cx, &[&new]).await?;
+        b.open(&new).delete().await?;
+    }
     Ok(())
 }
 

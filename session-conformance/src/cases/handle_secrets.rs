@@ -272,7 +272,8 @@ async fn rotated(
             shown.error(sessions.revoke(&SessionHandle::generate()?).await)?;
         }
         shown.debug(&cx.a.found(&key(&new_id(&again)?)).await?);
-        shown.error(server.open(&new).login(&user).await)?;
+        let other = secrets.plant("user")?;
+        shown.error(server.open(&new).login(&other).await)?;
     }
     Ok(())
 }

@@ -161,7 +161,7 @@ impl Session {
     pub(super) async fn create<R: Send>(&self, state: &mut State, step: Step<'_, R>) -> Result<R> {
         match state.phase {
             Phase::New => {}
-            Phase::JustRetired => return Err(replaced(Operation::Create)),
+            Phase::JustRetired(_) => return Err(replaced(Operation::Create)),
             _ => return Err(gone(Operation::Save)),
         }
         let mut data = state.data.clone();

@@ -9,7 +9,7 @@ use super::{
     config::EpochCheck,
     events::SessionEvent,
     manager::SessionManager,
-    state::{Phase, Place, Snapshot, State},
+    state::{CookieChange, Phase, Place, Snapshot, State},
 };
 use crate::{
     Alias, DocumentState, Error, ErrorKind, Key, Meta, Operation, ReadOptions, Record, Result,
@@ -159,7 +159,8 @@ impl Session {
                 // new id from the response that rotated it.
                 let barred = alias.rotated_at.after(JUST_RETIRED);
                 let just_now = self.manager().now() < barred;
-                state.phase = if just_now { Phase::JustRetired } else { Phase::New };
+                state.phase =
+                    if just_now { Phase::JustRetired(alias.successor) } else { Phase::New };
             }
         }
         Ok(())
@@ -179,8 +180,10 @@ impl Session {
     pub(super) fn take_over(&self, state: &mut State, key: &Key, found: Found) -> Result<()> {
         let mut snapshot = match found {
             Found::Live(snapshot) => snapshot,
-            Found::Retired(_) => {
-                state.phase = Phase::JustRetired;
+            Found::Retired(alias) => {
+                // Who replaced it has sent the new id.
+                self.set_cookie(CookieChange::None);
+                state.phase = Phase::JustRetired(alias.successor);
                 return Err(replaced(Operation::Load));
             }
             Found::Absent => {

@@ -147,7 +147,7 @@ impl Session {
         match &state.phase {
             Phase::Stored(place) => Ok(Some(place.key.clone())),
             Phase::Unread => Ok(self.presented().map(|id| self.presented_key(id))),
-            Phase::New | Phase::JustRetired => Ok(None),
+            Phase::New | Phase::JustRetired(_) => Ok(None),
             Phase::Gone => Err(gone(Operation::Lock)),
         }
     }

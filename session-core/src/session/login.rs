@@ -185,7 +185,8 @@ impl Login {
     /// # Errors
     /// As [`Session::cycle_id`], and
     /// - [`Conflict`](ErrorKind::Conflict): a parallel request replaced the id; nobody was logged in
-    ///   by this call.
+    ///   by this call. If that was a log-in of the same principal (a form that was sent twice), it is
+    ///   no error: this one goes on from that session, under another new id.
     /// - [`NotFound`](ErrorKind::NotFound): all sessions of the principal were revoked since the
     ///   log-in began, or the session was ended. There is no session any more.
     /// - [`TooManySessions`](ErrorKind::TooManySessions): the limit

@@ -18,7 +18,7 @@ use super::{
     commit::MAX_CONFLICTS,
     config::Settings,
     events::SessionEvent,
-    load::gone,
+    load::{Found, MAX_HOPS, gone},
     lock::{Hold, Renewed},
     state::{CookieChange, Phase, Place, State},
 };
@@ -132,7 +132,10 @@ impl Session {
             let place = match &state.phase {
                 Phase::Stored(place) if place.aliased => return Err(rotated_before()),
                 Phase::Stored(place) => place.clone(),
-                Phase::JustRetired => return Err(rotated_before()),
+                Phase::JustRetired(_) => {
+                    self.join_log_in(state, change).await?;
+                    continue;
+                }
                 _ => return Err(gone(Operation::Rotate)),
             };
             if conflicts > MAX_CONFLICTS && self.can_lock() {
@@ -143,15 +146,38 @@ impl Session {
             match error.kind() {
                 ErrorKind::LockHeld if in_time => break,
                 ErrorKind::Conflict if in_time => {
-                    self.read_again(state).await?;
-                    if matches!(&state.phase, Phase::Stored(now) if now.key != place.key) {
-                        return if change.is_login() { Err(error) } else { Ok(()) };
+                    let again = self.read_again(state).await;
+                    match &state.phase {
+                        Phase::JustRetired(_) => {}
+                        Phase::Stored(now) if now.key != place.key => {
+                            return if change.is_login() { Err(error) } else { Ok(()) };
+                        }
+                        _ => again?,
                     }
                 }
                 _ => return Err(self.note(state, &place.key, error)),
             }
         }
         self.rotate_in_turn(state, change, deadline).await
+    }
+
+    /// Where the id that was presented ended a moment ago with a log-in of the same principal, as with
+    /// a form that was sent twice, another log-in goes on from the session of that one. To whoever is
+    /// another principal the id leads nowhere.
+    pub(super) async fn join_log_in(&self, state: &mut State, change: &Change) -> Result<()> {
+        let Change::Login(login) = change else { return Err(rotated_before()) };
+        for _ in 0..MAX_HOPS {
+            let Phase::JustRetired(successor) = state.phase else { return Ok(()) };
+            match self.manager().find(&Key::from_digest(successor), ReadOptions::latest()).await? {
+                Found::Retired(alias) => state.phase = Phase::JustRetired(alias.successor),
+                Found::Live(mut snapshot) if snapshot.meta.principal == Some(login.principal) => {
+                    snapshot.place.aliased = false;
+                    return state.adopt(*snapshot, &self.manager().settings().rules);
+                }
+                _ => break,
+            }
+        }
+        Err(rotated_before())
     }
 
     /// Rotates if nobody was in between.

@@ -126,7 +126,7 @@ impl Session {
         let state = self.ready().await?;
         let place = match &state.phase {
             Phase::Stored(place) => place.clone(),
-            Phase::JustRetired => return Err(replaced(Operation::Load)),
+            Phase::JustRetired(_) => return Err(replaced(Operation::Load)),
             _ => return Ok(None),
         };
         let (header, entries) = (state.header.clone(), (**state.data.base()).clone());

@@ -7,7 +7,8 @@ use tokio::time::Instant;
 
 use super::{config::MergeRules, data::SessionData, manager::SessionManager};
 use crate::{
-    Document, Entries, Header, Key, Meta, OpToken, Result, Revision, SessionId, Ttl, Write,
+    Document, Entries, Header, Key, KeyDigest, Meta, OpToken, Result, Revision, SessionId, Ttl,
+    Write,
 };
 
 /// The state behind a handle, which its clones share.
@@ -48,8 +49,8 @@ pub(super) enum Phase {
     /// There is no record; a save makes one, under a new id.
     New,
     /// There is no record, and the id was rotated away a moment ago: a parallel request got a new
-    /// one, which a cookie set here would overwrite. Nothing can be saved.
-    JustRetired,
+    /// one, under this key, which a cookie set here would overwrite. Nothing can be saved.
+    JustRetired(KeyDigest),
     /// There is a record.
     Stored(Place),
     /// There was a record, and somebody deleted it while the handle was in use. Nothing can be

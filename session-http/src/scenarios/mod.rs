@@ -87,6 +87,7 @@ macro_rules! scenario_list {
             sec_06_a_key_presented_as_an_id_finds_nothing
             sec_09_ids_come_from_the_cookie_only
             sec_11_a_log_in_changes_the_id_and_ends_the_old_one
+            a_log_in_that_is_sent_twice_leaves_its_user_logged_in
             sec_14_requests_with_a_rotated_id_go_on_for_a_grace
             sec_15_a_session_ends_by_the_stores_clock
             sec_16_activity_does_not_pass_the_absolute_deadline

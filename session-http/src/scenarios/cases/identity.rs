@@ -113,6 +113,30 @@ pub async fn sec_11_a_log_in_changes_the_id_and_ends_the_old_one(
     Ok(())
 }
 
+/// A double click: who came second goes on from the first, and of the two ids one is left. A
+/// request that was overtaken may be told so.
+pub async fn a_log_in_that_is_sent_twice_leaves_its_user_logged_in(
+    adapter: &dyn Adapter,
+    stores: &dyn Stores,
+) -> Played {
+    let bench = Bench::on(stores).await;
+    let browser = bench.browser(adapter).await;
+    browser.get("/set/cart/full").await;
+    let clicks = [(); 2].map(|()| browser.presenting(browser.cookie().expect("a cookie")));
+    let (one, two) = join!(clicks[0].get("/login/alice"), clicks[1].get("/login/alice"));
+    let mut logged_in = 0;
+    for (click, answer) in clicks.iter().zip([one, two]) {
+        assert!(matches!(answer.status(), 200 | 409), "{}", answer.status());
+        if click.get("/get/user").await.text() == "alice" {
+            assert_eq!((answer.status(), click.get("/get/cart").await.text()), (200, "full"));
+            logged_in += 1;
+        }
+    }
+    assert_eq!(logged_in, 1);
+    assert_eq!(browser.get("/get/user").await.text(), "none", "the old id has ended");
+    Ok(())
+}
+
 /// SEC-14: parallel requests of one page do not lose their session when one of them rotates it.
 pub async fn sec_14_requests_with_a_rotated_id_go_on_for_a_grace(
     adapter: &dyn Adapter,

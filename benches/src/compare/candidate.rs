@@ -9,6 +9,7 @@ use fred::prelude::{Builder, ClientLike, Config, TcpConfig};
 use redis_pool::SingleRedisPool;
 use ruts::store::postgres::PostgresStoreBuilder;
 use serde::{Deserialize, Serialize};
+#[cfg(feature = "dynamodb-peer")]
 use tower_sessions_dynamodb_store::{DynamoDBStore, DynamoDBStoreKey, DynamoDBStoreProps};
 use tower_sessions_sqlx_store::{
     MySqlStore, PostgresStore,
@@ -73,6 +74,8 @@ pub(crate) const LEFT_OUT: &[(&str, &str)] = &[
     ("async-session", "unmaintained since 2021, on async-std"),
     ("rsession", "writes every session on every request under a new id, and clears by FLUSHALL"),
     ("PHP with DynamoDB", "the AWS SDK for PHP is in no package registry that the harness uses"),
+    #[cfg(not(feature = "dynamodb-peer"))]
+    ("tower-sessions with DynamoDB", "left out of short runs, as it takes long to build"),
 ];
 
 /// Makes the candidates of one place.
@@ -133,7 +136,10 @@ impl Maker<'_> {
             Kind::Memcached => self.on_memcached()?,
             Kind::MariaDb | Kind::MySql => self.on_mysql().await?,
             Kind::Postgres => self.on_postgres().await?,
+            #[cfg(feature = "dynamodb-peer")]
             Kind::DynamoDb => self.on_dynamodb()?,
+            #[cfg(not(feature = "dynamodb-peer"))]
+            Kind::DynamoDb => {}
             Kind::Valkey | Kind::Sqlite => {}
         }
         Ok(())
@@ -227,6 +233,7 @@ impl Maker<'_> {
         Ok(())
     }
 
+    #[cfg(feature = "dynamodb-peer")]
     fn on_dynamodb(&mut self) -> Result<()> {
         let client = bare::dynamodb_client(self.spot.address()?);
         let key = DynamoDBStoreKey { name: "id".to_owned(), prefix: None, suffix: None };

@@ -87,9 +87,13 @@ impl<'a> Run<'a> {
     async fn open_places(&mut self) -> Result<()> {
         for kind in self.options.kinds() {
             self.show(&format!("starting {}", kind.title()));
-            match Place::start(kind).await? {
-                Ok(place) => self.places.push(place),
-                Err(reason) => self.leave_out(kind.title(), &reason),
+            match Place::start(kind).await {
+                Ok(Ok(place)) => self.places.push(place),
+                Ok(Err(reason)) => self.leave_out(kind.title(), &reason),
+                Err(error) => {
+                    let reason = format!("does not start: {}", shortened(&error));
+                    self.leave_out(kind.title(), &reason);
+                }
             }
         }
         for url in &self.options.stores {

@@ -45,9 +45,8 @@ pub(crate) async fn contenders(server: &Server, setup: &Setup) -> Result<Vec<Con
         move |share| Commands { base: base.clone(), kind, share }
     };
     use Operation::{Locked, Read, Write};
-    let contender = |name, operation, base, kind| {
-        Contender::new(name, Role::Bare, operation, make(base, kind))
-    };
+    let contender =
+        |name, operation, base, kind| Contender::new(name, Role::Bare, operation, make(base, kind));
     Ok(vec![
         contender("mg", Read, &bare, Kind::Get),
         contender("ms", Write, &bare, Kind::Set),

@@ -355,6 +355,7 @@ pub(super) fn what_was_run(results: &Results) -> String {
          {} of its median (the median of all figures).</p>\
          <div class=\"wide\"><table><thead><tr><th>place</th><th>memory of its process at the end</th></tr></thead>\
          <tbody>{places}</tbody></table></div>\
+         <p>What memory a library takes in this program is not measured: all of them run in the same one.</p>\
          <div class=\"wide\"><table class=\"words\"><thead><tr><th>candidate</th><th>version</th><th>note</th></tr>\
          </thead><tbody>{candidates}</tbody></table></div><h3>Left out</h3>{}",
         settings.rounds,

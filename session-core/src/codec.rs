@@ -70,7 +70,7 @@ impl Codec {
         };
         // The encoder's own error may repeat the value, so it goes no further.
         let bytes = bytes.ok_or_else(|| unwritable("the value has no form in this codec"))?;
-        if self.is_readable(&bytes) == Some(false) {
+        if !self.is_plain(&bytes) && self.is_readable(&bytes) == Some(false) {
             return Err(unwritable("the value nests too deep to be read again"));
         }
         Ok(bytes.into())
@@ -84,6 +84,21 @@ impl Codec {
     pub fn decode(self, bytes: &[u8], visit: &mut ValueVisitor<'_>) -> Result<()> {
         self.decode_seed(bytes, Visit(visit, bytes.len()))
             .ok_or_else(|| unreadable(self.is_readable(bytes)))
+    }
+
+    /// Whether the first byte shows a value without parts, which nests nothing: a number, a text.
+    const fn is_plain(self, bytes: &[u8]) -> bool {
+        let Some(first) = bytes.first() else { return false };
+        match self {
+            Self::MessagePack => !matches!(
+                first,
+                // Maps and lists by their form, unused, extensions, lists and maps.
+                0x80..=0x9f | 0xc1 | 0xc7..=0xc9 | 0xd4..=0xd8 | 0xdc..=0xdf
+            ),
+            Self::Json => matches!(first, b'"' | b'-' | b'0'..=b'9' | b'f' | b'n' | b't'),
+            #[cfg(feature = "bincode")]
+            Self::Bincode => false,
+        }
     }
 
     /// Whether the bytes are one well-formed value within bounds; `None` where the codec does not

@@ -9,6 +9,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
+pub(crate) use self::document::Name;
 pub use self::{
     client::{Binding, ClientHint, SessionHandle},
     document::{Alias, Document, DocumentState, Entries, Frame, Header},

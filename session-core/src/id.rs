@@ -1,6 +1,6 @@
 //! Session ids: secrets of 256 bits, and the keys that stores see instead of them.
 
-use std::{fmt, sync::Arc};
+use std::{cell::RefCell, fmt, sync::Arc};
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use hmac::{Hmac, KeyInit, Mac};
@@ -63,7 +63,9 @@ impl SessionId {
     /// or holds another character than `A-Z a-z 0-9 - _ ,`.
     pub fn parse(text: &str) -> Result<Self> {
         let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b',');
-        if text.is_empty() || text.len() > Self::MAX_LEN || !text.bytes().all(legal) {
+        // All of them are looked at, so that many can be at once.
+        let is_legal = || text.bytes().fold(true, |so_far, byte| so_far & legal(byte));
+        if text.is_empty() || text.len() > Self::MAX_LEN || !is_legal() {
             return Err(invalid_id());
         }
         Ok(Self(text.into()))
@@ -74,7 +76,9 @@ impl SessionId {
     /// # Errors
     /// [`InvalidId`](ErrorKind::InvalidId) when it is not the canonical base64url text of 32 bytes.
     pub fn parse_native(text: &str) -> Result<Self> {
-        if text.len() != Self::NATIVE_LEN || BASE64URL_NOPAD.decode(text.as_bytes()).is_err() {
+        let is_native = text.len() == Self::NATIVE_LEN
+            && BASE64URL_NOPAD.decode_mut(text.as_bytes(), &mut [0; 32]).is_ok();
+        if !is_native {
             return Err(invalid_id());
         }
         Ok(Self(text.into()))
@@ -125,6 +129,29 @@ pub(crate) fn fill_random(bytes: &mut [u8]) -> Result<()> {
         Error::new(ErrorKind::Unavailable, "session", Operation::Id)
             .with_detail("the operating system gave no random bytes")
             .with_source(source)
+    })
+}
+
+/// Sixteen random bytes for names that must never come twice, and need not be secret: of the operating
+/// system, which is asked once for many of them, as it takes 260 ns for these and 1,200 for 512.
+pub(crate) fn random_token() -> Result<[u8; 16]> {
+    const ASKED_FOR: usize = 32;
+    struct Supply {
+        tokens: [[u8; 16]; ASKED_FOR],
+        left: usize,
+    }
+    thread_local! {
+        static SUPPLY: RefCell<Supply> =
+            const { RefCell::new(Supply { tokens: [[0; 16]; ASKED_FOR], left: 0 }) };
+    }
+    SUPPLY.with_borrow_mut(|supply| {
+        if supply.left == 0 {
+            fill_random(supply.tokens.as_flattened_mut())?;
+            supply.left = ASKED_FOR;
+        }
+        supply.left -= 1;
+        #[expect(clippy::indexing_slicing, reason = "no more are left than there are")]
+        Ok(supply.tokens[supply.left])
     })
 }
 
@@ -319,5 +346,21 @@ impl PrincipalDigest {
 impl fmt::Debug for PrincipalDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PrincipalDigest(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, thread};
+
+    use super::*;
+
+    #[test]
+    fn no_token_comes_twice() {
+        let some = || (0..100).map(|_| random_token().unwrap()).collect::<Vec<_>>();
+        let mut all = some();
+        all.extend(thread::spawn(some).join().unwrap());
+        assert_eq!(all.iter().collect::<HashSet<_>>().len(), 200);
+        assert!(!all.contains(&[0; 16]));
     }
 }

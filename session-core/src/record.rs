@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use crate::{PrincipalDigest, Result, Timestamp, Ttl, id::fill_random};
+use crate::{PrincipalDigest, Result, Timestamp, Ttl, id::random_token};
 
 /// One life of a record: random, made when the record is created, and kept until it ends.
 ///
@@ -23,9 +23,7 @@ impl Incarnation {
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) when there are no random bytes.
     pub fn generate() -> Result<Self> {
-        let mut bytes = [0; 16];
-        fill_random(&mut bytes)?;
-        Ok(Self(bytes))
+        random_token().map(Self)
     }
 
     /// An incarnation read back from a store.
@@ -246,9 +244,7 @@ impl OpToken {
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) when there are no random bytes.
     pub fn generate() -> Result<Self> {
-        let mut bytes = [0; 16];
-        fill_random(&mut bytes)?;
-        Ok(Self(bytes))
+        random_token().map(Self)
     }
 
     /// A token read back from a store.

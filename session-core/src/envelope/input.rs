@@ -4,36 +4,46 @@ use bytes::Bytes;
 
 use crate::{Error, ErrorKind, Operation, Result};
 
-/// The part of a payload that is not read yet. Asked for more than there is, it answers
+/// A payload, and up to where it was read. Asked for more than there is, it answers
 /// [`Corrupt`](ErrorKind::Corrupt); it allocates nothing.
-pub(super) struct Input(Bytes);
+pub(super) struct Input {
+    payload: Bytes,
+    at: usize,
+}
 
 impl Input {
-    pub(super) const fn new(bytes: Bytes) -> Self {
-        Self(bytes)
+    pub(super) const fn new(payload: Bytes) -> Self {
+        Self { payload, at: 0 }
     }
 
+    /// How many bytes are left.
     pub(super) const fn len(&self) -> usize {
-        self.0.len()
+        self.payload.len() - self.at
     }
 
     /// All that is left.
     pub(super) fn rest(self) -> Bytes {
-        self.0
+        self.payload.slice(self.at..)
     }
 
     /// The next `len` bytes, as a slice that shares the payload.
     pub(super) fn take(&mut self, len: usize) -> Result<Bytes> {
-        if len > self.0.len() {
-            return Err(corrupt("cut short"));
-        }
-        Ok(self.0.split_to(len))
+        let start = self.at;
+        self.view(len)?;
+        Ok(self.payload.slice(start..self.at))
+    }
+
+    /// The next `len` bytes, to be looked at only.
+    pub(super) fn view(&mut self, len: usize) -> Result<&[u8]> {
+        let rest = self.payload.get(self.at..).unwrap_or_default();
+        let (view, _) = rest.split_at_checked(len).ok_or_else(|| corrupt("cut short"))?;
+        self.at += len;
+        Ok(view)
     }
 
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let array = *self.0.first_chunk().ok_or_else(|| corrupt("cut short"))?;
-        bytes::Buf::advance(&mut self.0, N);
-        Ok(array)
+        let array = self.view(N)?.first_chunk();
+        array.copied().ok_or_else(|| corrupt("cut short"))
     }
 
     pub(super) fn byte(&mut self) -> Result<u8> {
@@ -52,7 +62,7 @@ impl Input {
 
     /// What remains must be nothing.
     pub(super) fn end(self) -> Result<()> {
-        if self.0.is_empty() { Ok(()) } else { Err(corrupt("bytes after the end")) }
+        if self.len() == 0 { Ok(()) } else { Err(corrupt("bytes after the end")) }
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Alias, Binding, ClientHint, Codec, Document, DocumentState, Entries, Error, ErrorKind, Frame,
-    Header, KeyDigest, Operation, Result, SessionHandle, Timestamp, Ttl,
+    Header, KeyDigest, Operation, Result, SessionHandle, Timestamp, Ttl, format::Name,
 };
 
 pub(super) const VERSION: u8 = 1;
@@ -82,8 +82,8 @@ fn decode_header(codec: Codec, input: &mut Input) -> Result<Header> {
 
 fn client(input: &mut Input) -> Result<ClientHint> {
     let len = input.byte()?;
-    let text = input.take(len.into())?;
-    let text = str::from_utf8(&text).map_err(|_shows_bytes| corrupt("a hint is not UTF-8"))?;
+    let text = input.view(len.into())?;
+    let text = str::from_utf8(text).map_err(|_shows_bytes| corrupt("a hint is not UTF-8"))?;
     let hint = ClientHint::new(text);
     if hint.as_str() == text { Ok(hint) } else { Err(corrupt("a hint is out of bounds")) }
 }
@@ -96,8 +96,8 @@ fn decode_entries(mut input: Input) -> Result<Entries> {
     let mut entries = Entries::with_capacity(count);
     for _ in 0..count {
         let len = input.byte()?;
-        let name = input.take(len.into())?;
-        let name = str::from_utf8(&name).map_err(|_shows_bytes| corrupt("a name is not UTF-8"))?;
+        let name = Name::read(input.take(len.into())?);
+        let name = name.ok_or_else(|| corrupt("a name is not UTF-8"))?;
         let len = input.size()?;
         // One order and no duplicates: a document has one form only.
         if !entries.push(name, input.take(len)?) {

@@ -160,7 +160,29 @@ pub struct Entries(Vec<Entry>);
 
 /// Sessions have few entries, and most are read more often than they gain one: a sorted list is
 /// smaller and faster than a tree.
-type Entry = (Arc<str>, Bytes);
+type Entry = (Name, Bytes);
+
+/// A name, UTF-8: a slice of the payload that it was read from, like the values.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Name(Bytes);
+
+impl Name {
+    /// `None` when the bytes are not UTF-8.
+    pub(crate) fn read(bytes: Bytes) -> Option<Self> {
+        str::from_utf8(&bytes).is_ok().then_some(Self(bytes))
+    }
+
+    fn as_str(&self) -> &str {
+        // It was looked at when it was read.
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl From<&str> for Name {
+    fn from(name: &str) -> Self {
+        Self(Bytes::copy_from_slice(name.as_bytes()))
+    }
+}
 
 impl Entries {
     /// The longest name that the native envelope has room for, in bytes of UTF-8.
@@ -199,11 +221,11 @@ impl Entries {
 
     /// Adds an entry whose name comes after all others; `false` when it does not.
     #[must_use]
-    pub(crate) fn push(&mut self, name: &str, value: Bytes) -> bool {
+    pub(crate) fn push(&mut self, name: Name, value: Bytes) -> bool {
         let last = self.0.last();
-        let in_order = last.is_none_or(|(last, _)| **last < *name);
+        let in_order = last.is_none_or(|(last, _)| last.0 < name.0);
         if in_order {
-            self.0.push((name.into(), value));
+            self.0.push((name, value));
         }
         in_order
     }
@@ -234,12 +256,12 @@ impl Entries {
 
     /// Names and encoded values, in the order of the names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Bytes)> {
-        self.0.iter().map(|(name, value)| (&**name, value))
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
     /// The names, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| &**name)
+        self.0.iter().map(|(name, _)| name.as_str())
     }
 
     /// Removes all entries.
@@ -249,7 +271,7 @@ impl Entries {
 
     /// Where the name is, or belongs.
     fn find(&self, name: &str) -> Result<usize, usize> {
-        self.0.binary_search_by(|(at, _)| (**at).cmp(name))
+        self.0.binary_search_by(|(at, _)| (*at.0).cmp(name.as_bytes()))
     }
 }
 

@@ -21,7 +21,10 @@ mod state;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex as SyncMutex, MutexGuard as SyncGuard, PoisonError},
+    sync::{
+        Arc, Mutex as SyncMutex, MutexGuard as SyncGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -57,14 +60,9 @@ struct Inner {
     state: Mutex<State>,
     /// One, for the one commit or lock through this handle at a time.
     turns: Semaphore,
-    outside: SyncMutex<Outside>,
-}
-
-/// What the web layer asks for without waiting.
-#[derive(Default)]
-struct Outside {
-    used: bool,
-    cookie: CookieChange,
+    /// What the web layer asks for without waiting.
+    used: AtomicBool,
+    cookie: SyncMutex<CookieChange>,
 }
 
 impl Session {
@@ -75,8 +73,8 @@ impl Session {
 
     fn with_state(manager: SessionManager, presented: Option<SessionId>, state: State) -> Self {
         let (state, turns) = (Mutex::new(state), Semaphore::new(1));
-        let outside = SyncMutex::default();
-        Self(Arc::new(Inner { manager, presented, state, turns, outside }))
+        let (used, cookie) = (AtomicBool::new(false), SyncMutex::default());
+        Self(Arc::new(Inner { manager, presented, state, turns, used, cookie }))
     }
 
     /// The value of an entry, or `None` when there is none of this name.
@@ -255,13 +253,13 @@ impl Session {
     /// Whether the session was used in any way: then the response depends on the cookie.
     #[must_use]
     pub fn was_used(&self) -> bool {
-        self.outside().used
+        self.0.used.load(Ordering::Relaxed)
     }
 
     /// What the response has to do about the cookie. Ask after [`save`](Self::save).
     #[must_use]
     pub fn cookie_change(&self) -> CookieChange {
-        self.outside().cookie.clone()
+        self.cookie().clone()
     }
 
     /// Makes [`cookie_change`](Self::cookie_change) ask for the id to be sent again, if the session is
@@ -332,27 +330,27 @@ impl Session {
         })
     }
 
-    fn outside(&self) -> SyncGuard<'_, Outside> {
-        self.0.outside.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cookie(&self) -> SyncGuard<'_, CookieChange> {
+        self.0.cookie.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn mark_used(&self) {
-        self.outside().used = true;
+        self.0.used.store(true, Ordering::Relaxed);
     }
 
     fn set_cookie(&self, change: CookieChange) {
-        self.outside().cookie = change;
+        *self.cookie() = change;
     }
 
     fn has_set_cookie(&self) -> bool {
-        matches!(self.outside().cookie, CookieChange::Set { .. })
+        matches!(*self.cookie(), CookieChange::Set { .. })
     }
 
     /// The session lives longer. An id that was just set goes with the new lifetime; an alias is
     /// not worth sending again.
     fn extend_cookie(&self, place: &Place, remaining: Ttl) {
-        let mut outside = self.outside();
-        match (&mut outside.cookie, &self.0.presented) {
+        let mut cookie = self.cookie();
+        match (&mut *cookie, &self.0.presented) {
             (CookieChange::Set { remaining: shown, .. }, _) => *shown = remaining,
             (change, Some(id)) if !place.aliased => {
                 *change = CookieChange::Extend { id: id.clone(), remaining };

@@ -22,8 +22,6 @@ const FRESH: Duration = Duration::from_secs(1);
 const LARGEST: usize = 8 * 1024;
 /// How many values are kept: one in each place, that of the session that was read last.
 const PLACES: usize = 1024;
-/// What lives shorter, in milliseconds, is for the script, which reads the server's clock itself.
-const SHORTEST_LIFE: u64 = 60_000;
 
 /// Values that were read a moment ago, of a bounded number of sessions.
 pub(crate) struct Seen {
@@ -45,8 +43,8 @@ struct Sight {
 /// A save that replaces `old`, and nothing else.
 pub(crate) struct Swap {
     pub(crate) old: Bytes,
-    /// When the new value is over, in decimal digits.
-    pub(crate) deadline: String,
+    /// When the new value is over, by the server's clock.
+    pub(crate) end: u64,
 }
 
 impl Seen {
@@ -101,10 +99,10 @@ impl Seen {
             return None;
         }
         let now = sight.time + u64::try_from(elapsed.as_millis()).unwrap_or_default();
-        let deadline = record::deadline(write, now);
-        let is_possible = deadline >= now + SHORTEST_LIFE
-            && record::fill_in(draft, &sight.value, revision, deadline);
-        is_possible.then(|| Swap { old: sight.value, deadline: deadline.to_string() })
+        let end = record::deadline(write, now);
+        let is_possible = end >= now + record::SHORTEST_PLAIN
+            && record::fill_in(draft, &sight.value, revision, end);
+        is_possible.then_some(Swap { old: sight.value, end })
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
     link::{Answer, Command, Fault, Link, Parts, Request, Script, Value},
     record::{self, Damage},
     scripts::{Dialect, Scripts, code},
-    seen::{Seen, Swap},
+    seen::Seen,
     wait::{self, WAKE_STEP, Watched},
 };
 
@@ -43,16 +43,34 @@ pub(crate) struct Inner {
     pub(crate) queue: LockQueue,
     pub(crate) watched: Watched,
     pub(crate) seen: Seen,
+    /// Whether writes can be without a script: one that replicas must have is written once more
+    /// where it was done already.
+    is_plain: bool,
     capabilities: Capabilities,
 }
 
-/// What came of a save without a script.
-enum Swapped {
+/// What came of a write without a script.
+enum Plain {
     Done,
     /// The script has to do it, or to tell why not. `in_doubt`: whether it may have been done.
     Not {
         in_doubt: bool,
+        /// Whether the server did not even understand it.
+        unknown: bool,
     },
+}
+
+impl Plain {
+    /// It was not tried.
+    const NO: Self = Self::Not { in_doubt: false, unknown: false };
+}
+
+/// What a write without a script depends on.
+enum Condition<'a> {
+    /// There is nothing.
+    Absent,
+    /// There is this.
+    Same(&'a [u8]),
 }
 
 /// What a script or a command said, taken apart.
@@ -98,12 +116,13 @@ impl RedisStore {
             waits: config.wait_replicas > 0,
         });
         let watched = Watched::default();
-        // A save that replicas must have is written once more where it was done already.
-        let seen = Seen::new(link.info().compares && config.wait_replicas == 0);
+        let is_plain = config.wait_replicas == 0;
+        let seen = Seen::new(link.info().compares && is_plain);
         let mut capabilities = capabilities(&config);
         let clock = ServerClock::new(!matches!(config.servers, Servers::Cluster(_)));
         capabilities.evicts = link.info().evicts();
-        let inner = Inner { link, keys, clock, scripts, queue, watched, seen, capabilities };
+        let inner =
+            Inner { link, keys, clock, scripts, queue, watched, seen, is_plain, capabilities };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -161,34 +180,44 @@ impl RedisStore {
         Ok(Reply { code, parts, resent: answer.resent })
     }
 
-    /// Sets a key if it has the value that was seen.
-    async fn swap(
+    /// Sets a key without a script, until a time of the server's clock.
+    async fn set_if(
         &self,
+        operation: Operation,
+        condition: Condition<'_>,
         name: &[u8],
-        draft: &[u8],
-        swap: &Swap,
+        (draft, until): (&[u8], u64),
         deadline: Deadline,
-    ) -> Result<Swapped> {
-        let arguments: [&[u8]; 6] =
-            [name, draft, b"IFEQ", &swap.old, b"PXAT", swap.deadline.as_bytes()];
+    ) -> Result<Plain> {
+        let until = until.to_string();
+        let mut arguments: Vec<&[u8]> = vec![name, draft, b"PXAT", until.as_bytes()];
+        match condition {
+            Condition::Absent => arguments.push(b"NX"),
+            Condition::Same(old) => arguments.extend([b"IFEQ".as_slice(), old]),
+        }
         let commands = vec![Command::new("SET", &arguments)];
         let request = Request { key: name.to_vec(), commands, replica: false };
         match self.0.link.ask_by(request, deadline).await {
             Ok(answer) => match answer.values.first() {
-                Some(Value::Okay) => Ok(Swapped::Done),
-                Some(Value::Nil) => Ok(Swapped::Not { in_doubt: answer.resent }),
-                _ => Err(nonsense(Operation::Save)),
+                Some(Value::Okay) => Ok(Plain::Done),
+                Some(Value::Nil) => Ok(Plain::Not { in_doubt: answer.resent, unknown: false }),
+                _ => Err(nonsense(operation)),
             },
             Err(fault) => {
-                let error = fault.into_error(Operation::Save, true);
+                let error = fault.into_error(operation, true);
                 if error.kind() != ErrorKind::Backend {
                     return Err(error);
                 }
-                // The server is another one now, which does not know the option.
-                self.0.seen.give_up();
-                Ok(Swapped::Not { in_doubt: error.maybe_applied() })
+                Ok(Plain::Not { in_doubt: error.maybe_applied(), unknown: true })
             }
         }
+    }
+
+    /// Until when a new record lives, if all is known of it that a script would find out.
+    fn plain_end(&self, write: &Write, under: Option<&Under<'_>>) -> Option<u64> {
+        let now = self.0.clock.now().filter(|_| self.0.is_plain && under.is_none())?;
+        let end = record::deadline(write, now);
+        (end >= now + record::SHORTEST_PLAIN).then_some(end)
     }
 
     /// Asks once for the lock; without a grant says how long the present lease still lasts.
@@ -346,9 +375,24 @@ impl SessionStore for RedisStore {
         ]
         .concat();
         let drafted = record::first(incarnation, op);
-        let draft = record::draft(&write, drafted, op);
-        let reply = self.run(operation, &self.0.scripts.create, key, &[&want, &draft]).await?;
-        let (revision, _) = reply.revision(operation, drafted)?;
+        let mut draft = record::draft(&write, drafted, op);
+        let (name, deadline) = (self.0.keys.name(key), self.0.link.deadline());
+        let made = match self.plain_end(&write, under.as_ref()) {
+            Some(end) => {
+                record::ends(&mut draft, end);
+                self.set_if(operation, Condition::Absent, &name, (&draft, end), deadline).await?
+            }
+            None => Plain::NO,
+        };
+        let revision = match made {
+            Plain::Done => drafted,
+            Plain::Not { in_doubt, .. } => {
+                let create = Command::script(&self.0.scripts.create, &[&name], &[&want, &draft]);
+                let reply = self.run_by(operation, create, name, deadline).await;
+                let made = reply.and_then(|reply| reply.revision(operation, drafted));
+                made.map_err(|error| if in_doubt { error.with_maybe_applied() } else { error })?.0
+            }
+        };
         wait::freed(self, key);
         index::enlist(self, key, &write).await;
         Ok(revision)
@@ -416,13 +460,20 @@ impl SessionStore for RedisStore {
         .concat();
         let mut draft = record::draft(&write, drafted, op);
         let (name, deadline) = (self.0.keys.name(key), self.0.link.deadline());
-        let swapped = match self.0.seen.swap(key, &write, expected, &mut draft) {
-            Some(swap) => self.swap(&name, &draft, &swap, deadline).await?,
-            None => Swapped::Not { in_doubt: false },
+        let saved = match self.0.seen.swap(key, &write, expected, &mut draft) {
+            Some(swap) => {
+                let same = Condition::Same(&swap.old);
+                self.set_if(operation, same, &name, (&draft, swap.end), deadline).await?
+            }
+            None => Plain::NO,
         };
-        let (revision, has_moved) = match swapped {
-            Swapped::Done => (drafted, false),
-            Swapped::Not { in_doubt } => {
+        let (revision, has_moved) = match saved {
+            Plain::Done => (drafted, false),
+            Plain::Not { in_doubt, unknown } => {
+                if unknown {
+                    // The server is another one now, which does not know the option.
+                    self.0.seen.give_up();
+                }
                 let save = Command::script(&self.0.scripts.save, &[&name], &[&want, &draft]);
                 let reply = self.run_by(operation, save, name, deadline).await;
                 let saved = reply.and_then(|reply| reply.revision(operation, drafted));

@@ -68,6 +68,17 @@ pub(crate) async fn a_read_is_one_round_trip() -> TestResult {
     Ok(())
 }
 
+pub(crate) async fn a_new_session_is_one_without_a_script() -> TestResult {
+    let counted = Counted::start(SOON).await?;
+    let traffic = counted.count(async |_| {
+        let session = counted.sessions.open(None);
+        session.insert("n", 1).await.unwrap();
+        session.save().await.unwrap();
+    });
+    ensure(&traffic.await?, 1, &[("set", 1), ("evalsha", 0)]);
+    Ok(())
+}
+
 pub(crate) async fn an_unlocked_change_is_two() -> TestResult {
     let counted = Counted::start(SOON).await?;
     let traffic = counted.count(async |session| {

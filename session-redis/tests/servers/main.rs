@@ -41,6 +41,7 @@ macro_rules! trials {
 fn main() -> ExitCode {
     let mut trials = trials! { &["redis"], Flavor::Redis.missing() =>
         counts: a_read_is_one_round_trip
+                a_new_session_is_one_without_a_script
                 an_unlocked_change_is_two
                 a_locked_cycle_is_two
                 a_touch_is_one

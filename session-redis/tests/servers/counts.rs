@@ -1,6 +1,6 @@
 //! Round trips, counted on the server.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use session_core::{KeyHasher, Session, SessionManager, SessionStore};
 use test_servers::{TestResult, redis::Traffic};
@@ -70,13 +70,21 @@ pub(crate) async fn a_read_is_one_round_trip() -> TestResult {
 
 pub(crate) async fn a_new_session_is_one_without_a_script() -> TestResult {
     let counted = Counted::start(SOON).await?;
-    let traffic = counted.count(async |_| {
-        let session = counted.sessions.open(None);
-        session.insert("n", 1).await.unwrap();
-        session.save().await.unwrap();
-    });
-    ensure(&traffic.await?, 1, &[("set", 1), ("evalsha", 0)]);
-    Ok(())
+    let deadline = Instant::now() + SOON;
+    loop {
+        // The server's time is known from it, for a second: on a machine that is slower, not for long enough.
+        counted.session().get::<u32>("n").await.unwrap();
+        let traffic = counted.count(async |_| {
+            let session = counted.sessions.open(None);
+            session.insert("n", 1).await.unwrap();
+            session.save().await.unwrap();
+        });
+        let traffic = traffic.await?;
+        if traffic.calls("evalsha") == 0 || Instant::now() > deadline {
+            ensure(&traffic, 1, &[("set", 1), ("evalsha", 0)]);
+            return Ok(());
+        }
+    }
 }
 
 pub(crate) async fn an_unlocked_change_is_two() -> TestResult {

@@ -1,6 +1,7 @@
 //! The benchmark harness; see `README.md`.
 
 mod compare;
+mod dynamo;
 mod findings;
 mod machine;
 mod measure;
@@ -48,6 +49,7 @@ fn run() -> Result<()> {
     }
     let options = Options::read(words)?;
     match benchmark.as_str() {
+        "dynamo" => runtime.block_on(dynamo::run(&options)),
         "memcached" => runtime.block_on(memcached::run(&options)),
         "php" => php::run(&options),
         "redis" => runtime.block_on(redis::run(&options)),

@@ -10,7 +10,7 @@ use crate::{
 };
 
 pub(crate) const USAGE: &str = "\
-usage: session-benches memcached|php|redis|sql|web [OPTION]..
+usage: session-benches dynamo|memcached|php|redis|sql|web [OPTION]..
 
   --quick        five short rounds (under two minutes) instead of nine longer ones
   --valkey       redis: on Valkey instead of Redis

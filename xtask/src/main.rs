@@ -31,6 +31,7 @@ usage: cargo xtask COMMAND
   test --quick    format, lints and tests only; no installation, no browser
   fetch-servers   unpack the newest Redis, Valkey, MySQL and PgBouncer, and DynamoDB Local, into the target folder
   bench           all our stores beside other libraries and bare clients: a report in target/bench; `--help` lists options
+  bench dynamo    our DynamoDB store beside the bare SDK, and what pages consume; `--help` lists options
   bench memcached our Memcached store beside one socket and other crates; `--help` lists options
   bench php       our reading and writing of PHP's sessions beside PHP's own; `--help` lists options
   bench redis     our Redis store beside bare commands and other crates; `--help` lists options

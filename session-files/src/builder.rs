@@ -8,8 +8,8 @@ use session_core::{
 };
 
 use crate::{
-    BACKEND, Durability, FilesConfig, FilesStore, engine::Engine, fault::pool_error, locks::Locks,
-    pool::Pool, root::open_tree, section::Vault, store::WAKE_STEP, time::Time,
+    BACKEND, Commit, Durability, FilesConfig, FilesStore, engine::Engine, fault::pool_error,
+    locks::Locks, pool::Pool, root::open_tree, section::Vault, store::WAKE_STEP, time::Time,
 };
 
 /// How far two servers may differ about a deadline: each knows the file server's clock to within
@@ -58,6 +58,13 @@ impl FilesStoreBuilder {
         self
     }
 
+    /// See [`FilesConfig::commit`].
+    #[must_use]
+    pub const fn commit(mut self, commit: Commit) -> Self {
+        self.config.commit = commit;
+        self
+    }
+
     /// See [`FilesConfig::max_payload`].
     #[must_use]
     pub const fn max_payload(mut self, bytes: usize) -> Self {
@@ -101,13 +108,14 @@ impl FilesStoreBuilder {
                 .with_detail("the threads cannot be started")
                 .with_source(source)
         })?;
-        let (path, durability) = (config.path.clone(), config.durability);
-        let opened = pool.run(instant_after(config.timeout), move || open_tree(&path, durability));
+        let (path, durability, commit) = (config.path.clone(), config.durability, config.commit);
+        let open = move || open_tree(&path, durability, commit);
+        let opened = pool.run(instant_after(config.timeout), open);
         let tree = opened.await.map_err(|error| pool_error(error, Operation::Open, false))??;
         let capabilities = capabilities(&config, tree.granularity);
         Ok(FilesStore {
             engine: Arc::new(Engine {
-                vault: Vault::new(tree, time),
+                vault: Vault::new(tree, time, config.commit),
                 locks: Locks::new(),
                 pool,
                 queue: LockQueue::new(config.max_waiters),

@@ -36,6 +36,8 @@ pub struct FilesConfig {
     pub timeout: Duration,
     /// What survives a power failure. Default: [`Durability::Data`].
     pub durability: Durability,
+    /// What a commit relies on. Default: [`Commit::Lock`]. All who share a directory must agree.
+    pub commit: Commit,
     /// The largest payload in bytes. Default: 1 MiB.
     pub max_payload: usize,
     /// The most waiters for one lock in one process. Default: 64.
@@ -57,6 +59,20 @@ pub enum Durability {
     DataAndDirectory,
 }
 
+/// What a commit relies on, so that nobody else's is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Commit {
+    /// Locks of the file system, which every local disk and every NFS mount with `vers=4.1` keeps.
+    #[default]
+    Lock,
+    /// Hard links: each commit links the next state of a session to the next number, which only
+    /// one can. For mounts whose locks exclude nobody (`nolock`, `local_lock`), and for those who
+    /// cannot rule out that a client is cut off in the middle of an operation for longer than the
+    /// server keeps its locks. Costs about twice as much.
+    HardLink,
+}
+
 impl FilesConfig {
     /// The schemes that [`from_url`](Self::from_url) takes.
     pub const URL_SCHEMES: &'static [&'static str] = &["files"];
@@ -71,6 +87,7 @@ impl FilesConfig {
             queue: 1_024,
             timeout: Duration::from_secs(5),
             durability: Durability::default(),
+            commit: Commit::default(),
             max_payload: defaults.max_payload,
             max_waiters: defaults.max_waiters,
         }
@@ -84,6 +101,7 @@ impl FilesConfig {
     /// | `session.queue` | operations that may wait for a thread | `1024` |
     /// | `session.timeout` | time for one operation, like `500ms` or `5s` | `5s` |
     /// | `session.durability` | `none`, `data` or `data-and-directory` | `data` |
+    /// | `session.commit` | `lock` or `hard-link` | `lock` |
     /// | `session.max_payload` | bytes | `1048576` |
     /// | `session.max_waiters` | waiters for one lock | `64` |
     ///
@@ -127,6 +145,9 @@ const SETTINGS: &[Setting<FilesConfig>] = &[
     Setting::new("session.durability", "none, data or data-and-directory", |config, value| {
         durability(value).map(|grade| config.durability = grade)
     }),
+    Setting::new("session.commit", "lock or hard-link", |config, value| {
+        commit(value).map(|commit| config.commit = commit)
+    }),
     Setting::new("session.max_payload", "a number of bytes", |config, value| {
         value.parse().ok().map(|bytes| config.max_payload = bytes)
     }),
@@ -134,6 +155,14 @@ const SETTINGS: &[Setting<FilesConfig>] = &[
         value.parse().ok().map(|number| config.max_waiters = number)
     }),
 ];
+
+fn commit(text: &str) -> Option<Commit> {
+    match text {
+        "lock" => Some(Commit::Lock),
+        "hard-link" => Some(Commit::HardLink),
+        _ => None,
+    }
+}
 
 fn durability(text: &str) -> Option<Durability> {
     match text {
@@ -156,7 +185,7 @@ mod tests {
     fn a_url_sets_every_setting() {
         let config = FilesConfig::from_url(
             "files:///var/lib/my%20app?session.threads=8&session.queue=9&session.timeout=250ms\
-             &session.durability=data-and-directory&session.max_payload=10&session.max_waiters=3",
+             &session.durability=data-and-directory&session.commit=hard-link&session.max_payload=10&session.max_waiters=3",
         )
         .unwrap();
         let expected = FilesConfig {
@@ -165,6 +194,7 @@ mod tests {
             queue: 9,
             timeout: Duration::from_millis(250),
             durability: Durability::DataAndDirectory,
+            commit: Commit::HardLink,
             max_payload: 10,
             max_waiters: 3,
         };
@@ -194,6 +224,7 @@ mod tests {
             "files:///x?session.timeout=3",
             "files:///x?session.timeout=0s",
             "files:///x?session.durability=s3cret",
+            "files:///x?session.commit=s3cret",
             "files:///x?session.max_payload=99999999999",
             "files:///x?threads=4",
         ] {

@@ -18,6 +18,7 @@ pub(crate) const PROBE: &str = ".probe";
 const LEASE: &str = ".lease";
 const TEMP: &str = ".tmp";
 const HEX_LEN: usize = 64;
+const NUMBER_LEN: usize = 16;
 
 /// The paths of one key's files, below the root.
 #[derive(Debug)]
@@ -40,6 +41,16 @@ impl Place {
         format!("{}/{}", self.directory, self.hex)
     }
 
+    /// A state of the key, where states have numbers: the record's name is then a directory.
+    pub(crate) fn state(&self, number: u64) -> String {
+        format!("{}/{number:0NUMBER_LEN$x}", self.record())
+    }
+
+    /// A state that is being written.
+    pub(crate) fn draft(&self, nonce: u64) -> String {
+        format!("{}/.{nonce:016x}{TEMP}", self.record())
+    }
+
     pub(crate) fn lease(&self) -> String {
         format!("{}/{}{LEASE}", self.directory, self.hex)
     }
@@ -47,6 +58,12 @@ impl Place {
     pub(crate) fn temp(&self, nonce: u64) -> String {
         format!("{}/.{}.{nonce:016x}{TEMP}", self.directory, self.hex)
     }
+}
+
+/// The number of a state's file.
+pub(crate) fn parse_number(name: &[u8]) -> Option<u64> {
+    let name = std::str::from_utf8(name).ok().filter(|name| name.len() == NUMBER_LEN)?;
+    u64::from_str_radix(name, 16).ok().filter(|number| format!("{number:016x}") == name)
 }
 
 /// Which of the 4,096 directories a key's files are in.
@@ -157,6 +174,17 @@ mod tests {
         }
         for name in ["", ".locks", "a0", "a0a0", "A0A", "+0a", "00g"] {
             assert_eq!(parse_leaf(name.as_bytes()), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_state_has_one_name() {
+        let path = Place::of(&digest()).state(0x1f);
+        let (directory, name) = path.rsplit_once('/').unwrap();
+        assert_eq!(directory, Place::of(&digest()).record());
+        assert_eq!(parse_number(name.as_bytes()), Some(0x1f));
+        for name in ["", "1f", "000000000000001F", "+00000000000001f", ".000000000000001f"] {
+            assert_eq!(parse_number(name.as_bytes()), None, "{name}");
         }
     }
 

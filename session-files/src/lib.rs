@@ -7,6 +7,7 @@ compile_error!(
 );
 
 mod builder;
+mod claims;
 mod config;
 mod engine;
 mod fault;
@@ -22,13 +23,14 @@ mod pool;
 mod record_file;
 mod root;
 mod section;
+mod state_file;
 mod store;
 mod sweep;
 mod time;
 mod tree;
 
 pub use builder::FilesStoreBuilder;
-pub use config::{Durability, FilesConfig};
+pub use config::{Commit, Durability, FilesConfig};
 pub use store::FilesStore;
 
 /// The store's name in errors and capabilities.

@@ -11,7 +11,7 @@ use nix::{
     },
 };
 
-use crate::fault::Outcome;
+use crate::{config::Commit, fault::Outcome};
 
 /// File systems that nobody else can have mounted at the same time. What is not listed is taken
 /// for shared, which is slower and right everywhere.
@@ -32,21 +32,39 @@ pub(crate) fn is_local(directory: &OwnedFd) -> Outcome<bool> {
 }
 
 /// Why the mount of a device cannot hold sessions that other machines share.
-pub(crate) fn complaint(device: dev_t) -> Option<&'static str> {
+pub(crate) fn complaint(device: dev_t, commit: Commit) -> Option<&'static str> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    complaint_in(&mounts, &format!("{}:{}", major(device), minor(device)))
+    complaint_in(&mounts, &format!("{}:{}", major(device), minor(device)), commit)
 }
 
-fn complaint_in(mounts: &str, device: &str) -> Option<&'static str> {
+/// Whether the mount of a device tells changes by their times only, and so takes two within a tick of
+/// the server's clock for one.
+pub(crate) fn tells_changes_by_time(device: dev_t) -> bool {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    kind_in(&mounts, &format!("{}:{}", major(device), minor(device)))
+        .is_some_and(|it| it.0 == "nfs")
+}
+
+/// The kind of the mount of a device, and its options.
+fn kind_in<'a>(mounts: &'a str, device: &str) -> Option<(&'a str, &'a str)> {
     let mount = mounts.lines().find(|line| line.split(' ').nth(2) == Some(device))?;
     let (_, mount) = mount.split_once(" - ")?;
     let mut words = mount.split(' ');
-    let (kind, options) = (words.next()?, words.nth(1)?);
+    Some((words.next()?, words.nth(1)?))
+}
+
+fn complaint_in(mounts: &str, device: &str, commit: Commit) -> Option<&'static str> {
+    let (kind, options) = kind_in(mounts, device)?;
     let has = |wanted: &[&str]| options.split(',').any(|option| wanted.contains(&option));
+    let relies_on_locks = commit == Commit::Lock;
     match kind {
-        "nfs" | "nfs4" if has(&["nolock", "local_lock=all", "local_lock=posix"]) => Some(
-            "the mount keeps locks on this machine only; mount it without nolock and local_lock",
-        ),
+        "nfs" | "nfs4"
+            if relies_on_locks && has(&["nolock", "local_lock=all", "local_lock=posix"]) =>
+        {
+            Some(
+                "the mount keeps locks on this machine only; mount it without nolock and local_lock",
+            )
+        }
         "nfs" | "nfs4" if has(&["nosharecache"]) => Some(
             "the mount does not show what is changed through another one of the same machine; \
              mount it without nosharecache",
@@ -54,6 +72,11 @@ fn complaint_in(mounts: &str, device: &str) -> Option<&'static str> {
         "nfs" | "nfs4" if has(&["nocto"]) => {
             Some("the mount shows what other machines write late; mount it without nocto")
         }
+        "nfs" if !relies_on_locks && has(&["lookupcache=pos", "lookupcache=none"]) => None,
+        "nfs" if !relies_on_locks => Some(
+            "by NFS before version 4 a client misses that a session was created; mount it with \
+             lookupcache=positive, or with vers=4.1",
+        ),
         "nfs" => Some(
             "by NFS before version 4 a client misses changes that follow one another quickly; \
              mount it with vers=4.1",
@@ -66,20 +89,23 @@ fn complaint_in(mounts: &str, device: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    fn complaint_of(kind: &str, options: &str) -> Option<&'static str> {
+    fn complaint_of(kind: &str, options: &str, commit: Commit) -> Option<&'static str> {
         let mounts = format!(
             "22 1 0:20 / /proc rw - proc proc rw\n\
              41 22 0:33 / /srv rw,relatime shared:7 - {kind} 10.9.1.1:/ rw,{options},addr=1\n"
         );
-        complaint_in(&mounts, "0:33")
+        complaint_in(&mounts, "0:33", commit)
     }
 
     #[test]
     fn what_efs_recommends_is_taken() {
-        assert_eq!(complaint_of("nfs4", "vers=4.1,hard,noresvport,local_lock=none"), None);
-        assert_eq!(complaint_of("nfs4", "vers=4.0,local_lock=flock"), None);
-        assert_eq!(complaint_of("ext4", "nolock"), None);
-        assert_eq!(complaint_in("", "0:33"), None);
+        assert_eq!(
+            complaint_of("nfs4", "vers=4.1,hard,noresvport,local_lock=none", Commit::Lock),
+            None
+        );
+        assert_eq!(complaint_of("nfs4", "vers=4.0,local_lock=flock", Commit::Lock), None);
+        assert_eq!(complaint_of("ext4", "nolock", Commit::Lock), None);
+        assert_eq!(complaint_in("", "0:33", Commit::Lock), None);
     }
 
     #[test]
@@ -90,6 +116,20 @@ mod tests {
             ("nfs4", "vers=4.1,nocto,local_lock=none", "nocto"),
             ("nfs4", "vers=4.1,nosharecache,local_lock=none", "nosharecache"),
             ("nfs", "vers=3,local_lock=none", "vers=4.1"),
+        ] {
+            let complaint = complaint_of(kind, options, Commit::Lock).unwrap();
+            assert!(complaint.contains(word), "{options}: {complaint}");
+        }
+    }
+    #[test]
+    fn who_commits_by_links_needs_no_locks_but_news() {
+        let complaint_of = |kind, options| complaint_of(kind, options, Commit::HardLink);
+        assert_eq!(complaint_of("nfs4", "vers=4.1,local_lock=all"), None);
+        assert_eq!(complaint_of("nfs", "vers=3,nolock,local_lock=all,lookupcache=pos"), None);
+        for (kind, options, word) in [
+            ("nfs", "vers=3,nolock", "lookupcache=positive"),
+            ("nfs4", "vers=4.1,nocto", "nocto"),
+            ("nfs", "vers=3,lookupcache=none,nosharecache", "nosharecache"),
         ] {
             let complaint = complaint_of(kind, options).unwrap();
             assert!(complaint.contains(word), "{options}: {complaint}");

@@ -22,7 +22,7 @@ use session_core::{Error, ErrorKind, Operation, Result};
 
 use crate::{
     BACKEND,
-    config::Durability,
+    config::{Commit, Durability},
     fault::{Fault, Outcome},
     layout::{NEVER_SECS, PROBE},
     mount,
@@ -35,7 +35,7 @@ const WORLD_WRITES: u32 = 0o002;
 const STICKY: u32 = 0o1000;
 
 /// Opens the tree at `path`, creating the directory (mode 0700) if need be.
-pub(crate) fn open_tree(path: &Path, durability: Durability) -> Result<Tree> {
+pub(crate) fn open_tree(path: &Path, durability: Durability, commit: Commit) -> Result<Tree> {
     let path = std::path::absolute(path).map_err(fault)?;
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(config("the root of the file system cannot hold sessions"));
@@ -50,7 +50,7 @@ pub(crate) fn open_tree(path: &Path, durability: Durability) -> Result<Tree> {
     make(&path)?;
     let root =
         open(&path, directory_flags(), Mode::empty()).map_err(|errno| fault(errno.into()))?;
-    let granularity = check_root(&root)?;
+    let granularity = check_root(&root, commit)?;
     Tree::new(root, durability, granularity).map_err(|fault| fault.into_error(Operation::Open))
 }
 
@@ -76,13 +76,13 @@ fn check_above(parent: &Path) -> Result<()> {
 }
 
 /// Returns the granularity of the file system's times in milliseconds.
-fn check_root(root: &OwnedFd) -> Result<u64> {
+fn check_root(root: &OwnedFd, commit: Commit) -> Result<u64> {
     let told = |fault: Fault| fault.into_error(Operation::Open);
     let stat = fstat(root).map_err(|errno| told(errno.into()))?;
     if stat.st_mode & OTHERS_WRITE != 0 {
         return Err(config("others may write the directory; it needs mode 0700"));
     }
-    if let Some(complaint) = mount::complaint(stat.st_dev) {
+    if let Some(complaint) = mount::complaint(stat.st_dev, commit) {
         return Err(config(complaint));
     }
     let (probe, owner) = probe(root).map_err(told)?;

@@ -12,7 +12,8 @@ use session_core::{
 };
 
 use crate::{
-    config::Durability,
+    claims::Claims,
+    config::{Commit, Durability},
     fault::{Fault, Outcome},
     gates::Gates,
     layout::{Place, deadline_of, mtime_of, timestamp_of},
@@ -35,6 +36,7 @@ pub(crate) enum Needs {
 pub(crate) struct Vault {
     pub(crate) tree: Tree,
     pub(crate) time: Time,
+    pub(crate) commit: Commit,
     gates: Gates,
 }
 
@@ -49,15 +51,18 @@ pub(crate) enum Seen {
 }
 
 impl Vault {
-    pub(crate) fn new(tree: Tree, time: Time) -> Self {
+    pub(crate) fn new(tree: Tree, time: Time, commit: Commit) -> Self {
         let gates = Gates::new(tree.is_shared);
-        Self { tree, time, gates }
+        Self { tree, time, commit, gates }
     }
 
     /// Reads a key's record; no lock is needed, since a record's file is replaced in one step.
     pub(crate) fn load(&self, digest: &KeyDigest) -> Outcome<Seen> {
-        let now = self.time.now(&self.tree);
         let place = Place::of(digest);
+        if self.commit == Commit::HardLink {
+            return Claims::new(self, digest, &place).load().map(Seen::Now);
+        }
+        let now = self.time.now(&self.tree);
         self.tree.freshen(place.directory())?;
         match self.read_record(&place, digest, now) {
             Ok(None) if self.tree.is_shared => Ok(Seen::Unsettled),
@@ -128,8 +133,11 @@ impl<'a> Section<'a> {
         operation: Operation,
         needs: Needs,
         own: Option<OpToken>,
-        change: impl FnOnce(&mut Slot, Timestamp) -> Result<T>,
+        change: impl Fn(&mut Slot, Timestamp) -> Result<T>,
     ) -> (Result<T>, bool) {
+        if let Some(claims) = self.claims() {
+            return claims.change(operation, &change);
+        }
         let told = |fault: Fault| fault.into_error(operation);
         let before = match self.read(needs, own) {
             Ok(before) => before,
@@ -151,6 +159,12 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Where commits do without locks.
+    pub(crate) fn claims(&self) -> Option<Claims<'_>> {
+        let by_links = self.vault.commit == Commit::HardLink;
+        by_links.then(|| Claims::new(self.vault, self.digest, &self.place))
+    }
+
     /// The live record.
     pub(crate) fn load(&self) -> Outcome<Option<Record>> {
         let before = self.read(Needs::Record, None)?;
@@ -159,6 +173,9 @@ impl<'a> Section<'a> {
 
     /// Removes whatever is stored under the key.
     pub(crate) fn erase(&self) -> Outcome<()> {
+        if let Some(claims) = self.claims() {
+            return claims.erase();
+        }
         let _replacing = self.vault.gates.replacing(self.digest);
         let removed = self.vault.tree.remove(&self.place.record())?;
         self.vault.tree.remove(&self.place.lease())?;

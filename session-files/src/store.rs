@@ -70,16 +70,16 @@ impl FilesStore {
         let lease = Lease::new(request.op, request.lease);
         let change = move |slot: &mut Slot, now| {
             Ok(match slot.lock(request.op, request.lease, now) {
-                LockOutcome::Granted => {
-                    let key = Key::from_digest(digest);
-                    let locked = Locked::new(Some(lease), slot.load(now));
-                    Ok(Grant { store, runtime, key, locked: Some(locked) })
-                }
+                LockOutcome::Granted => Ok(Locked::new(Some(lease.clone()), slot.load(now))),
                 LockOutcome::Held(remaining) => Err(remaining),
                 _ => Err(WAKE_STEP),
             })
         };
-        self.engine.change(Operation::Lock, digest, Needs::Both, own, change).await
+        let grant = move |outcome: Result<Locked, Duration>| {
+            let key = Key::from_digest(digest);
+            outcome.map(|locked| Grant { store, runtime, key, locked: Some(locked) })
+        };
+        self.engine.change_and(Operation::Lock, digest, Needs::Both, own, change, grant).await
     }
 }
 
@@ -123,7 +123,7 @@ impl SessionStore for FilesStore {
         let own = under.as_ref().map(|(lease, _)| lease.token());
         let change = move |slot: &mut Slot, now| {
             let under = under.as_ref().map(|(lease, then)| Under::new(lease, *then));
-            slot.create(BACKEND, write, op, under, now)
+            slot.create(BACKEND, write.clone(), op, under, now)
         };
         self.engine.change(Operation::Create, *key.digest(), Needs::Both, own, change).await
     }
@@ -142,8 +142,9 @@ impl SessionStore for FilesStore {
         self.check_size(&write, Operation::Save)?;
         let expected = Expectation::of(expected, Operation::Save)?;
         let own = expected.token();
-        let change =
-            move |slot: &mut Slot, now| slot.save(BACKEND, write, expected.as_expected(), op, now);
+        let change = move |slot: &mut Slot, now| {
+            slot.save(BACKEND, write.clone(), expected.as_expected(), op, now)
+        };
         self.engine.change(Operation::Save, *key.digest(), Needs::Both, own, change).await
     }
 

@@ -12,6 +12,8 @@ use std::{
 use session_core::{Cursor, Key, KeyDigest, SweepReport};
 
 use crate::{
+    Commit,
+    claims::Claims,
     fault::Outcome,
     layout::{FileKind, Place, deadline_of, leaf_path, parse_leaf, parse_name},
     section::{Section, Vault},
@@ -123,6 +125,9 @@ pub(crate) fn count<E>(report: &mut SweepReport, outcome: Result<Cleaned, E>) {
 impl Leftovers {
     /// Removes what is still to be removed. The caller holds the key's locks.
     pub(crate) fn clean(&self, section: &Section<'_>) -> Outcome<Cleaned> {
+        if let Some(claims) = section.claims() {
+            return claims.clean();
+        }
         for temp in &self.temps {
             section.remove_stray_temp(temp)?;
         }
@@ -138,6 +143,13 @@ impl Leftovers {
 }
 
 fn leftovers(vault: &Vault, digest: KeyDigest, files: Files) -> Outcome<Option<Leftovers>> {
+    if vault.commit == Commit::HardLink {
+        let place = Place::of(&digest);
+        let now = vault.time.now(&vault.tree);
+        let untidy = files.record && Claims::new(vault, &digest, &place).is_untidy(now)?;
+        let found = Leftovers { digest, expired: false, lease: false, temps: Vec::new() };
+        return Ok(untidy.then_some(found));
+    }
     let expired = files.record && !is_live(vault, &digest)?;
     // A lease beside a live record is its holder's affair.
     let lease = files.lease && (expired || !files.record);
@@ -151,6 +163,9 @@ fn is_live(vault: &Vault, digest: &KeyDigest) -> Outcome<bool> {
 }
 
 fn is_live_now(vault: &Vault, digest: &KeyDigest) -> Outcome<bool> {
+    if vault.commit == Commit::HardLink {
+        return Ok(Claims::new(vault, digest, &Place::of(digest)).load()?.is_some());
+    }
     let known = is_live(vault, digest)?;
     if known || !vault.tree.is_shared {
         return Ok(known);

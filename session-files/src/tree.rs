@@ -24,7 +24,7 @@ use nix::{
         },
         time::TimeSpec,
     },
-    unistd::{UnlinkatFlags, close, fsync, unlinkat},
+    unistd::{UnlinkatFlags, close, fsync, linkat, unlinkat},
 };
 use session_core::{OpToken, Timestamp};
 
@@ -51,6 +51,8 @@ pub(crate) struct Tree {
     /// Whether other machines may have it mounted too, so that what this one knows of names and
     /// times may be old.
     pub(crate) is_shared: bool,
+    /// Whether two changes of a directory within a tick of a clock look like one.
+    pub(crate) tells_changes_by_time: bool,
 }
 
 /// What a file's status tells.
@@ -76,7 +78,8 @@ impl Tree {
         let clock = open_private(&root, CLOCK)?.into();
         let nonce = AtomicU64::new(random()?);
         let is_shared = !mount::is_local(&root)?;
-        Ok(Self { root, clock, nonce, durability, granularity, is_shared })
+        let tells_changes_by_time = mount::tells_changes_by_time(fstat(&root)?.st_dev);
+        Ok(Self { root, clock, nonce, durability, granularity, is_shared, tells_changes_by_time })
     }
 
     /// Asks the server of a network mount whether a directory has changed, so that names in it are
@@ -183,9 +186,10 @@ impl Tree {
         bytes: &[u8],
         mtime: TimeSpec,
     ) -> Outcome<()> {
-        let temp = place.temp(self.nonce.fetch_add(1, Ordering::Relaxed));
+        // Nobody else makes this name, so it need not be new: that would cost a network mount a call.
+        let temp = place.temp(self.next_nonce());
         let written = self
-            .create_new(place, &temp)
+            .create(place, &temp, OFlag::O_TRUNC)
             .and_then(|file| fill(file, bytes, mtime, self.durability))
             .and_then(|()| Ok(renameat(&self.root, &*temp, &self.root, &*place.record())?));
         if let Err(fault) = written {
@@ -194,6 +198,15 @@ impl Tree {
             return Err(fault);
         }
         Ok(())
+    }
+
+    /// A number for the name of a temporary file.
+    pub(crate) fn next_nonce(&self) -> u64 {
+        self.nonce.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) const fn durability(&self) -> Durability {
+        self.durability
     }
 
     /// Makes changes to a directory survive a power failure, where that is asked for.
@@ -206,19 +219,67 @@ impl Tree {
 
     /// Creates a file that must not exist, with the directories above it.
     pub(crate) fn create_new(&self, place: &Place, path: &str) -> Outcome<File> {
-        match self.try_create(path) {
+        self.create(place, path, OFlag::O_EXCL)
+    }
+
+    fn create(&self, place: &Place, path: &str, how: OFlag) -> Outcome<File> {
+        match self.try_create(path, how) {
             Err(Errno::ENOENT) => {
                 self.make_directories(place)?;
-                Ok(self.try_create(path)?)
+                Ok(self.try_create(path, how)?)
             }
             created => Ok(created?),
         }
     }
 
-    fn try_create(&self, path: &str) -> Result<File, Errno> {
-        let flags =
-            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    fn try_create(&self, path: &str, how: OFlag) -> Result<File, Errno> {
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | how;
         openat(&self.root, path, flags, private()).map(File::from)
+    }
+
+    /// Creates a file in the directory of a key's own, with the directories above it.
+    pub(crate) fn create_in_directory(&self, place: &Place, path: &str) -> Outcome<File> {
+        match self.create_file(path) {
+            Err(Errno::ENOENT) => {
+                if let Err(Fault::Io(_)) = self.make_directory(&place.record()) {
+                    self.make_directories(place)?;
+                    self.make_directory(&place.record())?;
+                }
+                self.settle(place.directory())?;
+                Ok(self.create_file(path)?)
+            }
+            created => Ok(created?),
+        }
+    }
+
+    /// Creates a file whose name nobody else makes.
+    pub(crate) fn create_file(&self, path: &str) -> Result<File, Errno> {
+        self.try_create(path, OFlag::O_TRUNC)
+    }
+
+    /// Gives a file a second name, unless that is taken; whether it did.
+    pub(crate) fn link(&self, path: &str, second: &str) -> Outcome<bool> {
+        match linkat(&self.root, path, &self.root, second, AtFlags::empty()) {
+            Ok(()) => Ok(true),
+            // A network mount sends again what was not answered, and may be told of its own success.
+            Err(Errno::EEXIST) => self.has_two_names(path),
+            Err(Errno::ENOENT | Errno::ESTALE) => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn has_two_names(&self, path: &str) -> Outcome<bool> {
+        match openat(&self.root, path, READ, Mode::empty()) {
+            Ok(file) => Ok(fstat(&file)?.st_nlink > 1),
+            Err(Errno::ENOENT | Errno::ESTALE) => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Removes a directory if it is empty.
+    pub(crate) fn remove_directory(&self, path: &str) {
+        // Who needs it makes it again, or has something in it.
+        unlinkat(&self.root, path, UnlinkatFlags::RemoveDir).ok();
     }
 
     /// Opens a file that exists, to overwrite it.

@@ -18,7 +18,7 @@ use session_conformance::{
 use session_core::{
     Capabilities, Error, ErrorKind, Key, OffsetClock, Operation, Result, SessionStore, SystemClock,
 };
-use session_files::{FilesStore, FilesStoreBuilder};
+use session_files::{Commit, FilesStore, FilesStoreBuilder};
 
 /// A directory with one store for each namespace.
 #[derive(Debug)]
@@ -27,6 +27,7 @@ pub(crate) struct Directory {
     /// Where the directory is when it is not looked at through the stores.
     path: PathBuf,
     kind: Kind,
+    commit: Commit,
     opened: Mutex<HashMap<Namespace, bool>>,
     clocks: Mutex<HashMap<Namespace, Arc<OffsetClock>>>,
     seen: Mutex<HashMap<Namespace, (u64, Fingerprint)>>,
@@ -61,10 +62,17 @@ impl Directory {
             name,
             path: path.to_owned(),
             kind,
+            commit: Commit::default(),
             opened: Mutex::default(),
             clocks: Mutex::default(),
             seen: Mutex::default(),
         }
+    }
+
+    /// With commits of another kind.
+    pub(crate) fn by(mut self, commit: Commit) -> Self {
+        self.commit = commit;
+        self
     }
 
     fn root(&self, namespace: &Namespace) -> PathBuf {
@@ -80,7 +88,7 @@ impl Directory {
     }
 
     fn builder(&self, namespace: &Namespace) -> FilesStoreBuilder {
-        match &self.kind {
+        let builder = match &self.kind {
             Kind::MovableClock => {
                 FilesStore::builder(self.root(namespace)).clock(self.clock_of(namespace))
             }
@@ -89,7 +97,8 @@ impl Directory {
                 let mount = if self.is_first(namespace) { first } else { second };
                 FilesStore::builder(mount.join(namespace.as_str())).timeout(PATIENCE)
             }
-        }
+        };
+        builder.commit(self.commit)
     }
 
     fn clock_of(&self, namespace: &Namespace) -> Arc<OffsetClock> {
@@ -102,7 +111,12 @@ impl Directory {
         let hex: String =
             key.digest().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         let (directory, _) = hex.split_at(3);
-        self.root(namespace).join(directory).join(hex)
+        let record = self.root(namespace).join(directory).join(hex);
+        if self.commit == Commit::Lock {
+            return record;
+        }
+        let states = fs::read_dir(&record).into_iter().flatten().flatten().map(|it| it.path());
+        states.max().unwrap_or(record)
     }
 }
 

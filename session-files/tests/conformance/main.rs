@@ -15,6 +15,8 @@ use std::{process::ExitCode, sync::Arc};
 use session_conformance::Suite;
 use tempfile::TempDir;
 
+use session_files::Commit;
+
 use crate::{
     directory::{Directory, Kind},
     remote::Other,
@@ -24,15 +26,19 @@ fn main() -> ExitCode {
     if served::is_asked_for() {
         return served::serve();
     }
-    let (one, two, three) = (TempDir::new(), TempDir::new(), TempDir::new());
-    let (Ok(one), Ok(two), Ok(three)) = (&one, &two, &three) else { return ExitCode::FAILURE };
+    let directories = [TempDir::new(), TempDir::new(), TempDir::new(), TempDir::new()];
+    let [Ok(one), Ok(two), Ok(three), Ok(four)] = &directories else { return ExitCode::FAILURE };
     let suite = Suite::new()
         .backend(Directory::new("files", one.path(), Kind::MovableClock))
         .backend(Directory::new(
             "files-two-processes",
             two.path(),
             Kind::TwoProcesses(Arc::new(Other::default())),
-        ));
+        ))
+        .backend(
+            Directory::new("files-hard-links", four.path(), Kind::MovableClock)
+                .by(Commit::HardLink),
+        );
     with_php(suite, three).run()
 }
 

@@ -38,14 +38,17 @@ pub(crate) fn trials(lane: &Lane) -> Vec<Trial> {
         }),
         lane.trial("a_mount_that_keeps_locks_or_news_to_itself_is_refused", |guest| async move {
             guest.run("mkdir -m 700 /srv/x/refused").await?;
-            for (options, word) in
-                [("vers=3,nolock /srv/x", "nolock"), ("vers=4.1,nosharecache /", "nosharecache")]
-            {
+            for (options, advice) in [
+                ("vers=3,nolock /srv/x", "without nolock"),
+                ("vers=3 /srv/x", "with vers=4.1"),
+                ("vers=4.1,nosharecache /", "without nosharecache"),
+                ("vers=4.1,nocto /", "without nocto"),
+            ] {
                 guest.run(&format!("attach 1 wrong {options}")).await?;
                 let done = guest.start(&command("number /mnt/wrong/refused"))?.wait().await?;
                 guest.run("umount /mnt/wrong").await?;
-                let refused = done.output.contains(&format!("without {word}"));
-                assert!(done.status != 0 && refused, "{done:?}");
+                let refused = done.output.contains(&format!("mount it {advice}"));
+                assert!(done.status != 0 && refused, "{options}: {done:?}");
             }
             Ok(())
         }),

@@ -8,15 +8,27 @@ use std::{
 use session_core::{
     Error, Key, KeyDigest, KeyHasher, OpToken, ReadOptions, Record, SessionId, SessionStore, Write,
 };
-use session_files::FilesStore;
+use session_files::{Commit, FilesStore};
 use test_servers::nfs::CLIENTS;
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 /// A system call takes ten times as long in the guest, which has one processor.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The server's folder as both clients have it mounted without locks.
+pub(crate) const WITHOUT_LOCKS: [&str; 2] = ["/mnt/n1", "/mnt/n2"];
+/// The options of these mounts. Version 4.1 cannot do without locks.
+pub(crate) const NO_LOCKS: &str = "vers=3,nolock,lookupcache=positive /srv/x";
+
+/// How commits are made in a folder.
+pub(crate) fn commit(root: &str) -> Commit {
+    let without = WITHOUT_LOCKS.iter().any(|mount| root.starts_with(mount));
+    if without { Commit::HardLink } else { Commit::Lock }
+}
+
 pub(crate) async fn open(root: &str) -> FilesStore {
-    FilesStore::builder(root).timeout(PATIENCE).open().await.unwrap()
+    let builder = FilesStore::builder(root).timeout(PATIENCE).commit(commit(root));
+    builder.open().await.unwrap()
 }
 
 /// A key that nobody has used.

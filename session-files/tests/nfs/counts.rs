@@ -18,7 +18,7 @@ use crate::{
 
 /// How often each operation is done.
 const TIMES: u64 = 50;
-/// How many records are swept; for the table of the documentation it was 10,000.
+/// The variable that says how many records are swept: 400 unless it is set.
 const RECORDS: &str = "SESSION_FILES_NFS_RECORDS";
 
 pub(crate) fn trials(lane: &Lane) -> Vec<Trial> {
@@ -89,7 +89,7 @@ pub(crate) async fn count(root: &str) {
         let expected = Expected::Revision(revision);
         revision = store.save(&key, write(n.to_string()), expected, op()).await.unwrap();
     }
-    costs.push((report("save without lock", root, &before, TIMES), 15.0));
+    costs.push((report("save without lock", root, &before, TIMES), 14.0));
 
     before = calls(root);
     for n in 0..TIMES {
@@ -103,7 +103,7 @@ pub(crate) async fn count(root: &str) {
     for _ in 0..TIMES {
         locked_cycle(&store, &key).await;
     }
-    costs.push((report("lock, read, save, release", root, &before, TIMES), 30.0));
+    costs.push((report("lock, read, save, release", root, &before, TIMES), 29.0));
 
     let revision = load(&store, &key).await.unwrap().unwrap().revision;
     before = calls(root);
@@ -122,7 +122,7 @@ pub(crate) async fn count(root: &str) {
     for _ in 0..TIMES {
         store.create(&new_key(), write("new"), op(), None).await.unwrap();
     }
-    costs.push((report("create", root, &before, TIMES), 16.5));
+    costs.push((report("create", root, &before, TIMES), 15.5));
     for (cost, most) in costs {
         assert!(cost <= most, "{cost} calls, and {most} are documented");
     }

@@ -11,8 +11,8 @@ use test_servers::{
 };
 
 use crate::{
-    common::{HOUR, key, load, op, open, text, write},
-    lane::{Lane, command},
+    common::{HOUR, WITHOUT_LOCKS, key, load, op, open, text, write},
+    lane::{Lane, command, mount_without_locks},
 };
 
 /// Tasks of each process.
@@ -22,18 +22,30 @@ pub(crate) const HOLDS: usize = 20;
 
 pub(crate) fn trials(lane: &Lane) -> Vec<Trial> {
     let name = "holds_of_three_processes_on_two_clients_never_overlap_and_count_exactly";
-    vec![lane.trial(name, |guest| async move { hold_on_both(&guest, "holds", HOLDS, None).await })]
+    vec![
+        lane.trial(name, |guest| async move {
+            hold_on_both(&guest, CLIENTS, "holds", HOLDS, None).await
+        }),
+        lane.trial(
+            "without_locks_holds_never_overlap_where_commits_are_links",
+            |guest| async move {
+                mount_without_locks(&guest).await?;
+                hold_on_both(&guest, WITHOUT_LOCKS, "links", HOLDS, None).await
+            },
+        ),
+    ]
 }
 
 /// Three processes on two clients take one lock in turns; something may happen meanwhile.
 pub(crate) async fn hold_on_both(
     guest: &Guest,
+    mounts: [&str; 2],
     folder: &str,
     holds: usize,
     meanwhile: Option<&str>,
 ) -> TestResult {
     guest.run(&format!("mkdir -m 700 {SERVER}/{folder}")).await?;
-    let [one, two] = CLIENTS.map(|client| format!("{client}/{folder}"));
+    let [one, two] = mounts.map(|mount| format!("{mount}/{folder}"));
     guest.run(&command(&format!("number {one}"))).await?;
     let started =
         [&one, &two, &two].map(|root| guest.start(&command(&format!("hold {root} {holds}"))));
@@ -49,7 +61,7 @@ pub(crate) async fn hold_on_both(
     }
     intervals.sort_unstable();
     let overlaps = intervals.windows(2).filter(|pair| pair[0].1 > pair[1].0).count();
-    let number = guest.run(&command(&format!("number {SERVER}/{folder}"))).await?.output;
+    let number = guest.run(&command(&format!("number {one}"))).await?.output;
     let (expected, number) = (3 * TASKS * holds, number.trim());
     println!("{} holds, {overlaps} overlaps; counted to {number} of {expected}", intervals.len());
     assert_eq!((intervals.len(), overlaps), (expected, 0));

@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use libtest_mimic::Trial;
 use session_core::{ErrorKind, SessionStore};
 use session_files::FilesStore;
-use test_servers::{TestResult, nfs::Guest};
+use test_servers::{
+    TestResult,
+    nfs::{CLIENTS, Guest},
+};
 
 use crate::{
     common::{key, load, op, write},
@@ -24,7 +27,7 @@ pub(crate) fn trials(lane: &Lane) -> Vec<Trial> {
     vec![
         lane.trial("holds_never_overlap_when_the_server_restarts", |guest| async move {
             let restart = Some("rpc.nfsd 0; sleep 1; rpc.nfsd 8");
-            exclusion::hold_on_both(&guest, "restart", HOLDS, restart).await
+            exclusion::hold_on_both(&guest, CLIENTS, "restart", HOLDS, restart).await
         }),
         lane.trial(
             "holds_never_overlap_on_links_that_are_slow_and_lose_packets",
@@ -48,7 +51,7 @@ async fn slow_and_lossy(guest: &Guest) -> TestResult {
         ["1", "2"].map(|client| ends.join(" && ").replace('N', client)).join(" && ")
     };
     guest.run(&on_all_links("add")).await?;
-    let held = exclusion::hold_on_both(guest, "lossy", FEW, None).await;
+    let held = exclusion::hold_on_both(guest, CLIENTS, "lossy", FEW, None).await;
     let held = held.map_err(|error| error.to_string());
     guest.run(&on_all_links("del")).await?;
     Ok(held?)

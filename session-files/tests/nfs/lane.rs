@@ -11,12 +11,16 @@ use test_servers::{
 };
 use tokio::runtime::Runtime;
 
-use crate::roles::{self, ROLE};
+use crate::{
+    common::{NO_LOCKS, WITHOUT_LOCKS},
+    roles::{self, ROLE},
+};
 
 /// What `SESSION_REQUIRE` and `SESSION_SKIP` call the lane.
 const WORDS: &[&str] = &["files-nfs", "nfs", "files"];
-/// The store's name in the suite.
-const SUITE: &str = "files-nfs";
+/// The stores' names in the suite, and where they are.
+const SUITES: [(&str, [&str; 2]); 2] =
+    [("files-nfs", CLIENTS), ("files-nfs-hard-links", WITHOUT_LOCKS)];
 /// For the suite on a machine that does other things.
 const LIMIT: Duration = Duration::from_secs(600);
 
@@ -74,22 +78,43 @@ impl Lane {
         })
     }
 
-    /// Runs the suite in the guest and shows what it prints, which ends with sums of its own.
-    pub(crate) fn suite(&self, arguments: &Arguments) -> Result<(), ()> {
+    /// Runs the suites in the guest and shows what they print, which ends with sums of their own.
+    pub(crate) fn suites(&self, arguments: &Arguments) -> Result<(), ()> {
+        let outcomes = SUITES.map(|(name, mounts)| self.suite(name, mounts, arguments));
+        outcomes.into_iter().collect()
+    }
+
+    fn suite(
+        &self,
+        name: &'static str,
+        mounts: [&str; 2],
+        arguments: &Arguments,
+    ) -> Result<(), ()> {
         let filter = arguments.filter.clone().unwrap_or_default();
-        if arguments.list || !(filter.is_empty() || filter.starts_with(SUITE)) {
+        let (store, _case) = filter.split_once(':').unwrap_or((&filter, ""));
+        if arguments.list || !(store.is_empty() || store == name) {
             return Ok(());
         }
         let Some(guest) = &self.guest else {
             let reason = self.missing.clone().unwrap_or_else(|| "SESSION_SKIP names it".into());
-            let left_out = Suite::new().missing(SUITE, reason).run();
+            let left_out = Suite::new().missing(name, reason).run();
             return if left_out == std::process::ExitCode::SUCCESS { Ok(()) } else { Err(()) };
         };
-        let [one, two] = CLIENTS;
-        let role = format!("suite {SUITE} {SERVER} {one} {two} {filter}");
-        let running = guest.start(&command(&role)).map_err(drop)?;
-        Runtime::new().unwrap().block_on(stream(&running))
+        let [one, two] = mounts;
+        let role = format!("suite {name} {SERVER} {one} {two} {filter}");
+        Runtime::new().unwrap().block_on(async {
+            let told = |error| println!("{error}");
+            mount_without_locks(guest).await.map_err(told)?;
+            stream(&guest.start(&command(&role)).map_err(told)?).await
+        })
     }
+}
+
+/// Mounts the server's folder a second time on each client, once.
+pub(crate) async fn mount_without_locks(guest: &Guest) -> test_servers::Result<()> {
+    let mount =
+        |number| format!("mountpoint -q /mnt/n{number} || attach {number} n{number} {NO_LOCKS}");
+    guest.run(&format!("{} && {}", mount(1), mount(2))).await.map(drop)
 }
 
 /// Shows what something prints until it ends.

@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     // There is one processor for all of them.
     arguments.test_threads = Some(1);
     let lane = lane::Lane::start(&arguments);
-    let suite = lane.suite(&arguments);
+    let suite = lane.suites(&arguments);
     let mut trials = exclusion::trials(&lane);
     trials.extend(caches::trials(&lane));
     trials.extend(counts::trials(&lane));

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use session_conformance::Suite;
 
 use crate::{
-    caches, counts, crowd, cut,
+    caches,
+    common::commit,
+    counts, crowd, cut,
     directory::{Directory, Kind},
     exclusion, faults, full, stale,
 };
@@ -23,7 +25,8 @@ pub(crate) fn run(role: &str) -> ExitCode {
     if let ["suite", name, server, one, two, ..] = *words {
         let kind = Kind::TwoClients([one.into(), two.into()]);
         let name = String::from(name).leak();
-        return Suite::new().backend(Directory::new(name, server.as_ref(), kind)).run();
+        let directory = Directory::new(name, server.as_ref(), kind).by(commit(one));
+        return Suite::new().backend(directory).run();
     }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

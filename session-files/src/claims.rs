@@ -32,6 +32,9 @@ const LOOKS: usize = 12;
 /// How often a change is tried that others are quicker with.
 const TRIES: usize = 100;
 
+/// How the name of a file begins that is to be the state number one.
+const FIRST_DRAFT: &str = ".0000000000000001.";
+
 /// A tick of the slowest clock that stamps files on a server.
 const TICK: Duration = Duration::from_millis(11);
 
@@ -169,7 +172,7 @@ impl<'a> Claims<'a> {
                 Claim::Lost => return Ok(Cleaned::Spared),
                 Claim::Failed { fault, .. } => return Err(fault),
             },
-            (number, None) => self.remove_states(&before.names, number),
+            (number, None) => self.tidy(number, false),
         }
         Ok(Cleaned::Tidied)
     }
@@ -242,6 +245,10 @@ impl<'a> Claims<'a> {
     }
 
     /// The names as they are, where others may have changed them just now.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "time has to pass, and nothing shows that it has"
+    )]
     fn names_now(&self) -> Outcome<Names> {
         if self.vault.tree.tells_changes_by_time {
             thread::sleep(TICK);
@@ -252,7 +259,7 @@ impl<'a> Claims<'a> {
 
     /// Makes the client ask for the names again: it does after it has changed them itself.
     fn look_anew(&self) {
-        let temp = self.place.draft(self.vault.tree.next_nonce());
+        let temp = self.place.draft(0, self.vault.tree.next_nonce());
         if self.vault.tree.create_file(&temp).is_ok() {
             self.vault.tree.remove(&temp).ok();
         }
@@ -260,7 +267,7 @@ impl<'a> Claims<'a> {
 
     /// Makes `after` the next state, if `before` is still the newest.
     fn claim(&self, before: &Known, after: &Slot, now: Timestamp) -> Claim {
-        let draft = self.place.draft(self.vault.tree.next_nonce());
+        let draft = self.place.draft(before.number + 1, self.vault.tree.next_nonce());
         let claim = self.try_claim(before, after, now, &draft);
         // The sweep removes what cannot be removed now.
         self.vault.tree.remove(&draft).ok();
@@ -273,7 +280,7 @@ impl<'a> Claims<'a> {
     fn try_claim(&self, before: &Known, after: &Slot, now: Timestamp, draft: &str) -> Claim {
         let tree = &self.vault.tree;
         let written = tree.create_in_directory(self.place, draft).and_then(|file| {
-            if self.names_now()?.highest() != before.number {
+            if !self.is_newest(before.number)? {
                 return Ok(false);
             }
             let mtime = mtime_of(end_of(after, now), tree.granularity);
@@ -298,6 +305,20 @@ impl<'a> Claims<'a> {
             Ok(false) => Claim::Lost,
             Err(fault) => Claim::Failed { fault, maybe: true },
         }
+    }
+
+    /// Whether a number is the highest. Where there is none, numbers begin anew, and nobody may go on
+    /// from those that have been.
+    fn is_newest(&self, number: u64) -> Outcome<bool> {
+        let mut names = self.names_now()?;
+        if number == 0 && names.highest() == 0 {
+            names.temps.retain(|temp| !temp.starts_with(FIRST_DRAFT));
+            if !names.temps.is_empty() {
+                self.remove_temps(&names);
+                names = self.names_now()?;
+            }
+        }
+        Ok(names.highest() == number)
     }
 
     /// Removes what was before a state, and the state too if it is the end. The order matters.
@@ -348,4 +369,89 @@ fn end_of(slot: &Slot, now: Timestamp) -> Deadline {
     let record = slot.record.as_ref().map(|record| record.deadline);
     let lease = slot.holder.map(|holder| Deadline::at(holder.until));
     record.max(lease).unwrap_or(Deadline::at(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use session_core::{OpToken, SystemClock, Write};
+
+    use super::*;
+    use crate::{
+        config::{Commit, Durability},
+        root::open_tree,
+        time::Time,
+    };
+
+    const DIGEST: KeyDigest = KeyDigest::from_bytes([7; 32]);
+
+    fn vault(directory: &tempfile::TempDir) -> Vault {
+        let tree = open_tree(directory.path(), Durability::None, Commit::HardLink).unwrap();
+        Vault::new(tree, Time::of_server(Box::new(SystemClock::default())), Commit::HardLink)
+    }
+
+    /// Creates the record, or replaces or deletes it, whatever it is.
+    fn commit(claims: &Claims<'_>, payload: Option<&'static str>) {
+        let change = |slot: &mut Slot, now| {
+            *slot = Slot::default();
+            let Some(payload) = payload else { return Ok(()) };
+            let write = Write::new(payload, Duration::from_secs(60));
+            slot.create(BACKEND, write, OpToken::generate()?, None, now).map(drop)
+        };
+        claims.change(Operation::Create, &change).0.unwrap();
+    }
+
+    /// The cut-off client of the documentation: all was checked, and the link comes late.
+    #[test]
+    fn a_link_that_comes_late_is_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let (vault, place) = (vault(&directory), Place::of(&DIGEST));
+        let claims = Claims::new(&vault, &DIGEST, &place);
+        for others in [&[Some("second")][..], &[Some("second"), Some("third")], &[None]] {
+            commit(&claims, Some("first"));
+            let draft = place.draft(2, vault.tree.next_nonce());
+            vault.tree.create_in_directory(&place, &draft).unwrap();
+            let seen = claims.names().unwrap().highest();
+            others.iter().for_each(|other| commit(&claims, *other));
+            assert!(!vault.tree.link(&draft, &place.state(seen + 1)).unwrap(), "{others:?}");
+            let payload = claims.load().unwrap().map(|record| record.payload);
+            assert_eq!(payload.as_deref(), others.last().unwrap().map(str::as_bytes));
+        }
+    }
+
+    /// It was to follow the end of a key that has begun anew meanwhile.
+    #[test]
+    fn a_late_link_does_not_get_ahead_of_a_key_that_begins_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let (vault, place) = (vault(&directory), Place::of(&DIGEST));
+        let claims = Claims::new(&vault, &DIGEST, &place);
+        let [late, own] = [place.draft(3, 1), place.draft(1, 2)];
+        vault.tree.create_in_directory(&place, &late).unwrap();
+        let now = vault.time.now(&vault.tree);
+        let claim = claims.try_claim(&Known::default(), &Slot::default(), now, &own);
+        assert!(matches!(claim, Claim::Won));
+        assert!(!vault.tree.link(&late, &place.state(3)).unwrap());
+    }
+
+    #[test]
+    fn a_link_whose_answer_was_lost_is_recognised() {
+        let directory = tempfile::tempdir().unwrap();
+        let (vault, place) = (vault(&directory), Place::of(&DIGEST));
+        let [own, other] = [1, 2].map(|nonce| place.draft(1, nonce));
+        for draft in [&own, &other] {
+            vault.tree.create_in_directory(&place, draft).unwrap();
+        }
+        assert!(vault.tree.link(&own, &place.state(1)).unwrap());
+        assert!(vault.tree.link(&own, &place.state(1)).unwrap());
+        assert!(!vault.tree.link(&other, &place.state(1)).unwrap());
+    }
+
+    #[test]
+    fn a_deleted_key_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let (vault, place) = (vault(&directory), Place::of(&DIGEST));
+        let claims = Claims::new(&vault, &DIGEST, &place);
+        commit(&claims, Some("first"));
+        commit(&claims, None);
+        assert_eq!(vault.tree.names(place.directory()).unwrap(), Some(vec![]));
+    }
 }

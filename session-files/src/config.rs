@@ -69,7 +69,7 @@ pub enum Commit {
     /// Hard links: each commit links the next state of a session to the next number, which only
     /// one can. For mounts whose locks exclude nobody (`nolock`, `local_lock`), and for those who
     /// cannot rule out that a client is cut off in the middle of an operation for longer than the
-    /// server keeps its locks. Costs about twice as much.
+    /// server keeps its locks. Costs half as much again.
     HardLink,
 }
 

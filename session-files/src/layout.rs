@@ -46,9 +46,9 @@ impl Place {
         format!("{}/{number:0NUMBER_LEN$x}", self.record())
     }
 
-    /// A state that is being written.
-    pub(crate) fn draft(&self, nonce: u64) -> String {
-        format!("{}/.{nonce:016x}{TEMP}", self.record())
+    /// A state that is being written, to have that number.
+    pub(crate) fn draft(&self, number: u64, nonce: u64) -> String {
+        format!("{}/.{number:0NUMBER_LEN$x}.{nonce:016x}{TEMP}", self.record())
     }
 
     pub(crate) fn lease(&self) -> String {

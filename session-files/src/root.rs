@@ -106,6 +106,8 @@ fn probe(root: &OwnedFd) -> Outcome<(TimeSpec, u32)> {
     let file = openat(root, &*path, flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
     let set = futimens(&file, &TimeSpec::UTIME_OMIT, &TimeSpec::new(NEVER_SECS, PROBE_NANOS));
     let stat = set.and_then(|()| fstat(&file));
+    // A network mount would give a file that is open another name first, and remove that later.
+    drop(file);
     unlinkat(root, &*path, UnlinkatFlags::NoRemoveDir)?;
     let stat = stat?;
     Ok((Status::from(&stat).mtime, stat.st_uid))

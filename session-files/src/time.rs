@@ -40,6 +40,8 @@ pub(crate) struct Measurement {
     at: Instant,
     local: Timestamp,
     server: Timestamp,
+    /// By how much it may be wrong: half of the time that the server took to answer.
+    slack: Duration,
 }
 
 impl Time {
@@ -85,7 +87,7 @@ impl Time {
         let (at, local) = (Instant::now(), clock.now());
         let server = tree.server_time()?;
         let half = at.elapsed() / 2;
-        let new = Measurement { at: at + half, local: local.after(half), server };
+        let new = Measurement { at: at + half, local: local.after(half), server, slack: half };
         *measured.lock().unwrap_or_else(PoisonError::into_inner) = Some(new);
         Ok(server)
     }
@@ -111,7 +113,8 @@ impl Measurement {
 
     fn correct(&self, local: Timestamp) -> Timestamp {
         let (server, then) = (self.server.as_millis(), self.local.as_millis());
-        if server.abs_diff(then) <= NOISE_MILLIS {
+        let slack = u64::try_from(self.slack.as_millis()).unwrap_or(u64::MAX);
+        if server.abs_diff(then) <= slack.saturating_add(NOISE_MILLIS) {
             return local;
         }
         Timestamp::from_millis(local.as_millis().saturating_add(server).saturating_sub(then))
@@ -124,7 +127,8 @@ mod tests {
 
     fn measurement(server: u64) -> Measurement {
         let local = Timestamp::from_millis(1_000_000);
-        Measurement { at: Instant::now(), local, server: Timestamp::from_millis(server) }
+        let server = Timestamp::from_millis(server);
+        Measurement { at: Instant::now(), local, server, slack: Duration::ZERO }
     }
 
     fn at(millis: u64) -> Timestamp {
@@ -136,6 +140,13 @@ mod tests {
         assert_eq!(measurement(1_600_000).correct(at(1_000_007)), at(1_600_007));
         assert_eq!(measurement(400_000).correct(at(1_000_007)), at(400_007));
         assert_eq!(measurement(999_990).correct(at(1_000_007)), at(1_000_007));
+    }
+
+    #[test]
+    fn a_late_answer_does_not_make_a_right_clock_wrong() {
+        let late = |slack| Measurement { slack, ..measurement(999_950) };
+        assert_eq!(late(Duration::ZERO).correct(at(1_000_007)), at(999_957));
+        assert_eq!(late(Duration::from_millis(30)).correct(at(1_000_007)), at(1_000_007));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
 
 use libtest_mimic::Trial;
 use session_core::{Expected, Key, LockRequest, SessionStore, SweepBudget, Then, Write};
-use session_files::{Durability, FilesStore};
+use session_files::{Commit, Durability, FilesStore};
 
 use crate::{
     common::{HOUR, load, new_key, op, open, text, write},
@@ -25,6 +25,7 @@ pub(crate) fn trials(lane: &Lane) -> Vec<Trial> {
     let records = std::env::var(RECORDS).unwrap_or_else(|_| "400".into());
     vec![
         lane.role("an_operation_costs_the_server_no_more_than_is_documented", "count /mnt/c1/cost"),
+        lane.role("so_do_commits_by_hard_links", "count-links /mnt/c1/cost-links"),
         lane.trial(
             "a_sweep_costs_the_server_no_more_than_is_documented",
             move |guest| async move {
@@ -123,6 +124,33 @@ pub(crate) async fn count(root: &str) {
         store.create(&new_key(), write("new"), op(), None).await.unwrap();
     }
     costs.push((report("create", root, &before, TIMES), 15.5));
+    for (cost, most) in costs {
+        assert!(cost <= most, "{cost} calls, and {most} are documented");
+    }
+}
+
+/// The same where commits are hard links.
+pub(crate) async fn count_links(root: &str) {
+    let store = FilesStore::builder(root).commit(Commit::HardLink).open().await.unwrap();
+    let key = new_key();
+    let mut revision = store.create(&key, write("0"), op(), None).await.unwrap();
+    load(&store, &key).await.unwrap();
+    let mut before = calls(root);
+    for _ in 0..TIMES {
+        load(&store, &key).await.unwrap().unwrap();
+    }
+    let mut costs = vec![(report("by links: read again", root, &before, TIMES), 4.5)];
+    before = calls(root);
+    for n in 0..TIMES {
+        let expected = Expected::Revision(revision);
+        revision = store.save(&key, write(n.to_string()), expected, op()).await.unwrap();
+    }
+    costs.push((report("by links: save", root, &before, TIMES), 21.0));
+    before = calls(root);
+    for _ in 0..TIMES {
+        locked_cycle(&store, &key).await;
+    }
+    costs.push((report("by links: lock, read, save, release", root, &before, TIMES), 42.0));
     for (cost, most) in costs {
         assert!(cost <= most, "{cost} calls, and {most} are documented");
     }

@@ -18,9 +18,13 @@ use crate::{
 
 /// What `SESSION_REQUIRE` and `SESSION_SKIP` call the lane.
 const WORDS: &[&str] = &["files-nfs", "nfs", "files"];
-/// The stores' names in the suite, and where they are.
-const SUITES: [(&str, [&str; 2]); 2] =
-    [("files-nfs", CLIENTS), ("files-nfs-hard-links", WITHOUT_LOCKS)];
+/// The stores' names in the suite, where they are, and which cases are run of each unless others are
+/// asked for. By hard links those of locks and of updates that must not be lost; all cases are run so
+/// on a local disk.
+const SUITES: [(&str, [&str; 2], &str); 2] = [
+    ("files-nfs", CLIENTS, ""),
+    ("files-nfs-hard-links", WITHOUT_LOCKS, "files-nfs-hard-links::L"),
+];
 /// For the suite on a machine that does other things.
 const LIMIT: Duration = Duration::from_secs(600);
 
@@ -80,7 +84,10 @@ impl Lane {
 
     /// Runs the suites in the guest and shows what they print, which ends with sums of their own.
     pub(crate) fn suites(&self, arguments: &Arguments) -> Result<(), ()> {
-        let outcomes = SUITES.map(|(name, mounts)| self.suite(name, mounts, arguments));
+        let outcomes = SUITES.map(|(name, mounts, usual)| {
+            let filter = arguments.filter.clone().unwrap_or_else(|| usual.to_owned());
+            self.suite(name, mounts, &filter, arguments.list)
+        });
         outcomes.into_iter().collect()
     }
 
@@ -88,11 +95,11 @@ impl Lane {
         &self,
         name: &'static str,
         mounts: [&str; 2],
-        arguments: &Arguments,
+        filter: &str,
+        is_list: bool,
     ) -> Result<(), ()> {
-        let filter = arguments.filter.clone().unwrap_or_default();
-        let (store, _case) = filter.split_once(':').unwrap_or((&filter, ""));
-        if arguments.list || !(store.is_empty() || store == name) {
+        let store = filter.split_once(':').map_or(filter, |(store, _case)| store);
+        if is_list || !(store.is_empty() || store == name) {
             return Ok(());
         }
         let Some(guest) = &self.guest else {

@@ -39,6 +39,7 @@ pub(crate) fn run(role: &str) -> ExitCode {
             ["write", root] => caches::replace(root).await,
             ["read", root] => caches::read(root).await,
             ["count", root] => counts::count(root).await,
+            ["count-links", root] => counts::count_links(root).await,
             ["php", root] => counts::php(root).await,
             ["hold-on", root] => cut::hold_on(root).await,
             ["commit-on", root] => cut::commit_on(root).await,

@@ -18,7 +18,7 @@ use session_core::{
 };
 
 use crate::{
-    BACKEND,
+    BACKEND, Durability,
     fault::{Fault, Outcome},
     layout::{Place, deadline_of, mtime_of, parse_number},
     section::Vault,
@@ -184,7 +184,8 @@ impl<'a> Claims<'a> {
         let known = self.known(now)?;
         match known.slot.holder {
             Some(holder) if !holder.is_live(now) => {
-                Ok((known, self.vault.time.exactly(&self.vault.tree)?))
+                let exactly = self.vault.time.exactly(&self.vault.tree)?;
+                Ok((known, if holder.is_live(exactly) { exactly } else { now }))
             }
             _ => Ok((known, now)),
         }
@@ -284,7 +285,9 @@ impl<'a> Claims<'a> {
                 return Ok(false);
             }
             let mtime = mtime_of(end_of(after, now), tree.granularity);
-            fill(file, &state_file::encode(self.digest, after), mtime, tree.durability())?;
+            // A state without a record may be lost: what cannot be read and is over counts as nothing.
+            let durability = after.record.as_ref().map_or(Durability::None, |_| tree.durability());
+            fill(file, &state_file::encode(self.digest, after), mtime, durability)?;
             Ok(true)
         });
         match written {
@@ -376,11 +379,7 @@ mod tests {
     use session_core::{OpToken, SystemClock, Write};
 
     use super::*;
-    use crate::{
-        config::{Commit, Durability},
-        root::open_tree,
-        time::Time,
-    };
+    use crate::{config::Commit, root::open_tree, time::Time};
 
     const DIGEST: KeyDigest = KeyDigest::from_bytes([7; 32]);
 

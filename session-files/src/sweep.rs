@@ -75,7 +75,8 @@ pub(crate) fn sweep_piece(
             Step::LeafEnd => {}
             Step::Unreadable => report.skipped += 1,
             Step::Key(digest, files) => {
-                report.scanned += usize::from(files.record || files.lease);
+                let is_there = files.lease || files.record && !is_gone(vault, &digest);
+                report.scanned += usize::from(is_there);
                 match leftovers(vault, digest, files) {
                     Err(_) => report.skipped += 1,
                     Ok(None) => {}
@@ -155,6 +156,12 @@ fn leftovers(vault: &Vault, digest: KeyDigest, files: Files) -> Outcome<Option<L
     let lease = files.lease && (expired || !files.record);
     let found = Leftovers { digest, expired, lease, temps: files.temps };
     Ok((expired || lease || !found.temps.is_empty()).then_some(found))
+}
+
+/// Whether the listing that showed a key was old.
+fn is_gone(vault: &Vault, digest: &KeyDigest) -> bool {
+    let tree = &vault.tree;
+    tree.tells_changes_by_time && matches!(tree.status(&Place::of(digest).record()), Ok(None))
 }
 
 /// Whether there is a live record, by what this machine knows: another may have prolonged it.

@@ -62,8 +62,17 @@ impl Time {
         let known = last.map_or(local, |last| last.correct(local));
         match last {
             Some(last) if last.still_holds(local) => known,
-            _ => self.measure(tree).unwrap_or(known),
+            // Not the answer itself, which is as old as its way, and a tick of the server's clock.
+            _ if self.measure(tree).is_ok() => self.corrected().unwrap_or(known),
+            _ => known,
         }
+    }
+
+    /// The local time as it was last found to differ from the server's.
+    fn corrected(&self) -> Option<Timestamp> {
+        let Self::Server { local, measured } = self else { return None };
+        let last = *measured.lock().unwrap_or_else(PoisonError::into_inner);
+        last.map(|last| last.correct(local.now()))
     }
 
     /// Asks again when an answer took long, since it is only known to be from some time meanwhile.

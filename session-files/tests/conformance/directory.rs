@@ -89,13 +89,6 @@ impl Directory {
 
     fn builder(&self, namespace: &Namespace) -> FilesStoreBuilder {
         let builder = match &self.kind {
-            // Where commits are links, a change of a lease is flushed too, and other tests keep the
-            // disk busy.
-            Kind::MovableClock if self.commit == Commit::HardLink => {
-                FilesStore::builder(self.root(namespace))
-                    .clock(self.clock_of(namespace))
-                    .durability(Durability::None)
-            }
             Kind::MovableClock => {
                 FilesStore::builder(self.root(namespace)).clock(self.clock_of(namespace))
             }
@@ -105,7 +98,11 @@ impl Directory {
                 FilesStore::builder(mount.join(namespace.as_str())).timeout(PATIENCE)
             }
         };
-        builder.commit(self.commit)
+        match self.commit {
+            // Changes of leases would be flushed too, and other tests keep the disk busy.
+            Commit::HardLink => builder.commit(self.commit).durability(Durability::None),
+            _ => builder,
+        }
     }
 
     fn clock_of(&self, namespace: &Namespace) -> Arc<OffsetClock> {

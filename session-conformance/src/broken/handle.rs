@@ -25,6 +25,7 @@ broken! {
         "L41_a_session_read_once_is_merged_again_and_again", "L42_unlocked_same_key_last_save_wins",
         "L42_unlocked_same_key_conflict_if_declared", "L42_unlocked_same_key_merges_if_declared",
         "X05_concurrent_rotation_one_lineage", "X05_concurrent_log_ins_have_one_winner",
+        "X05_log_ins_sent_twice_end_in_one_session",
         "X05_save_in_flight_follows_a_rotation", "X05_save_in_flight_does_not_follow_a_log_in";
     AnswersAtTheSecondTime: "H03_merge_costs_one_load_and_one_save",
         "H04_update_costs_one_load_and_one_save", "H05_exclusive_costs_one_lock_and_one_save",

@@ -3,7 +3,7 @@
 use std::{fmt, pin::Pin};
 
 use session_core::{
-    Capabilities, Fencing, Idempotency, LockAbsent, RevisionKind, SessionStore, Sweeping,
+    Capabilities, Fencing, Idempotency, LockAbsent, LockScope, RevisionKind, SessionStore, Sweeping,
 };
 
 use crate::{Backend, Layout, context::Cx, outcome::Outcome};
@@ -57,6 +57,10 @@ pub enum Need {
     HeldAbsent,
     /// `lock_absent: NotHeld`
     NotHeldAbsent,
+    /// `lock_scope: Commits`
+    BreakableLocks,
+    /// `locking: Yes`, and a `lock_scope` of more than `Commits`
+    LocksForAllWriters,
     /// `fencing` by token or content
     Fencing,
     /// `fencing: Token`
@@ -69,6 +73,10 @@ pub enum Need {
     Touch,
     /// `touch: No`
     NoTouch,
+    /// `empty_payloads: Yes`
+    EmptyPayloads,
+    /// `empty_payloads: No`
+    NoEmptyPayloads,
     /// `meta: Yes`
     Meta,
     /// `meta: No`
@@ -142,6 +150,13 @@ impl Need {
             Self::NotHeldAbsent => {
                 (has.lock_absent == LockAbsent::NotHeld, "the store holds absent keys")
             }
+            Self::BreakableLocks => {
+                (has.lock_scope == LockScope::Commits, "a lock keeps all writers out")
+            }
+            Self::LocksForAllWriters => {
+                let keeps_out = has.locking.is_yes() && has.lock_scope != LockScope::Commits;
+                (keeps_out, "locks keep out commits only")
+            }
             Self::Fencing => (has.fencing != Fencing::None, "the store declares no fencing"),
             Self::TokenFencing => {
                 (has.fencing == Fencing::Token, "the store does not fence by token")
@@ -150,6 +165,12 @@ impl Need {
             Self::FewWaiters => (has.max_waiters <= 512, "the limit of waiters is out of reach"),
             Self::Touch => (has.touch.is_yes(), "the store declares no touch"),
             Self::NoTouch => (!has.touch.is_yes(), "the store touches"),
+            Self::EmptyPayloads => {
+                (has.empty_payloads.is_yes(), "a payload of no bytes is no record")
+            }
+            Self::NoEmptyPayloads => {
+                (!has.empty_payloads.is_yes(), "a payload of no bytes is a record")
+            }
             Self::Meta => (has.meta.is_yes(), "the store declares no meta"),
             Self::NoMeta => (!has.meta.is_yes(), "the store keeps meta"),
             Self::Listing => (has.listing.is_yes(), "the index lists no sessions"),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::{Error, ErrorKind, Lineage, Meta, Operation, Result, Write};
+
 /// Whether a store has an ability. Without it the method answers
 /// [`Unsupported`](crate::ErrorKind::Unsupported).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,6 +78,20 @@ pub enum LockAbsent {
     NotHeld,
 }
 
+/// Whom a lock keeps out, beside other holders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LockScope {
+    /// Those who save or delete a revision of the record. Touches go on beside a lock, and who saves
+    /// or deletes whatever is there breaks it.
+    Commits,
+    /// Everybody who writes the record: touches, and saves and deletes of whatever is there, wait
+    /// for the holder and fail if that takes too long.
+    Record,
+    /// Everybody who writes anything, also other records, and locks of them.
+    Store,
+}
+
 /// Who removes expired records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -109,6 +125,8 @@ pub struct Capabilities {
     pub locking: Support,
     /// What `lock` does on a key without a record.
     pub lock_absent: LockAbsent,
+    /// Whom a lock keeps out.
+    pub lock_scope: LockScope,
     /// Whether waiters of one process get the lock in the order they came.
     pub fifo: Support,
     /// The most waiters for one lock in one process.
@@ -119,6 +137,9 @@ pub struct Capabilities {
     pub takeover_time: Duration,
     /// Whether `touch` works without a rewrite.
     pub touch: Support,
+    /// Whether a payload of no bytes is a record. Without it, writing one leaves no record, as a
+    /// lifetime that is over does.
+    pub empty_payloads: Support,
     /// Whether [`Meta`](crate::Meta) is kept. Without it a write with meta is refused.
     pub meta: Support,
     /// Whether the [`PrincipalIndex`](crate::PrincipalIndex) lists sessions. Without it there are
@@ -154,11 +175,13 @@ impl Capabilities {
             idempotency: Idempotency::Window(1),
             locking: Support::Yes,
             lock_absent: LockAbsent::Held,
+            lock_scope: LockScope::Commits,
             fifo: Support::Yes,
             max_waiters: 64,
             wake_step: Duration::ZERO,
             takeover_time: Duration::ZERO,
             touch: Support::Yes,
+            empty_payloads: Support::Yes,
             meta: Support::Yes,
             listing: Support::Yes,
             expiry_precision: Duration::from_millis(1),
@@ -169,5 +192,51 @@ impl Capabilities {
             survives_restart: true,
             survives_failover: true,
         }
+    }
+
+    /// The strongest promises of a layout that has room for a payload and for nothing beside it, as
+    /// those of other systems: revisions are digests of the bytes, no token of an operation is
+    /// remembered, there is no meta, and nobody waits for replicas.
+    #[must_use]
+    pub const fn of_payloads_only(backend: &'static str) -> Self {
+        Self {
+            revision: RevisionKind::Content,
+            fencing: Fencing::Content,
+            idempotency: Idempotency::None,
+            meta: Support::No,
+            survives_failover: false,
+            ..Self::new(backend)
+        }
+    }
+
+    /// The same without locks.
+    #[must_use]
+    pub const fn without_locking(mut self) -> Self {
+        self.locking = Support::No;
+        self.fencing = Fencing::None;
+        self
+    }
+
+    /// Refuses a write that the store cannot keep as it is asked to, before any I/O.
+    ///
+    /// # Errors
+    /// - [`TooLarge`](ErrorKind::TooLarge): see [`max_payload`](Self::max_payload).
+    /// - [`Unsupported`](ErrorKind::Unsupported): it has meta and there is no room for it, or it
+    ///   starts a new lineage ([`Lineage::Restart`]) and revisions tell of none.
+    pub fn check_write(&self, write: &Write, operation: Operation) -> Result<()> {
+        let refuse = |kind| Error::new(kind, self.backend, operation);
+        let unsupported = |detail| Err(refuse(ErrorKind::Unsupported).with_detail(detail));
+        if write.payload.len() > self.max_payload {
+            return Err(refuse(ErrorKind::TooLarge));
+        }
+        if !self.meta.is_yes() && write.meta != Meta::new() {
+            return unsupported("there is no room for a principal or an absolute deadline");
+        }
+        if self.revision == RevisionKind::Content && write.lineage == Lineage::Restart {
+            return unsupported(
+                "revisions are digests, which do not tell one lineage from another",
+            );
+        }
+        Ok(())
     }
 }

@@ -34,7 +34,8 @@ mod store;
 mod time;
 
 pub use capabilities::{
-    Capabilities, Fencing, Idempotency, LeaseCheck, LockAbsent, RevisionKind, Support, Sweeping,
+    Capabilities, Fencing, Idempotency, LeaseCheck, LockAbsent, LockScope, RevisionKind, Support,
+    Sweeping,
 };
 pub use codec::{Codec, ValueVisitor};
 pub use envelope::Compression;

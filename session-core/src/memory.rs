@@ -94,13 +94,6 @@ impl MemoryStore {
         outcome
     }
 
-    fn check_size(&self, write: &Write, operation: Operation) -> Result<()> {
-        if write.payload.len() > self.capabilities.max_payload {
-            return Err(Error::new(ErrorKind::TooLarge, BACKEND, operation));
-        }
-        Ok(())
-    }
-
     fn try_lock(&self, key: &Key, request: LockRequest) -> Result<Locked, Duration> {
         self.with_slot(key, |slot, now| match slot.lock(request.op, request.lease, now) {
             LockOutcome::Granted => {
@@ -204,7 +197,7 @@ impl SessionStore for MemoryStore {
         op: OpToken,
         under: Option<Under<'_>>,
     ) -> Result<Revision> {
-        self.check_size(&write, Operation::Create)?;
+        self.capabilities.check_write(&write, Operation::Create)?;
         self.with_slot(key, |slot, now| slot.create(BACKEND, write, op, under, now))
     }
 
@@ -220,7 +213,7 @@ impl SessionStore for MemoryStore {
         expected: Expected<'_>,
         op: OpToken,
     ) -> Result<Revision> {
-        self.check_size(&write, Operation::Save)?;
+        self.capabilities.check_write(&write, Operation::Save)?;
         self.with_slot(key, |slot, now| slot.save(BACKEND, write, expected, op, now))
     }
 

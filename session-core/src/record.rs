@@ -144,7 +144,8 @@ pub enum Lineage {
     #[default]
     Continue,
     /// The record becomes another one (a session id that was retired becomes an alias): touches
-    /// in flight are refused like saves.
+    /// in flight are refused like saves. A store whose revisions are digests
+    /// ([`RevisionKind::Content`](crate::RevisionKind::Content)) refuses it.
     Restart,
 }
 

@@ -39,7 +39,8 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// - [`LockHeld`](crate::ErrorKind::LockHeld): there is no record, but somebody else holds the
     ///   key's lock.
     /// - [`LockLost`](crate::ErrorKind::LockLost): the lease of `under` was taken or broken.
-    /// - [`TooLarge`](crate::ErrorKind::TooLarge): before any I/O (C10).
+    /// - [`TooLarge`](crate::ErrorKind::TooLarge), [`Unsupported`](crate::ErrorKind::Unsupported):
+    ///   before any I/O, see [`Capabilities::check_write`] (C10, D06, D21).
     async fn create(
         &self,
         key: &Key,
@@ -83,7 +84,9 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// - [`Expected::Lease`] succeeds also after the lease has lapsed, as long as nobody took or
     ///   broke it (L14 is the contrary). With [`Then::Release`] the lock is free with the write.
     /// - [`Expected::Any`] compares nothing, [`Expected::Incarnation`] only the incarnation; both
-    ///   break any lease.
+    ///   break any lease, or wait for its holder: see [`Capabilities::lock_scope`] (D13, D22).
+    /// - A payload of no bytes is one like any other, or removes the record: see
+    ///   [`Capabilities::empty_payloads`] (C03, D23).
     /// - Dropping the future: the write happens as a whole or not at all.
     ///
     /// # Errors
@@ -92,7 +95,9 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     ///   key (L15, L17); may carry the record that won (L18).
     /// - [`LockHeld`](crate::ErrorKind::LockHeld): somebody else holds the lock.
     /// - [`LockLost`](crate::ErrorKind::LockLost): the lease was taken or broken (L13, L14).
-    /// - [`TooLarge`](crate::ErrorKind::TooLarge): before any I/O; the old record stands (C10, C11).
+    /// - [`TooLarge`](crate::ErrorKind::TooLarge), [`Unsupported`](crate::ErrorKind::Unsupported):
+    ///   before any I/O, see [`Capabilities::check_write`]; the old record stands (C10, C11, D06,
+    ///   D21).
     async fn save(
         &self,
         key: &Key,

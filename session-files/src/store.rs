@@ -56,13 +56,6 @@ impl FilesStore {
         FilesConfig::new(path).into()
     }
 
-    fn check_size(&self, write: &Write, operation: Operation) -> Result<()> {
-        if write.payload.len() > self.capabilities.max_payload {
-            return Err(Error::new(ErrorKind::TooLarge, BACKEND, operation));
-        }
-        Ok(())
-    }
-
     /// Tries once; without a grant it says how long the present lease still lasts.
     async fn try_lock(&self, key: &Key, request: LockRequest) -> Result<Result<Grant, Duration>> {
         let (digest, own) = (*key.digest(), Some(request.op));
@@ -118,7 +111,7 @@ impl SessionStore for FilesStore {
         op: OpToken,
         under: Option<Under<'_>>,
     ) -> Result<Revision> {
-        self.check_size(&write, Operation::Create)?;
+        self.capabilities.check_write(&write, Operation::Create)?;
         let under = under.map(|under| (under.lease.clone(), under.then));
         let own = under.as_ref().map(|(lease, _)| lease.token());
         let change = move |slot: &mut Slot, now| {
@@ -139,7 +132,7 @@ impl SessionStore for FilesStore {
         expected: Expected<'_>,
         op: OpToken,
     ) -> Result<Revision> {
-        self.check_size(&write, Operation::Save)?;
+        self.capabilities.check_write(&write, Operation::Save)?;
         let expected = Expectation::of(expected, Operation::Save)?;
         let own = expected.token();
         let change = move |slot: &mut Slot, now| {

@@ -80,13 +80,6 @@ impl MemcachedStore {
         })))
     }
 
-    fn check_size(&self, write: &Write, operation: Operation) -> Result<()> {
-        if write.payload.len() > self.0.capabilities.max_payload {
-            return Err(Error::new(ErrorKind::TooLarge, BACKEND, operation));
-        }
-        Ok(())
-    }
-
     fn change<'a>(&'a self, operation: Operation, key: &'a Key) -> Change<'a> {
         Change::new(self, operation, key)
     }
@@ -147,7 +140,7 @@ impl SessionStore for MemcachedStore {
         op: OpToken,
         under: Option<Under<'_>>,
     ) -> Result<Revision> {
-        self.check_size(&write, Operation::Create)?;
+        self.0.capabilities.check_write(&write, Operation::Create)?;
         let rule = |slot: &mut Slot, now| {
             let revision = slot.create(BACKEND, write.clone(), op, under, now)?;
             Ok(revision::of_commit(slot, revision))
@@ -176,7 +169,7 @@ impl SessionStore for MemcachedStore {
         expected: Expected<'_>,
         op: OpToken,
     ) -> Result<Revision> {
-        self.check_size(&write, Operation::Save)?;
+        self.0.capabilities.check_write(&write, Operation::Save)?;
         let rule = |slot: &mut Slot, now| {
             let expected = revision::expected(slot, expected);
             let revision = slot.save(BACKEND, write.clone(), expected, op, now)?;

@@ -38,14 +38,16 @@ pub(crate) struct Dialect {
     pub(crate) waits: bool,
 }
 
+/// The text of a script of the crate's file, with what all of them begin with.
 macro_rules! script {
-    ($name:literal) => {
+    ($common:literal, $name:literal) => {
         concat!(
-            include_str!("scripts/constants.lua"),
+            include_str!(concat!("scripts/", $common, ".lua")),
             include_str!(concat!("scripts/", $name, ".lua"))
         )
     };
 }
+pub(crate) use script;
 
 impl Dialect {
     pub(crate) fn script(self, text: &str) -> Script {
@@ -66,15 +68,15 @@ impl Scripts {
     /// The scripts for such servers.
     pub(crate) fn new(dialect: Dialect) -> Self {
         Self {
-            create: dialect.script(script!("create")),
-            save: dialect.script(script!("save")),
-            touch: dialect.frugal(script!("touch")),
-            delete: dialect.frugal(script!("delete")),
-            lock: dialect.frugal(script!("lock")),
-            renew: dialect.frugal(script!("renew")),
-            release: dialect.frugal(script!("release")),
-            enlist: dialect.script(script!("enlist")),
-            bump: dialect.frugal(script!("bump")),
+            create: dialect.script(script!("constants", "create")),
+            save: dialect.script(script!("constants", "save")),
+            touch: dialect.frugal(script!("constants", "touch")),
+            delete: dialect.frugal(script!("constants", "delete")),
+            lock: dialect.frugal(script!("constants", "lock")),
+            renew: dialect.frugal(script!("constants", "renew")),
+            release: dialect.frugal(script!("constants", "release")),
+            enlist: dialect.script(script!("constants", "enlist")),
+            bump: dialect.frugal(script!("constants", "bump")),
         }
     }
 }

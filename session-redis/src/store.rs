@@ -126,13 +126,6 @@ impl RedisStore {
         Ok(Self(Arc::new(inner)))
     }
 
-    fn check_size(&self, write: &Write, operation: Operation) -> Result<()> {
-        if write.payload.len() > self.0.capabilities.max_payload {
-            return Err(Error::new(ErrorKind::TooLarge, BACKEND, operation));
-        }
-        Ok(())
-    }
-
     pub(crate) async fn ask(&self, operation: Operation, request: Request) -> Result<Answer> {
         let writes = !matches!(operation, Operation::Load | Operation::Ping);
         self.0.link.ask(request).await.map_err(|fault| fault.into_error(operation, writes))
@@ -362,7 +355,7 @@ impl SessionStore for RedisStore {
         under: Option<Under<'_>>,
     ) -> Result<Revision> {
         let operation = Operation::Create;
-        self.check_size(&write, operation)?;
+        self.0.capabilities.check_write(&write, operation)?;
         let incarnation = Incarnation::generate()?;
         let none = OpToken::from_bytes([0; 16]);
         let lease = under.as_ref().map_or(none, |under| under.lease.token());
@@ -442,7 +435,7 @@ impl SessionStore for RedisStore {
         op: OpToken,
     ) -> Result<Revision> {
         let operation = Operation::Save;
-        self.check_size(&write, operation)?;
+        self.0.capabilities.check_write(&write, operation)?;
         let (lineage, drafted) = match (write.lineage, expected) {
             (Lineage::Restart, _) => (b'n', record::first(Incarnation::generate()?, op)),
             (_, Expected::Revision(revision) | Expected::Lease { revision, .. }) => {

@@ -86,13 +86,6 @@ impl SqlStore {
         self.error(ErrorKind::Corrupt, operation).with_detail(detail)
     }
 
-    fn check_size(&self, write: &Write, operation: Operation) -> Result<()> {
-        if write.payload.len() > self.0.capabilities.max_payload {
-            return Err(self.error(ErrorKind::TooLarge, operation));
-        }
-        Ok(())
-    }
-
     pub(crate) fn row(&self, operation: Operation, row: Vec<Value>) -> Result<Row> {
         Row::parse(row).map_err(|Damage| self.corrupt(operation))
     }
@@ -162,7 +155,7 @@ impl SessionStore for SqlStore {
         under: Option<Under<'_>>,
     ) -> Result<Revision> {
         let operation = Operation::Create;
-        self.check_size(&write, operation)?;
+        self.0.capabilities.check_write(&write, operation)?;
         let incarnation = Incarnation::generate()?;
         let revision = record::first(incarnation, op);
         let lease = under.map(|under| under.lease.token());
@@ -220,7 +213,7 @@ impl SessionStore for SqlStore {
         op: OpToken,
     ) -> Result<Revision> {
         let operation = Operation::Save;
-        self.check_size(&write, operation)?;
+        self.0.capabilities.check_write(&write, operation)?;
         let fresh = match write.lineage {
             Lineage::Restart => Some(Incarnation::generate()?),
             _ => None,

@@ -7,7 +7,8 @@ use std::{
 
 use async_trait::async_trait;
 use session_core::{
-    Capabilities, Error, ErrorKind, LockAbsent, Operation, Result, RevisionKind, Support, Sweeping,
+    Capabilities, Error, ErrorKind, LockAbsent, LockScope, Operation, Result, RevisionKind,
+    Support, Sweeping,
 };
 
 use super::{
@@ -21,12 +22,15 @@ broken! {
     KeepsMetaInSilence: "D06_without_meta_it_is_unsupported";
     ListsInSilence: "D20_without_listing_it_is_unsupported";
     HoldsAbsentKeysInSilence: "L40_lock_on_missing_session_is_not_held";
-    CountsInSilence: "D09_equal_bytes_are_equal_revisions";
+    CountsInSilence: "D09_equal_bytes_are_equal_revisions",
+        "D21_without_incarnations_a_new_lineage_is_unsupported";
     SweepsForTheServer: "D10_nothing_is_left_to_sweep_by_hand";
     ClaimsAWindowOfNone: "D01_capabilities_are_constant_and_sane";
     ClaimsALongerWindow: "Z05_save_sent_again_within_the_window_takes_effect_once";
     ClaimsALargerLimit: "C12_payload_at_exact_limit_succeeds";
     ClaimsMoreWaiters: "L25_waiters_are_bounded";
+    ClaimsToKeepAllWritersOut: "D22_writers_of_anything_wait_for_the_holder";
+    KeepsEmptyPayloadsInSilence: "D23_payload_of_no_bytes_leaves_no_record";
     PingFails: "D02_ping_answers";
 }
 
@@ -124,6 +128,18 @@ claims!(ClaimsALargerLimit, |has| has.max_payload += 1);
 struct ClaimsMoreWaiters;
 
 claims!(ClaimsMoreWaiters, |has| has.max_waiters += 2);
+
+/// Declares that a log-out waits for whoever has the lock, and lets it win.
+#[derive(Debug, Default)]
+struct ClaimsToKeepAllWritersOut;
+
+claims!(ClaimsToKeepAllWritersOut, |has| has.lock_scope = LockScope::Record);
+
+/// Declares that a payload of no bytes is no record, and keeps it.
+#[derive(Debug, Default)]
+struct KeepsEmptyPayloadsInSilence;
+
+claims!(KeepsEmptyPayloadsInSilence, |has| has.empty_payloads = Support::No);
 
 /// Is never ready.
 #[derive(Debug, Default)]

@@ -14,7 +14,7 @@ use crate::{
 cases! {
     "C01" create_then_read_round_trips;
     "C02" binary_payload_is_preserved;
-    "C03" empty_payload_is_not_absence;
+    "C03" empty_payload_is_not_absence [EmptyPayloads];
     "C06" create_collision_is_reported;
     "C07" concurrent_create_same_id_one_winner;
 }

@@ -1,11 +1,11 @@
-//! What a store declares, both ways, and what holds for every store: D01 to D10, D19, D20.
+//! What a store declares, both ways, and what holds for every store: D01 to D10, D19 to D21.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use session_core::{
-    ErrorKind, Expected, Idempotency, Lease, LockRequest, Meta, OpToken, SweepBudget, Sweeping,
-    Then, Under, Write,
+    ErrorKind, Expected, Idempotency, Lease, Lineage, LockRequest, Meta, OpToken, SweepBudget,
+    Sweeping, Then, Under, Write,
 };
 
 use super::cases;
@@ -28,6 +28,7 @@ cases! {
     "D10" nothing_is_left_to_sweep_by_hand [ServerSweeps];
     "D19" any_duration_may_be_asked_for;
     "D20" without_listing_it_is_unsupported [Index, NoListing];
+    "D21" without_incarnations_a_new_lineage_is_unsupported [ContentRevisions];
 }
 
 /// Given two handles, when asked twice, then they declare the same, and it makes sense.
@@ -212,6 +213,23 @@ async fn equal_bytes_are_equal_revisions(cx: Cx) -> Outcome {
     refused(cx.a.update(&key, "late", first).await, ErrorKind::Conflict, "a stale save")?;
     let third = cx.a.update(&key, "one", second).await?;
     ensure_eq!(third, first, "the revision of the same bytes");
+    Ok(())
+}
+
+/// Given a store whose revisions are digests, when a write starts a new lineage, then that is
+/// `Unsupported` and nothing is written.
+async fn without_incarnations_a_new_lineage_is_unsupported(cx: Cx) -> Outcome {
+    let (fresh, stored) = (new_key()?, new_key()?);
+    let revision = cx.a.put(&stored, "old").await?;
+    let write = Write::new("another life", HOUR).with_lineage(Lineage::Restart);
+    let create = cx.a.put_write(&fresh, write.clone()).await;
+    refused(create, ErrorKind::Unsupported, "create with a new lineage")?;
+    for expected in [Expected::Revision(revision), Expected::Any] {
+        let save = cx.a.save_write(&stored, write.clone(), expected).await;
+        refused(save, ErrorKind::Unsupported, "save with a new lineage")?;
+    }
+    ensure_eq!(cx.b().await?.get(&fresh).await?, None, "a refused create");
+    ensure_eq!(cx.b().await?.found(&stored).await?.payload, Bytes::from("old"), "a refused save");
     Ok(())
 }
 

@@ -17,7 +17,7 @@ cases! {
     "C19" namespaces_are_isolated;
     "L34" lock_released_when_destroyed_under_it [Locking];
     "L43" save_after_concurrent_logout_fails;
-    "L43" save_under_a_lock_after_logout_fails [Locking];
+    "L43" save_under_a_lock_after_logout_fails [Locking, BreakableLocks];
     "L43" saves_racing_a_logout_never_revive;
 }
 

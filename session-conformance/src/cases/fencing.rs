@@ -15,7 +15,7 @@ cases! {
     "L13" stale_holder_commit_rejected [Locking, Fencing];
     "L13" stale_holder_commit_rejected_after_unlocked_commit [Locking, Fencing];
     "L14" stale_holder_commit_rejected_even_if_b_only_acquired [Locking, TokenFencing];
-    "L15" stale_commit_after_delete_and_recreate [Locking, Fencing];
+    "L15" stale_commit_after_delete_and_recreate [Locking, BreakableLocks, Fencing];
     "L15" stale_revision_after_delete_and_recreate;
     "L17" commit_without_lock_checks_version;
     "L18" conflict_carries_current_version;

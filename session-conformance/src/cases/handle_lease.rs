@@ -19,7 +19,7 @@ cases! {
     "L21" renewal_stops_with_the_lock [Locking];
     "L21" renewal_moves_with_the_id [Locking, NativeLayout];
     "L22" renewal_failure_notifies_holder [Locking];
-    "L22" broken_lease_notifies_holder [Locking];
+    "L22" broken_lease_notifies_holder [Locking, BreakableLocks];
     "L23" renewal_survives_failover_blip [Locking];
     "L24" renewal_has_a_cap [Locking];
 }

@@ -18,7 +18,7 @@ cases! {
     "L43" save_after_concurrent_logout_fails_by_the_handle;
     "L43" rotation_after_concurrent_logout_fails [NativeLayout];
     "L43" log_in_after_concurrent_logout_fails [NativeLayout, Meta];
-    "L43" locked_commit_after_concurrent_logout_fails [Locking];
+    "L43" locked_commit_after_concurrent_logout_fails [Locking, BreakableLocks];
     "L43" touch_after_concurrent_logout_is_none [Touch];
     "SEC-18" log_out_ends_the_session_everywhere;
     "SEC-18" log_out_follows_a_rotation [NativeLayout, Incarnations];

@@ -25,7 +25,7 @@ cases! {
     "L34" lock_released_when_session_emptied [Locking];
     "L34" lock_released_when_session_destroyed [Locking];
     "L35" panic_in_handler_releases [Locking];
-    "L36" keepalive_of_a_request_never_unlocks [Locking, Touch];
+    "L36" keepalive_of_a_request_never_unlocks [Locking, BreakableLocks, Touch];
     "L40" lock_of_an_unknown_id_leaves_nothing [Locking];
     "L40" session_locked_before_it_exists_keeps_all_changes [Locking];
 }

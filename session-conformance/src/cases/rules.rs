@@ -1,4 +1,4 @@
-//! Rules of the contract that have no number in the catalogue: D11 to D18.
+//! Rules of the contract that have no number in the catalogue: D11 to D18, D22, D23.
 
 use std::time::Duration;
 
@@ -17,14 +17,16 @@ use crate::{
 cases! {
     "D11" live_lease_refuses_unlocked_writers [Locking];
     "D12" lapsed_lease_is_broken_by_an_unlocked_commit [Locking];
-    "D13" save_and_delete_of_anything_win_over_a_lease [Locking];
-    "D13" waiters_learn_of_a_broken_lease [Locking];
+    "D13" save_and_delete_of_anything_win_over_a_lease [Locking, BreakableLocks];
+    "D13" waiters_learn_of_a_broken_lease [Locking, BreakableLocks];
     "D14" restarted_lineage_refuses_what_is_in_flight [Incarnations];
     "D15" commit_keeps_or_releases_as_asked [Locking];
     "D16" lapsed_lease_commits_if_nobody_came [Locking];
     "D17" delete_checks_the_revision;
     "D18" incarnation_is_compared_alone;
-    "D18" incarnation_wins_over_a_lease [Locking];
+    "D18" incarnation_wins_over_a_lease [Locking, BreakableLocks];
+    "D22" writers_of_anything_wait_for_the_holder [LocksForAllWriters];
+    "D23" payload_of_no_bytes_leaves_no_record [NoEmptyPayloads];
 }
 
 /// Given a live lease, when somebody else saves or deletes at the right revision, then that is
@@ -203,5 +205,37 @@ async fn incarnation_wins_over_a_lease(cx: Cx) -> Outcome {
     let renewal = cx.a.renew(&key, &held.lease, LONG).await;
     refused(renewal, ErrorKind::LockLost, "a renewal after the log-out")?;
     ensure!(!b.is_locked(&key).await?, "a broken lease excludes");
+    Ok(())
+}
+
+/// Given a lock that keeps all writers out, when a log-out deletes whatever is there, then it waits for
+/// the holder, whose commit succeeds, and is carried out after it.
+async fn writers_of_anything_wait_for_the_holder(cx: Cx) -> Outcome {
+    let (key, b) = (new_key()?, cx.b().await?);
+    let revision = cx.a.put(&key, "x").await?;
+    let held = cx.a.hold(&key).await?;
+    let mut waiting = JoinSet::new();
+    let (other, theirs) = (b.clone(), key.clone());
+    waiting.spawn(begun(async move { Ok(other.discard(&theirs).await?) }).await?);
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    let expected = Expected::Lease { lease: &held.lease, revision, then: Then::Release };
+    cx.a.save_as(&key, "the holder's", expected).await?;
+    within(PATIENCE, "a log-out after the holder's commit", finish(waiting)).await??;
+    ensure_eq!(b.get(&key).await?, None, "the record after the log-out");
+    Ok(())
+}
+
+/// Given a store in which a payload of no bytes is no record, when one is created or saved, then there
+/// is no record.
+async fn payload_of_no_bytes_leaves_no_record(cx: Cx) -> Outcome {
+    let (fresh, stored, b) = (new_key()?, new_key()?, cx.b().await?);
+    cx.a.put(&fresh, "").await?;
+    ensure_eq!(b.get(&fresh).await?, None, "a record of no bytes");
+    cx.a.put(&fresh, "x").await?;
+    let revision = cx.a.put(&stored, "x").await?;
+    refused(cx.a.put(&stored, "").await, ErrorKind::AlreadyExists, "create over a record")?;
+    cx.a.update(&stored, "", revision).await?;
+    ensure_eq!(b.get(&stored).await?, None, "a record that was emptied");
+    refused(b.update(&stored, "y", revision).await, ErrorKind::NotFound, "a save after that")?;
     Ok(())
 }

@@ -17,7 +17,7 @@ cases! {
     "E07" touch_of_expired_does_not_revive [Touch];
     "E08" touch_never_rolls_back_data [Touch];
     "E08" concurrent_touch_never_rolls_back_data [Touch];
-    "L36" keepalive_never_unlocks [Touch, Locking];
+    "L36" keepalive_never_unlocks [Touch, Locking, BreakableLocks];
 }
 
 /// Given a touch, when read, then data, meta and revision are unchanged and the deadline moved; it

@@ -9,11 +9,10 @@ use std::{
 
 use async_trait::async_trait;
 use session_core::{
-    Capabilities, Cursor, Enumeration, Error, ErrorKind, Expected, Fencing, Idempotency,
-    Incarnation, Jitter, Key, KeyPage, Lease, Lineage, LockAbsent, LockQueue, LockRequest, Locked,
-    Meta, OpToken, Operation, PrincipalIndex, QueueError, ReadOptions, Record, Result, Revision,
-    RevisionKind, SessionStore, Support, SweepBudget, SweepReport, SystemClock, Then, Ttl, Under,
-    Write, instant_after,
+    Capabilities, Cursor, Enumeration, Error, ErrorKind, Expected, Incarnation, Jitter, Key,
+    KeyPage, Lease, LockAbsent, LockQueue, LockRequest, Locked, OpToken, Operation, PrincipalIndex,
+    QueueError, ReadOptions, Record, Result, Revision, SessionStore, SweepBudget, SweepReport,
+    SystemClock, Then, Ttl, Under, Write, instant_after,
 };
 use tokio::time::{Instant, sleep_until};
 
@@ -159,36 +158,19 @@ impl PhpStore {
         hold.watched_by(watcher.abort_handle());
     }
 
-    fn check(&self, write: &Write, operation: Operation) -> Result<()> {
-        let refuse = |kind| Error::new(kind, BACKEND, operation);
-        if write.payload.len() > self.0.capabilities.max_payload {
-            return Err(refuse(ErrorKind::TooLarge));
-        }
-        if write.meta != Meta::new() || write.lineage == Lineage::Restart {
-            let detail = "PHP's files have no room for meta, nor for another life of a record";
-            return Err(refuse(ErrorKind::Unsupported).with_detail(detail));
-        }
-        Ok(())
-    }
-
     fn file(&self, key: &Key, operation: Operation) -> Result<PathBuf> {
         self.0.layout.file(key, operation)
     }
 }
 
 fn capabilities(layout: &PhpLayout) -> Capabilities {
-    let mut capabilities = Capabilities::new(BACKEND);
+    let mut capabilities = Capabilities::of_payloads_only(BACKEND);
     capabilities.max_payload = layout.max_payload;
-    capabilities.revision = RevisionKind::Content;
-    capabilities.fencing = Fencing::Content;
-    capabilities.idempotency = Idempotency::None;
     capabilities.lock_absent = LockAbsent::NotHeld;
     capabilities.max_waiters = layout.max_waiters;
     capabilities.wake_step = WAKE_STEP;
     capabilities.takeover_time = WAKE_STEP;
-    capabilities.meta = Support::No;
     capabilities.expiry_precision = Duration::from_secs(1);
-    capabilities.survives_failover = false;
     capabilities
 }
 
@@ -202,7 +184,7 @@ impl SessionStore for PhpStore {
         under: Option<Under<'_>>,
     ) -> Result<Revision> {
         let operation = Operation::Create;
-        self.check(&write, operation)?;
+        self.0.capabilities.check_write(&write, operation)?;
         let path = self.file(key, operation)?;
         if under.is_some() {
             // There is no lock on what is not there.
@@ -235,7 +217,7 @@ impl SessionStore for PhpStore {
         _op: OpToken,
     ) -> Result<Revision> {
         let operation = Operation::Save;
-        self.check(&write, operation)?;
+        self.0.capabilities.check_write(&write, operation)?;
         let saved = self.write(operation, key, Some(write), expected).await?;
         saved.ok_or_else(|| Error::new(ErrorKind::NotFound, BACKEND, operation))
     }

@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use session_core::{
-    Capabilities, Cursor, Enumeration, Error, ErrorKind, Expected, Fencing, Holds, Idempotency,
-    Incarnation, Key, Lease, LeaseCheck, LockQueue, LockRequest, Locked, Meta, OpToken, Operation,
-    PrincipalIndex, ReadOptions, Record, Result, Revision, RevisionKind, SessionStore, Support,
-    SweepBudget, SweepReport, Sweeping, Then, Ttl, Under, Write,
+    Capabilities, Cursor, Enumeration, Error, ErrorKind, Expected, Holds, Incarnation, Key, Lease,
+    LeaseCheck, LockQueue, LockRequest, Locked, Meta, OpToken, Operation, PrincipalIndex,
+    ReadOptions, Record, Result, Revision, SessionStore, SweepBudget, SweepReport, Sweeping, Then,
+    Ttl, Under, Write,
 };
 use tokio::time::Instant;
 
@@ -116,18 +116,6 @@ impl PhpStore {
     pub(super) fn no_locks(operation: Operation) -> Error {
         Error::new(ErrorKind::Unsupported, BACKEND, operation)
             .with_detail("sessions are not locked in this layout")
-    }
-
-    fn check_write(&self, write: &Write, operation: Operation) -> Result<()> {
-        let refuse = |kind| Error::new(kind, BACKEND, operation);
-        if write.payload.len() > self.0.capabilities.max_payload {
-            return Err(refuse(ErrorKind::TooLarge));
-        }
-        if write.meta != Meta::new() {
-            let detail = "PHP's layout has no room for a principal or an absolute deadline";
-            return Err(refuse(ErrorKind::Unsupported).with_detail(detail));
-        }
-        Ok(())
     }
 
     /// Does a conditional write, again for as long as the record is as expected and yet another one
@@ -321,30 +309,22 @@ fn allowed(
 fn capabilities(layout: &PhpLayout, infos: &[Info]) -> Capabilities {
     let config = &layout.memcached;
     let largest = infos.iter().map(|info| info.largest_item).min().unwrap_or_default();
-    let mut capabilities = Capabilities::new(BACKEND);
-    capabilities.max_payload =
-        config.max_payload.min(largest.saturating_sub(SERVERS_OVERHEAD + LONGEST_KEY));
-    capabilities.max_waiters = config.max_waiters;
-    capabilities.revision = RevisionKind::Content;
-    capabilities.idempotency = Idempotency::None;
-    capabilities.lease_check = LeaseCheck::ViaRevision;
+    let mut capabilities = Capabilities::of_payloads_only(BACKEND);
     match &layout.lock {
         Some(lock) => {
-            capabilities.fencing = Fencing::Content;
             capabilities.wake_step = lock.pause;
             capabilities.takeover_time = PRECISION;
         }
-        None => {
-            capabilities.fencing = Fencing::None;
-            capabilities.locking = Support::No;
-        }
+        None => capabilities = capabilities.without_locking(),
     }
-    capabilities.meta = Support::No;
+    capabilities.max_payload =
+        config.max_payload.min(largest.saturating_sub(SERVERS_OVERHEAD + LONGEST_KEY));
+    capabilities.max_waiters = config.max_waiters;
+    capabilities.lease_check = LeaseCheck::ViaRevision;
     capabilities.expiry_precision = PRECISION;
     capabilities.sweeping = Sweeping::ByServer;
     capabilities.evicts = infos.iter().any(|info| info.evicts);
     capabilities.survives_restart = false;
-    capabilities.survives_failover = false;
     capabilities
 }
 
@@ -358,7 +338,7 @@ impl SessionStore for PhpStore {
         under: Option<Under<'_>>,
     ) -> Result<Revision> {
         let operation = Operation::Create;
-        self.check_write(&write, operation)?;
+        self.0.capabilities.check_write(&write, operation)?;
         let names = self.names(key, operation)?;
         let Some(under) = under else {
             let created = self.create_alone(&names, &write).await;
@@ -385,7 +365,7 @@ impl SessionStore for PhpStore {
         _op: OpToken,
     ) -> Result<Revision> {
         let operation = Operation::Save;
-        self.check_write(&write, operation)?;
+        self.0.capabilities.check_write(&write, operation)?;
         self.check_lease(expected, operation)?;
         let names = self.names(key, operation)?;
         let (absent, change) = (ErrorKind::NotFound, What::Replace(&write));

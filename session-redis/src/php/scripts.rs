@@ -1,6 +1,9 @@
 //! The scripts that compare and write in one step on the server.
 
-use crate::{link::Script, scripts::Dialect};
+use crate::{
+    link::Script,
+    scripts::{Dialect, script},
+};
 
 /// All scripts of the layout.
 #[derive(Debug)]
@@ -14,26 +17,17 @@ pub(super) struct Scripts {
     pub(super) release: Script,
 }
 
-macro_rules! script {
-    ($name:literal) => {
-        concat!(
-            include_str!("scripts/common.lua"),
-            include_str!(concat!("scripts/", $name, ".lua"))
-        )
-    };
-}
-
 impl Scripts {
     /// The scripts for such servers.
     pub(super) fn new(dialect: Dialect) -> Self {
         Self {
-            create: dialect.script(script!("create")),
-            save: dialect.script(script!("save")),
-            touch: dialect.frugal(script!("touch")),
-            delete: dialect.frugal(script!("delete")),
-            lock: dialect.frugal(script!("lock")),
-            renew: dialect.frugal(script!("renew")),
-            release: dialect.frugal(script!("release")),
+            create: dialect.script(script!("common", "create")),
+            save: dialect.script(script!("common", "save")),
+            touch: dialect.frugal(script!("common", "touch")),
+            delete: dialect.frugal(script!("common", "delete")),
+            lock: dialect.frugal(script!("common", "lock")),
+            renew: dialect.frugal(script!("common", "renew")),
+            release: dialect.frugal(script!("common", "release")),
         }
     }
 }

@@ -5,10 +5,9 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use data_encoding::HEXLOWER;
 use session_core::{
-    Capabilities, Cursor, Enumeration, Error, ErrorKind, Expected, Fencing, Holds, Idempotency,
-    Incarnation, Key, Lease, LockQueue, LockRequest, Locked, Meta, OpToken, Operation,
-    PrincipalIndex, ReadOptions, Record, Result, Revision, RevisionKind, SessionStore, Support,
-    SweepBudget, SweepReport, Sweeping, Then, Ttl, Under, Write,
+    Capabilities, Cursor, Enumeration, Error, ErrorKind, Expected, Holds, Incarnation, Key, Lease,
+    LockQueue, LockRequest, Locked, OpToken, Operation, PrincipalIndex, ReadOptions, Record,
+    Result, Revision, SessionStore, SweepBudget, SweepReport, Sweeping, Then, Ttl, Under, Write,
 };
 
 use super::{
@@ -125,13 +124,6 @@ impl PhpStore {
         Ok(reply)
     }
 
-    fn check_write(&self, write: &Write, operation: Operation) -> Result<()> {
-        if write.payload.len() > self.0.capabilities.max_payload {
-            return Err(Error::new(ErrorKind::TooLarge, BACKEND, operation));
-        }
-        if write.meta == Meta::new() { Ok(()) } else { Err(no_room(operation)) }
-    }
-
     fn check_locking(&self, operation: Operation) -> Result<()> {
         let locks = self.0.capabilities.locking.is_yes();
         if locks { Ok(()) } else { Err(no_locks(operation)) }
@@ -188,40 +180,27 @@ fn ttl(ttl: Ttl) -> String {
     if ttl == Ttl::NEVER { String::new() } else { record::millis(ttl).to_string() }
 }
 
-fn no_room(operation: Operation) -> Error {
-    Error::new(ErrorKind::Unsupported, BACKEND, operation)
-        .with_detail("PHP's layout has no room for a principal or an absolute deadline")
-}
-
 fn no_locks(operation: Operation) -> Error {
     Error::new(ErrorKind::Unsupported, BACKEND, operation)
         .with_detail("sessions are not locked in this layout")
 }
 
 fn capabilities(layout: &PhpLayout, evicts: bool) -> Capabilities {
-    let mut capabilities = Capabilities::new(BACKEND);
+    let mut capabilities = Capabilities::of_payloads_only(BACKEND);
+    match &layout.lock {
+        Some(lock) => {
+            capabilities.wake_step = lock.pause;
+            capabilities.takeover_time = Duration::from_millis(2);
+        }
+        None => capabilities = capabilities.without_locking(),
+    }
     if let Some(first) = layout.servers.first() {
         capabilities.max_payload = first.redis.max_payload;
         capabilities.max_waiters = first.redis.max_waiters;
     }
-    capabilities.revision = RevisionKind::Content;
-    capabilities.idempotency = Idempotency::None;
-    match &layout.lock {
-        Some(lock) => {
-            capabilities.fencing = Fencing::Content;
-            capabilities.wake_step = lock.pause;
-            capabilities.takeover_time = Duration::from_millis(2);
-        }
-        None => {
-            capabilities.fencing = Fencing::None;
-            capabilities.locking = Support::No;
-        }
-    }
-    capabilities.meta = Support::No;
     capabilities.sweeping = Sweeping::ByServer;
     capabilities.evicts = evicts;
     capabilities.survives_restart = false;
-    capabilities.survives_failover = false;
     capabilities
 }
 
@@ -235,7 +214,7 @@ impl SessionStore for PhpStore {
         under: Option<Under<'_>>,
     ) -> Result<Revision> {
         let operation = Operation::Create;
-        self.check_write(&write, operation)?;
+        self.0.capabilities.check_write(&write, operation)?;
         if under.is_some() {
             self.check_locking(operation)?;
         }
@@ -278,7 +257,7 @@ impl SessionStore for PhpStore {
         _op: OpToken,
     ) -> Result<Revision> {
         let operation = Operation::Save;
-        self.check_write(&write, operation)?;
+        self.0.capabilities.check_write(&write, operation)?;
         let want = self.expectation(expected, operation)?;
         let (names, ttl) = (self.names(key, operation)?, ttl(write.ttl));
         let then = if want.then == "break" { "release" } else { want.then };

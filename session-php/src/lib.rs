@@ -26,8 +26,9 @@ pub use ini::Ini;
 pub use key::KeyRef;
 pub use limits::Limits;
 pub use save_path::{
-    FilesPath, MemcachedHashing, MemcachedLock, MemcachedPath, MemcachedServer, RedisAccess,
-    RedisAddress, RedisClusterPath, RedisLock, RedisPath, RedisServer, Refusal, SavePath,
+    FilesPath, MemcachedHashing, MemcachedLock, MemcachedPath, MemcachedServer, PdoDatabase,
+    PdoPath, PdoServer, RedisAccess, RedisAddress, RedisClusterPath, RedisLock, RedisPath,
+    RedisServer, Refusal, SavePath,
 };
 pub use ser::to_vec;
 pub use session::{Names, SerializeHandler, SessionData};

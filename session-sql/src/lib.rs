@@ -13,6 +13,8 @@ mod index;
 mod link;
 mod listen;
 mod lock;
+#[cfg(feature = "php")]
+pub mod php;
 mod record;
 mod schema;
 mod statement;

@@ -16,6 +16,8 @@
 
 #[cfg(feature = "memcached")]
 mod memcached;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+mod pdo;
 #[cfg(feature = "redis")]
 mod redis;
 
@@ -35,6 +37,11 @@ use crate::core::{Error, ErrorKind, Operation, Result, SessionStore};
 /// | `files` | `files` | [`session_files::php::PhpStore`](https://docs.rs/session-files) |
 /// | `memcached` | `memcached` | [`session_memcached::php::PhpStore`](https://docs.rs/session-memcached) |
 /// | `redis`, `rediscluster` | `redis` | [`session_redis::php::PhpStore`](https://docs.rs/session-redis) |
+/// | `user`, with a DSN of PDO's as `session.save_path` | `mysql`, `postgres`, `sqlite` | [`session_sql::php::PhpStore`](https://docs.rs/session-sql) |
+///
+/// `user` is what PHP calls handlers that a program sets. Of these Symfony's `PdoSessionHandler` is
+/// known, as it is without arguments: with transactional locks on the table `sessions`. For others of
+/// its options fill the store's layout.
 ///
 /// How long to wait for a lock, and for how long to hold it, is asked for with each lock; what PHP's
 /// settings say of that is in the [`SavePath`].
@@ -88,6 +95,8 @@ async fn open(path: SavePath, lifetime: std::time::Duration) -> Result<Arc<dyn S
         SavePath::Redis(path) => redis::open(path).await,
         #[cfg(feature = "redis")]
         SavePath::RedisCluster(path) => redis::open_cluster(path).await,
+        #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+        SavePath::Pdo(path) => pdo::open(path).await,
         other => {
             let _ = (other, lifetime);
             Err(wrong("session.save_handler: its store needs a feature of the crate `session`"))

@@ -22,10 +22,15 @@ function count_up(object $command): int
     for ($done = 0; $done < $command->times; $done += (int) $counts) {
         $tries += 1;
         $notes = [];
-        $counts = start($command);
-        if ($counts) {
-            $_SESSION[$command->name] = ($_SESSION[$command->name] ?? 0) + 1;
-            session_write_close();
+        $counts = false;
+        try {
+            $counts = start($command);
+            if ($counts) {
+                $_SESSION[$command->name] = ($_SESSION[$command->name] ?? 0) + 1;
+                session_write_close();
+            }
+        } catch (Exception $thrown) {
+            $notes[] = $thrown->getMessage();
         }
         $counts = $counts && $notes === [];
     }

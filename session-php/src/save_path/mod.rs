@@ -6,6 +6,7 @@
 
 mod files;
 mod memcached;
+mod pdo;
 mod redis;
 mod setting;
 
@@ -13,6 +14,7 @@ use std::fmt;
 
 pub use files::FilesPath;
 pub use memcached::{MemcachedHashing, MemcachedLock, MemcachedPath, MemcachedServer};
+pub use pdo::{PdoDatabase, PdoPath, PdoServer};
 pub use redis::{RedisAccess, RedisAddress, RedisClusterPath, RedisLock, RedisPath, RedisServer};
 
 use crate::Ini;
@@ -29,6 +31,8 @@ pub enum SavePath {
     Redis(RedisPath),
     /// `rediscluster`.
     RedisCluster(RedisClusterPath),
+    /// `user`, with a DSN of PDO's: Symfony's `PdoSessionHandler`.
+    Pdo(PdoPath),
 }
 
 impl SavePath {
@@ -44,6 +48,7 @@ impl SavePath {
             "memcached" => MemcachedPath::parse(path, ini).map(Self::Memcached),
             "redis" => RedisPath::parse(path, ini).map(Self::Redis),
             "rediscluster" => RedisClusterPath::parse(path, ini).map(Self::RedisCluster),
+            "user" => PdoPath::parse(path).map(Self::Pdo),
             _ => Err(Refusal::new("session.save_handler", "there is no store for this handler")),
         }
     }

@@ -25,7 +25,7 @@ pub(super) const DEFINING: Duration = Duration::from_secs(60);
 
 /// Where connections lead.
 #[async_trait]
-pub(super) trait Target: Send + Sync {
+pub(crate) trait Target: Send + Sync {
     /// Connects, logs in, and sets the session up.
     async fn connect(&self) -> Result<Box<dyn Wire>, Verdict>;
 
@@ -52,7 +52,7 @@ pub(crate) trait Feed: Send {
 
 /// How connections are shared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sharing {
+pub(crate) enum Sharing {
     /// Each for anything.
     Any,
     /// One for all that write, and some for those that only read.
@@ -63,7 +63,7 @@ pub(super) enum Sharing {
 
 /// A connection.
 #[async_trait]
-pub(super) trait Wire: Send {
+pub(crate) trait Wire: Send {
     /// Runs a statement. A reply with more bytes than `limit` is not read to its end.
     async fn run(
         &mut self,
@@ -91,7 +91,7 @@ pub(super) trait Wire: Send {
 }
 
 /// The target of a configuration.
-pub(super) fn target(config: &SqlConfig) -> Result<Box<dyn Target>, Fault> {
+pub(crate) fn target(config: &SqlConfig) -> Result<Box<dyn Target>, Fault> {
     match config.dialect {
         #[cfg(feature = "mysql")]
         Dialect::MySql => Ok(Box::new(super::mysql::MySqlTarget::new(config)?)),

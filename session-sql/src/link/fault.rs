@@ -34,7 +34,7 @@ impl StdError for Cause {}
 
 /// What an error calls for.
 #[derive(Debug)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// There is a row with that key.
     Taken,
     /// It passes; nothing was done, and the connection is well.
@@ -142,7 +142,13 @@ impl Verdict {
     }
 
     /// The fault of connecting, where nothing is ever done.
-    pub(super) fn into_fault(self) -> Fault {
+    /// Nobody waited for the answer.
+    #[cfg(feature = "php")]
+    pub(crate) fn no_answer() -> Self {
+        Self::Broken(Fault::timeout("the statement took too long"))
+    }
+
+    pub(crate) fn into_fault(self) -> Fault {
         match self {
             Self::Taken => Fault::lasting(ErrorKind::Backend, "a key is taken"),
             Self::Again(fault)
@@ -201,7 +207,7 @@ impl Fault {
         self.passes
     }
 
-    pub(super) const fn in_doubt(mut self, maybe_applied: bool) -> Self {
+    pub(crate) const fn in_doubt(mut self, maybe_applied: bool) -> Self {
         self.maybe_applied = maybe_applied;
         self
     }

@@ -19,13 +19,11 @@ use std::{fmt, sync::Arc, time::Duration};
 use session_core::instant_after;
 use tokio::time::{Instant, timeout};
 
+#[cfg(feature = "php")]
+pub(crate) use self::connection::{Wire, target};
 pub(crate) use self::{connection::Feed, fault::Fault};
-use self::{
-    connection::{Sharing, Target},
-    fault::Verdict,
-    pool::Pool,
-    retry::Limits,
-};
+use self::{connection::Sharing, pool::Pool, retry::Limits};
+pub(crate) use self::{connection::Target, fault::Verdict};
 use crate::{
     SqlConfig,
     engine::Engine,

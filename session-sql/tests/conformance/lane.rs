@@ -30,7 +30,7 @@ pub(crate) enum Kind {
 }
 
 /// A machine may be busy: no case is about how long the database takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Settings that a store must not depend on.
 fn unfriendly(options: Options) -> Options {

@@ -1,0 +1,92 @@
+//! The layout of Symfony's PDO handler.
+
+use std::{collections::HashSet, sync::Arc};
+
+use async_trait::async_trait;
+use session_conformance::{Backend, Layout, Namespace, Suite};
+use session_core::{Result, SessionStore};
+use session_sql::{
+    SqlConfig,
+    php::{PhpLayout, PhpLock, PhpStore},
+};
+use tempfile::TempDir;
+use test_servers::sql::{Flavor, Server};
+use tokio::sync::{Mutex, OnceCell};
+
+use crate::lane::{PATIENCE, failed};
+
+/// Symfony's default where the lock is a row's, and no locks. SQLite's lock is the whole database, which
+/// cases with two keys are not made for; names of advisory locks are those of a server or a database, so
+/// that namespaces would not be apart.
+pub(crate) fn lanes(suite: Suite) -> Suite {
+    [
+        ("mariadb-pdo", Some(Flavor::MariaDb), PhpLock::Transactional),
+        ("sqlite-pdo", None, PhpLock::None),
+    ]
+    .into_iter()
+    .fold(suite, |suite, (name, flavor, lock)| match flavor.and_then(Flavor::missing) {
+        None => suite.backend(Lane::new(name, flavor, lock)),
+        Some(reason) => suite.missing(name, reason),
+    })
+}
+
+#[derive(Debug)]
+struct Lane {
+    name: &'static str,
+    /// None for SQLite.
+    flavor: Option<Flavor>,
+    lock: PhpLock,
+    files: OnceCell<TempDir>,
+    /// The namespaces that have a table.
+    made: Mutex<HashSet<String>>,
+}
+
+impl Lane {
+    fn new(name: &'static str, flavor: Option<Flavor>, lock: PhpLock) -> Self {
+        Self { name, flavor, lock, files: OnceCell::new(), made: Mutex::default() }
+    }
+
+    /// What a case leaves locked holds up whoever removes its table; so tables go with the server.
+    async fn url(&self, namespace: &Namespace) -> Result<String> {
+        if let Some(flavor) = self.flavor {
+            let url = Server::shared(flavor).await.map_err(failed)?.url();
+            return Ok(format!("{url}?session.table={namespace}"));
+        }
+        // With a table each they could share a file, but for the name of its index.
+        let make = || async { tempfile::tempdir().map_err(failed) };
+        let files = self.files.get_or_try_init(make).await?;
+        Ok(format!("sqlite:{}", files.path().join(namespace.as_str()).display()))
+    }
+}
+
+#[async_trait]
+impl Backend for Lane {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    async fn open(&self, namespace: &Namespace) -> Result<Arc<dyn SessionStore>> {
+        let mut config = SqlConfig::from_url(&self.url(namespace).await?)?;
+        config.connect_timeout = PATIENCE;
+        config.response_timeout = PATIENCE;
+        config.timeout = PATIENCE * 2;
+        let store = PhpStore::open(PhpLayout::new(config).with_lock(self.lock)).await?;
+        if self.made.lock().await.insert(namespace.to_string()) {
+            store.create_table().await?;
+        }
+        Ok(Arc::new(store))
+    }
+
+    async fn server_version(&self) -> Option<String> {
+        let flavor = self.flavor?;
+        Some(format!("{} {}", flavor.name(), flavor.version().ok()?))
+    }
+
+    fn layout(&self) -> Layout {
+        Layout::Foreign
+    }
+
+    fn longest_id(&self) -> usize {
+        128
+    }
+}

@@ -1,6 +1,6 @@
 //! Session ids: secrets of 256 bits, and the keys that stores see instead of them.
 
-use std::{cell::RefCell, fmt, sync::Arc};
+use std::{cell::RefCell, fmt, process, sync::Arc};
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use hmac::{Hmac, KeyInit, Mac};
@@ -139,15 +139,18 @@ pub(crate) fn random_token() -> Result<[u8; 16]> {
     struct Supply {
         tokens: [[u8; 16]; ASKED_FOR],
         left: usize,
+        /// The process that asked: a fork of it begins with the same memory.
+        process: u32,
     }
     thread_local! {
         static SUPPLY: RefCell<Supply> =
-            const { RefCell::new(Supply { tokens: [[0; 16]; ASKED_FOR], left: 0 }) };
+            const { RefCell::new(Supply { tokens: [[0; 16]; ASKED_FOR], left: 0, process: 0 }) };
     }
+    let process = process::id();
     SUPPLY.with_borrow_mut(|supply| {
-        if supply.left == 0 {
+        if supply.left == 0 || supply.process != process {
             fill_random(supply.tokens.as_flattened_mut())?;
-            supply.left = ASKED_FOR;
+            (supply.left, supply.process) = (ASKED_FOR, process);
         }
         supply.left -= 1;
         #[expect(clippy::indexing_slicing, reason = "no more are left than there are")]

@@ -73,6 +73,18 @@ impl SqlStore {
         self.0.link.server().engine
     }
 
+    /// The statements of a load and of an unlocked save, with what goes to their placeholders, for
+    /// measurements that send them without the store.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn texts(&self) -> [(String, Vec<String>); 2] {
+        let Statements { load, save: [save, ..], .. } = &self.0.statements;
+        [load, save].map(|statement| {
+            let names = statement.names.iter().map(|name| format!("{name:?}"));
+            (statement.text.to_string(), names.collect())
+        })
+    }
+
     pub(crate) fn error(&self, kind: ErrorKind, operation: Operation) -> Error {
         Error::new(kind, self.0.capabilities.backend, operation)
     }

@@ -73,6 +73,8 @@ pub(crate) enum Role {
     Ours,
     /// The command on the client crate that ours uses.
     Bare,
+    /// What ours sends, on the client crate alone.
+    Same,
     /// The command on another client crate.
     Client,
     /// A whole store of another crate.

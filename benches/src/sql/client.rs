@@ -14,6 +14,15 @@ use sqlx::{
 use super::CONNECTIONS;
 use crate::measure::Result;
 
+/// What a statement takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Value<'a> {
+    Int(i64),
+    Bytes(&'a [u8]),
+    /// No bytes.
+    Null,
+}
+
 /// What runs bare statements.
 pub(super) trait Client: Sized + Send + 'static {
     /// So many of them to one database.
@@ -52,6 +61,20 @@ pub(super) trait Client: Sized + Send + 'static {
         text: &'static str,
         deadline: i64,
         digest: &[u8],
+    ) -> impl Future<Output = Result<u64>> + Send;
+
+    /// The length of the bytes at the end of the row that a statement reads.
+    fn fetch(
+        &mut self,
+        text: &'static str,
+        values: &[Value<'_>],
+    ) -> impl Future<Output = Result<usize>> + Send;
+
+    /// How many rows a statement wrote.
+    fn execute(
+        &mut self,
+        text: &'static str,
+        values: &[Value<'_>],
     ) -> impl Future<Output = Result<u64>> + Send;
 }
 
@@ -105,7 +128,28 @@ macro_rules! client {
                 let query = sqlx::query(text).bind(deadline).bind(digest);
                 Ok(query.execute($executor).await?.rows_affected())
             }
+
+            async fn fetch(&mut self, text: &'static str, values: &[Value<'_>]) -> Result<usize> {
+                let $this = self;
+                let row = bound!(text, values).fetch_one($executor).await?;
+                Ok(row.try_get::<Vec<u8>, _>(row.len() - 1)?.len())
+            }
+
+            async fn execute(&mut self, text: &'static str, values: &[Value<'_>]) -> Result<u64> {
+                let $this = self;
+                Ok(bound!(text, values).execute($executor).await?.rows_affected())
+            }
         }
+    };
+}
+
+macro_rules! bound {
+    ($text:expr, $values:expr) => {
+        $values.iter().fold(sqlx::query($text), |query, value| match *value {
+            Value::Int(int) => query.bind(int),
+            Value::Bytes(bytes) => query.bind(bytes),
+            Value::Null => query.bind(None::<&[u8]>),
+        })
     };
 }
 

@@ -7,6 +7,7 @@ mod engine;
 mod line;
 mod ours;
 mod place;
+mod same;
 mod sizes;
 mod sweep;
 mod targets;
@@ -97,10 +98,11 @@ async fn contenders(options: &Options, place: &Place, setup: &Setup) -> Result<V
     Ok(all)
 }
 
-/// Ours, and the bare statements.
+/// Ours, the bare statements, and ours without our store.
 async fn contenders_of(place: &Place, setup: &Setup) -> Result<Vec<Contender>> {
     let mut all = bare::contenders(place, setup).await?;
     all.extend(ours::contenders(place, setup).await?);
+    all.extend(same::contenders(place, setup).await?);
     Ok(all)
 }
 

@@ -10,7 +10,7 @@ use session_sql::{
     php::{PhpLayout, PhpLock, PhpStore},
 };
 use tempfile::TempDir;
-use test_servers::sql::{Flavor, Server};
+use test_servers::sql::{Flavor, Options, Server};
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::lane::{PATIENCE, failed};
@@ -36,6 +36,7 @@ struct Lane {
     /// None for SQLite.
     flavor: Option<Flavor>,
     lock: PhpLock,
+    server: OnceCell<Server>,
     files: OnceCell<TempDir>,
     /// The namespaces that have a table.
     made: Mutex<HashSet<String>>,
@@ -43,13 +44,17 @@ struct Lane {
 
 impl Lane {
     fn new(name: &'static str, flavor: Option<Flavor>, lock: PhpLock) -> Self {
-        Self { name, flavor, lock, files: OnceCell::new(), made: Mutex::default() }
+        let (server, files) = (OnceCell::new(), OnceCell::new());
+        Self { name, flavor, lock, server, files, made: Mutex::default() }
     }
 
     /// What a case leaves locked holds up whoever removes its table; so tables go with the server.
     async fn url(&self, namespace: &Namespace) -> Result<String> {
         if let Some(flavor) = self.flavor {
-            let url = Server::shared(flavor).await.map_err(failed)?.url();
+            // A lock is a connection while it is held, and many cases run at once.
+            let options = Options::new(flavor).argument("max_connections", "1000");
+            let start = || async { Server::start(&options).await.map_err(failed) };
+            let url = self.server.get_or_try_init(start).await?.url();
             return Ok(format!("{url}?session.table={namespace}"));
         }
         // With a table each they could share a file, but for the name of its index.

@@ -47,6 +47,7 @@ macro_rules! script {
         )
     };
 }
+#[cfg(feature = "php")]
 pub(crate) use script;
 
 impl Dialect {

@@ -59,7 +59,10 @@ async fn on<C: Client>(place: &Place, setup: &Setup) -> Result<Vec<Contender>> {
         let make = move |share| Steps { base: base.clone(), operation, share };
         Contender::new(name, Role::Same, operation, make)
     };
-    let all = [("our statement of a load", Operation::Read), ("of a save", Operation::Write)];
+    let all = [
+        ("our statement of a load", Operation::Read),
+        ("our statement of a save", Operation::Write),
+    ];
     Ok(all.into_iter().map(one).collect())
 }
 

@@ -14,6 +14,7 @@ mod report;
 mod rounds;
 mod setup;
 mod sql;
+mod stored;
 mod web;
 
 use std::{env, process::ExitCode};

@@ -13,18 +13,14 @@ use session_sql::SqlStore;
 use sqlx::{MySqlConnection, PgConnection, SqliteConnection};
 use tokio::{task::JoinSet, time::sleep};
 
-use super::{
-    Engine,
-    client::Client,
-    ours::{self, Session},
-    place::Place,
-};
+use super::{Engine, client::Client, ours, place::Place};
 use crate::{
     measure::{Result, median, percentile},
     options::Options,
     report::Table,
     rounds::show,
     setup::Setup,
+    stored::Session,
 };
 
 const WRITERS: usize = 8;

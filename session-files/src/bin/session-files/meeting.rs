@@ -81,7 +81,16 @@ impl Meeting {
                 .into());
             }
             pause();
+            self.stir()?;
         }
+    }
+
+    /// Changes the directory, so that an NFS client lists it anew. Two changes within a tick of the
+    /// server's clock are one to a client of NFS 3, which may have seen the first only.
+    fn stir(&self) -> io::Result<()> {
+        let probe = self.path(&format!("{}.look.new", self.own));
+        File::create(&probe)?;
+        fs::remove_file(probe)
     }
 
     /// Opening the directory makes an NFS client ask the server whether it has changed.

@@ -116,6 +116,12 @@ impl Graph {
         bytes.get(start..start + len).unwrap_or_default()
     }
 
+    /// So many bytes from the beginning of a stretch on, if that was read and there are as many.
+    #[inline(always)]
+    pub(crate) fn window<const N: usize>(&self, span: Span) -> Option<&[u8; N]> {
+        self.text.get(span.start as usize..)?.first_chunk()
+    }
+
     /// Keeps bytes that are not in what was read.
     pub(crate) fn keep(&mut self, bytes: &[u8]) -> Span {
         let start = index(self.size());

@@ -41,9 +41,15 @@ pub(crate) fn integer_of(text: &[u8]) -> Option<i64> {
 /// A bit for a name, so that most names that differ have different ones.
 #[inline(always)]
 pub(crate) fn mark(name: &[u8]) -> u64 {
-    let byte = |byte: Option<&u8>| u64::from(byte.copied().unwrap_or_default());
-    let (first, last) = (byte(name.first()), byte(name.last()));
-    1 << ((first + 5 * last + 11 * (name.len() as u64)) % 64)
+    let byte = |at: usize| u64::from(name.get(at).copied().unwrap_or_default());
+    let (first, middle, last) = (byte(0), byte(name.len() / 2), byte(name.len().saturating_sub(1)));
+    1 << ((first + 17 * middle + 5 * last + 11 * (name.len() as u64)) % 64)
+}
+
+/// The [`mark`] of a name that does not begin as a number does; of others 0.
+#[inline(always)]
+pub(crate) fn word_mark(name: &[u8]) -> u64 {
+    if matches!(name.first(), Some(b'-' | b'0'..=b'9')) { 0 } else { mark(name) }
 }
 
 #[cfg(test)]

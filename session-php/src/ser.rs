@@ -5,7 +5,7 @@ use serde::{Serialize, ser};
 use crate::{
     Error, ErrorKind, KeyRef, Precision, Result,
     de::DEEPEST,
-    text::{write_float, write_int, write_length, write_quoted},
+    text::{write_float, write_head, write_int, write_length, write_string},
     value::too_deep,
 };
 
@@ -30,11 +30,11 @@ struct Serializer {
 
 impl Serializer {
     fn int(&mut self, number: i64) {
-        write_int(&mut self.out, b"i:", number);
+        write_int(&mut self.out, *b"i:", number);
     }
 
     fn string(&mut self, bytes: &[u8]) {
-        write_quoted(&mut self.out, b"s:", bytes, b"\";");
+        write_string(&mut self.out, bytes);
     }
 
     /// Opens an array that may turn out to have another length.
@@ -44,8 +44,7 @@ impl Serializer {
             return Err(too_deep());
         }
         let start = self.out.len();
-        write_length(&mut self.out, b"a:", promised);
-        self.out.extend_from_slice(b":{");
+        write_head(&mut self.out, b'a', promised, b'{');
         Ok(Open { serializer: self, start, promised, count: 0, levels: 1 })
     }
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{
     SerializeHandler,
     names::{Known, Names, Piece},
+    texts::Texts,
 };
 use crate::{
     Error, ErrorKind, Limits, Precision, Result, Value,
@@ -70,6 +71,24 @@ impl Graphed {
         }
         let (names, source) = (known.names, source.clone());
         Ok(Self { graph: Arc::new(graph), source, names, places })
+    }
+
+    /// Reads variables whose texts in `source` are known, and refer to nothing.
+    pub(super) fn read_texts(source: &Bytes, texts: &Texts, limits: Limits) -> Result<Self> {
+        let mut graph = Graph::of_text(source.clone());
+        let mut scanner = Scanner::new(source, limits)?;
+        let mut builder = Builder::new(&mut graph);
+        builder.without_slots();
+        let names = texts.pieces().to_vec();
+        builder.expect(texts.values() + names.len());
+        let mut places = Vec::with_capacity(names.len());
+        for start in texts.starts() {
+            scanner.go_to(start);
+            builder.begin();
+            places.push(builder.place());
+            scanner.build(&mut builder)?;
+        }
+        Ok(Self { graph: Arc::new(graph), source: source.clone(), names, places })
     }
 
     #[cfg(any(feature = "igbinary", feature = "msgpack"))]

@@ -3,7 +3,7 @@
 use super::names::Piece;
 use crate::{
     Error, ErrorKind, KeyRef, Result,
-    text::{Scanner, write_int, write_quoted},
+    text::{Scanner, write_head, write_int, write_string},
 };
 
 /// PHP's setting `session.serialize_handler`.
@@ -130,7 +130,7 @@ impl SerializeHandler {
     /// What stands before all variables.
     pub(super) fn write_head(self, out: &mut Vec<u8>, count: usize) {
         if self == Self::PhpSerialize {
-            out.extend_from_slice(format!("a:{count}:{{").as_bytes());
+            write_head(out, b'a', count, b'{');
         }
     }
 
@@ -145,8 +145,8 @@ impl SerializeHandler {
                 out.push(u8::try_from(name.len()).unwrap_or(LONGEST_BINARY_NAME));
                 out.extend_from_slice(name);
             }
-            (_, KeyRef::Int(number)) => write_int(out, b"i:", number),
-            (_, KeyRef::Str(name)) => write_quoted(out, b"s:", name, b"\";"),
+            (_, KeyRef::Int(number)) => write_int(out, *b"i:", number),
+            (_, KeyRef::Str(name)) => write_string(out, name),
         }
     }
 

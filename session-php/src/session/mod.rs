@@ -262,6 +262,11 @@ impl SessionData {
 
     fn make_graph(&self) -> Result<Graphed> {
         let (handler, source) = match &self.source {
+            Some(source)
+                if self.handler == self.handler.text_form() && !self.texts.has_references() =>
+            {
+                return Graphed::read_texts(source, &self.texts, self.limits);
+            }
             Some(source) => (self.handler, source.clone()),
             None => {
                 let text = self.handler.text_form();

@@ -54,11 +54,16 @@ struct Reference {
     slot: u32,
 }
 
+/// Most sessions have no more variables.
+const USUAL: usize = 8;
+
 impl Texts {
     /// Reads what a serialiser wrote, without what references lead to.
     pub(super) fn read(handler: SerializeHandler, source: &Bytes, limits: Limits) -> Result<Self> {
         let mut scanner = Scanner::new(source, limits)?;
         let mut reader = Reader { source, ..Reader::default() };
+        reader.texts.reserve(USUAL);
+        reader.known.names.reserve(USUAL);
         if handler == SerializeHandler::PhpSerialize {
             reader.array(&mut scanner)?;
         } else {
@@ -80,6 +85,18 @@ impl Texts {
     /// Whether all references lead to variables that are there.
     pub(super) fn is_closed(&self) -> bool {
         !self.open
+    }
+
+    pub(super) fn pieces(&self) -> &[Piece] {
+        &self.names
+    }
+
+    /// Where in what was read each text begins, as long as nothing is changed.
+    pub(super) fn starts(&self) -> impl Iterator<Item = usize> {
+        self.texts.iter().filter_map(|text| match &text.text {
+            Piece::Read(span) => Some(span.start as usize),
+            Piece::Own(_) => None,
+        })
     }
 
     fn position(&self, name: &[u8]) -> Option<usize> {
@@ -315,10 +332,11 @@ impl<'i> Reader<'i> {
     fn finish(mut self, source: &Bytes) -> Texts {
         // PHP's slots lead to places, and an overwritten variable's to whatever is there now.
         // The slot before all variables is that of the array they are in.
-        let first = self.texts.iter().map(|text| text.first_slot).min().unwrap_or_default();
+        let mut open = false;
         let tokens = &self.outline.tokens;
-        let open = tokens.iter().any(|token| self.lost || token.slot < first);
         if !tokens.is_empty() {
+            let first = self.texts.iter().map(|text| text.first_slot).min().unwrap_or_default();
+            open = tokens.iter().any(|token| self.lost || token.slot < first);
             self.find_references();
         }
         let names = mem::take(&mut self.known.names);

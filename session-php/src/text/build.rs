@@ -3,6 +3,7 @@
 use std::{borrow::Cow, collections::HashMap};
 
 use super::{
+    chunk::StringKey,
     number::float_value,
     scan::{Event, ScannedKey, Sink, Slot, Text},
 };
@@ -23,8 +24,9 @@ pub(crate) struct Builder<'g, 'i> {
     graph: &'g mut Graph,
     /// What is to be added to a place in the input to have it in the graph's bytes.
     base: u32,
-    /// The place of each slot.
+    /// The place of each slot; of none where nothing refers to them.
     slots: Vec<u32>,
+    has_slots: bool,
     /// Where the next value goes.
     place: u32,
     open: Vec<Open<'i>>,
@@ -69,7 +71,8 @@ impl<'g, 'i> Builder<'g, 'i> {
             _ => None,
         });
         let enums = names.collect();
-        Self { graph, base, slots: Vec::new(), place: 0, open: Vec::new(), enums }
+        let (slots, open) = (Vec::new(), Vec::new());
+        Self { graph, base, slots, has_slots: true, place: 0, open, enums }
     }
 
     /// The next value stands alone.
@@ -219,12 +222,23 @@ impl<'i> Builder<'_, 'i> {
     pub(crate) fn expect(&mut self, values: usize) {
         self.graph.nodes.reserve(values);
         self.graph.entries.reserve(values);
-        self.slots.reserve(values);
+    }
+
+    /// In what is read nothing refers to anything.
+    pub(crate) fn without_slots(&mut self) {
+        self.has_slots = false;
+    }
+
+    #[inline(always)]
+    fn take_slot(&mut self) {
+        if self.has_slots {
+            self.slots.push(self.place);
+        }
     }
 
     #[inline(always)]
     pub(super) fn plain(&mut self, node: Node) {
-        self.slots.push(self.place);
+        self.take_slot();
         self.put(node);
     }
 
@@ -235,29 +249,29 @@ impl<'i> Builder<'_, 'i> {
 
     #[inline(always)]
     pub(super) fn plain_array(&mut self, count: usize) {
-        self.slots.push(self.place);
+        self.take_slot();
         let id = self.put(Node::Array(Items::default()));
         self.open(Of::Array(id), count);
     }
 
     #[inline(always)]
-    pub(super) fn plain_key(&mut self, start: usize, text: &'i [u8]) {
-        let is_word = !matches!(text.first(), Some(b'-' | b'0'..=b'9'));
-        let mark = mark(text);
+    pub(super) fn plain_key(&mut self, key: StringKey, input: &'i [u8]) {
+        let StringKey { start, end, mark } = key;
         if let Some(open) = self.open.last_mut()
-            && is_word
+            && mark != 0
             && open.items.len < FEW
             && open.marks & mark == 0
         {
             open.marks |= mark;
-            let start = self.base + index(start);
             self.place = open.items.start + open.items.len;
             open.items.len += 1;
             if let Some(entry) = self.graph.entries.get_mut(self.place as usize) {
-                entry.key = Key::Str(Span { start, len: index(text.len()) });
+                let start = self.base + index(start);
+                entry.key = Key::Str(Span { start, len: index(end - key.start) });
             }
         } else {
-            self.key(ScannedKey::Str(Text { start, bytes: Cow::Borrowed(text) }));
+            let bytes = Cow::Borrowed(input.get(start..end).unwrap_or_default());
+            self.key(ScannedKey::Str(Text { start, bytes }));
         }
     }
 
@@ -303,7 +317,7 @@ impl<'i> Sink<'i> for Builder<'_, 'i> {
     #[inline]
     fn value(&mut self, event: Event<'i>) -> Result<(), Refusal> {
         if !matches!(event, Event::Reference(_)) {
-            self.slots.push(self.place);
+            self.take_slot();
         }
         match event {
             Event::Null => _ = self.put(Node::Null),

@@ -1,11 +1,20 @@
 //! Common tokens, eight bytes at a time. What is not found here is for the scanner to read, or to
 //! refuse.
 
+use crate::key::word_mark;
+
 /// Eight bytes from `at` on, the first of them lowest; unless the input ends before.
 #[inline(always)]
 pub(super) fn word(input: &[u8], at: usize) -> Option<u64> {
     let bytes = input.get(at..)?.first_chunk()?;
     Some(u64::from_le_bytes(*bytes))
+}
+
+/// Eight bytes, and the eight behind them.
+#[inline(always)]
+fn words(input: &[u8], at: usize) -> Option<(u64, u64)> {
+    let both: &[u8; 16] = input.get(at..)?.first_chunk()?;
+    Some((u64::from_le_bytes(*both.first_chunk()?), u64::from_le_bytes(*both.last_chunk()?)))
 }
 
 /// Each byte of a text, the first of them lowest.
@@ -17,10 +26,47 @@ const fn repeated(byte: u8) -> u64 {
     packed([byte; 8])
 }
 
+/// The lowest byte, the lowest two, and so on.
+const ONE: u64 = 0xff;
+const TWO: u64 = 0xffff;
+
+/// The byte that is so many on.
+#[inline(always)]
+const fn byte(word: u64, place: u32) -> u64 {
+    (word >> (8 * place)) & ONE
+}
+
 /// The digit that is so many bytes on; more than nine if it is none.
 #[inline(always)]
 const fn digit(word: u64, place: u32) -> u64 {
-    ((word >> (8 * place)) & 0xff).wrapping_sub(b'0' as u64)
+    byte(word, place).wrapping_sub(b'0' as u64)
+}
+
+const fn begin(letter: u8) -> u64 {
+    packed([letter, b':', 0, 0, 0, 0, 0, 0])
+}
+
+const SEMICOLON: u64 = b';' as u64;
+const POINT: u64 = b'.' as u64;
+
+/// Whether a string begins.
+#[inline(always)]
+pub(super) const fn is_string(word: u64) -> bool {
+    word & ONE == b's' as u64
+}
+
+/// Whether it is `N;`.
+#[inline(always)]
+pub(super) const fn is_null(word: u64) -> bool {
+    word & TWO == packed(*b"N;\0\0\0\0\0\0")
+}
+
+/// The value of `b:0;` or `b:1;`.
+#[inline(always)]
+pub(super) const fn bool(word: u64) -> Option<bool> {
+    // The two differ in one bit.
+    let is_one = word & packed([255, 255, 254, 255, 0, 0, 0, 0]) == packed(*b"b:0;\0\0\0\0");
+    if is_one { Some(byte(word, 2) == b'1' as u64) } else { None }
 }
 
 /// The length in a head of `x:1:y` or `x:12:y`, and that of the head.
@@ -34,7 +80,8 @@ fn length(word: u64, tag: u8, bracket: u8) -> Option<(usize, usize)> {
     } else {
         let second = digit(word, 3);
         let is_two = word & packed([255, 255, 0, 0, 255, 255, 0, 0]) == two;
-        if !is_two || first > 9 || second > 9 {
+        // A zero before a length is not what is usual, and would make equal keys differ.
+        if !is_two || first.wrapping_sub(1) > 8 || second > 9 {
             return None;
         }
         (first * 10 + second, 6)
@@ -70,20 +117,32 @@ fn run(input: &[u8], at: usize) -> Option<usize> {
     usize::try_from(length).ok()
 }
 
-/// The end of `i:7;`, of up to sixteen digits without a sign.
+/// The end of `i:7;`, of up to sixteen digits without a sign, that begins with a word.
 #[inline(always)]
-pub(super) fn int_end(input: &[u8], at: usize) -> Option<usize> {
-    let length = run(input, at + 2)?;
-    let end = at + 2 + length;
-    let is_one = length > 0 && input.get(at + 1) == Some(&b':') && input.get(end) == Some(&b';');
-    is_one.then_some(end + 1)
+pub(super) fn int_end(input: &[u8], at: usize, word: u64) -> Option<usize> {
+    if word & TWO != begin(b'i') {
+        return None;
+    }
+    let text = word >> 16;
+    let mut length = usize::try_from(digits(text)).ok()?;
+    if length == 6 {
+        length = run(input, at + 2)?;
+        return (input.get(at + 2 + length) == Some(&b';')).then_some(at + 3 + length);
+    }
+    (length > 0 && byte(text, digits(text)) == SEMICOLON).then_some(at + 3 + length)
 }
 
-/// The end of `d:7;` or `d:7.25;`.
+/// The end of `d:7;` or `d:7.25;` that begins with a word.
 #[inline(always)]
-pub(super) fn float_end(input: &[u8], at: usize) -> Option<usize> {
+pub(super) fn float_end(input: &[u8], at: usize, word: u64) -> Option<usize> {
+    if word & TWO != begin(b'd') {
+        return None;
+    }
+    if let Some((_, _, length)) = few_digits(self::word(input, at + 2)?) {
+        return Some(at + 3 + length);
+    }
     let mut length = run(input, at + 2)?;
-    if length == 0 || input.get(at + 1) != Some(&b':') {
+    if length == 0 {
         return None;
     }
     if input.get(at + 2 + length) == Some(&b'.') {
@@ -91,6 +150,37 @@ pub(super) fn float_end(input: &[u8], at: usize) -> Option<usize> {
     }
     let end = at + 2 + length;
     (input.get(end) == Some(&b';')).then_some(end + 1)
+}
+
+/// The digits before and behind the point of `7.25;`, and how long its text is, if the word has it
+/// all.
+#[inline(always)]
+fn few_digits(word: u64) -> Option<(u32, u32, usize)> {
+    let whole = digits(word);
+    if !(1..=6).contains(&whole) {
+        return None;
+    }
+    let mut length = whole;
+    let mut fraction = 0;
+    if byte(word, whole) == POINT {
+        fraction = digits(word >> (8 * (whole + 1)));
+        length += 1 + fraction;
+        if fraction == 0 || length > 7 {
+            return None;
+        }
+    }
+    (byte(word, length) == SEMICOLON).then_some((whole, fraction, usize::try_from(length).ok()?))
+}
+
+/// The number that the first digits of a word are, of which there are one to eight.
+#[inline(always)]
+fn value(word: u64, digits: u32) -> u32 {
+    // Digits before them are zeros; then pairs, then fours, then all are added up.
+    let digits = (word ^ repeated(b'0')) << (64 - 8 * digits);
+    let pairs = (digits.wrapping_mul(2561) >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs.wrapping_mul(6_553_601) >> 16) & 0x0000_ffff_0000_ffff;
+    let all = fours.wrapping_mul(42_949_672_960_001) >> 32;
+    u32::try_from(all).unwrap_or_default()
 }
 
 /// The number that up to eight digits are, and how many they are.
@@ -101,17 +191,23 @@ fn number(input: &[u8], at: usize) -> Option<(u32, usize)> {
     if length == 0 {
         return None;
     }
-    // Digits before them are zeros; then pairs, then fours, then all are added up.
-    let digits = (word ^ repeated(b'0')) << (64 - 8 * length);
-    let pairs = (digits.wrapping_mul(2561) >> 8) & 0x00ff_00ff_00ff_00ff;
-    let fours = (pairs.wrapping_mul(6_553_601) >> 16) & 0x0000_ffff_0000_ffff;
-    let all = fours.wrapping_mul(42_949_672_960_001) >> 32;
-    Some((u32::try_from(all).ok()?, usize::try_from(length).ok()?))
+    Some((value(word, length), usize::try_from(length).ok()?))
 }
 
-/// The value of `i:7;`, of up to sixteen digits without a sign, and its end.
+/// The value of `i:7;`, of up to sixteen digits without a sign, that begins with a word; and its
+/// end.
 #[inline(always)]
-pub(super) fn int(input: &[u8], at: usize) -> Option<(i64, usize)> {
+pub(super) fn int(input: &[u8], at: usize, word: u64) -> Option<(i64, usize)> {
+    if word & TWO != begin(b'i') {
+        return None;
+    }
+    let text = word >> 16;
+    let length = digits(text);
+    if length < 6 {
+        let is_one = length > 0 && byte(text, length) == SEMICOLON;
+        let end = at + 3 + usize::try_from(length).ok()?;
+        return is_one.then(|| (i64::from(value(text, length)), end));
+    }
     let (high, mut length) = number(input, at + 2)?;
     let mut value = i64::from(high);
     if length == 8
@@ -121,15 +217,35 @@ pub(super) fn int(input: &[u8], at: usize) -> Option<(i64, usize)> {
         length += more;
     }
     let end = at + 2 + length;
-    let is_one = input.get(at + 1) == Some(&b':') && input.get(end) == Some(&b';');
-    is_one.then_some((value, end + 1))
+    (input.get(end) == Some(&b';')).then_some((value, end + 1))
 }
 
 const POWERS: [i64; 9] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+const FLOAT_POWERS: [f64; 9] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8];
 
-/// The value of `d:7;` or `d:7.25;` of so few digits that it is exact, and its end.
+/// The value of `d:7;` or `d:7.25;` of so few digits that it is exact, that begins with a word; and
+/// its end.
 #[inline(always)]
-pub(super) fn float(input: &[u8], at: usize) -> Option<(f64, usize)> {
+pub(super) fn float(input: &[u8], at: usize, word: u64) -> Option<(f64, usize)> {
+    if word & TWO != begin(b'd') {
+        return None;
+    }
+    let text = self::word(input, at + 2)?;
+    // Numbers before and behind the point are whole, and below 2^53 as one, so that there is one
+    // rounding, as it should be.
+    let join = |whole: u32, fraction: u32, digits: usize| {
+        let power = FLOAT_POWERS.get(digits)?;
+        Some((f64::from(whole) * power + f64::from(fraction)) / power)
+    };
+    if let Some((whole, fraction, length)) = few_digits(text) {
+        let end = at + 3 + length;
+        if fraction == 0 {
+            return Some((f64::from(value(text, whole)), end));
+        }
+        let behind = value(text >> (8 * (whole + 1)), fraction);
+        return join(value(text, whole), behind, usize::try_from(fraction).ok()?)
+            .map(|value| (value, end));
+    }
     let (whole, mut length) = number(input, at + 2)?;
     let mut value = f64::from(whole);
     if input.get(at + 2 + length) == Some(&b'.') {
@@ -137,27 +253,25 @@ pub(super) fn float(input: &[u8], at: usize) -> Option<(f64, usize)> {
         if length + digits > 15 {
             return None;
         }
-        // Both numbers are whole and below 2^53, so that there is one rounding, as it should be.
-        let power = f64::from(u32::try_from(*POWERS.get(digits)?).ok()?);
-        value = (value * power + f64::from(fraction)) / power;
+        value = join(whole, fraction, digits)?;
         length += 1 + digits;
     }
     let end = at + 2 + length;
-    let is_one = input.get(at + 1) == Some(&b':') && input.get(end) == Some(&b';');
-    is_one.then_some((value, end + 1))
+    (input.get(end) == Some(&b';')).then_some((value, end + 1))
 }
 
 /// The end of a value that has no entries.
 #[inline(always)]
 pub(super) fn plain_end(input: &[u8], at: usize) -> Option<usize> {
     let word = word(input, at)?;
-    match word.to_le_bytes() {
-        [b's', ..] => string(input, at, word).map(|(_, end)| end + 2),
-        [b'i', ..] => int_end(input, at),
-        [b'N', b';', ..] => Some(at + 2),
-        [b'b', b':', b'0' | b'1', b';', ..] => Some(at + 4),
-        [b'd', ..] => float_end(input, at),
-        _ => None,
+    if is_string(word) {
+        string(input, at, word).map(|(_, end)| end + 2)
+    } else if is_null(word) {
+        Some(at + 2)
+    } else if bool(word).is_some() {
+        Some(at + 4)
+    } else {
+        int_end(input, at, word).or_else(|| float_end(input, at, word))
     }
 }
 
@@ -166,20 +280,42 @@ pub(super) fn plain_end(input: &[u8], at: usize) -> Option<usize> {
 /// same time.
 #[derive(Debug)]
 pub(super) struct Alike {
-    /// The beginning of a key, where its text begins, and where it ends.
-    keys: [(u64, usize, usize); 16],
+    keys: [AlikeKey; 16],
     /// The beginning of an array, how many elements it has, and where the first of them is.
     arrays: [(u64, usize, usize); 4],
+}
+
+/// A key that was read, of at most sixteen bytes with all that is around it.
+#[derive(Debug, Clone, Copy)]
+struct AlikeKey {
+    /// Its first eight bytes, and those behind them that are its own.
+    first: u64,
+    second: u64,
+    own: u64,
+    /// As [`StringKey`] has them, where it begins at 0.
+    found: StringKey,
+}
+
+/// A key that is a string.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StringKey {
+    /// Where its text begins and ends.
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// Its bit; none if it may stand for a number.
+    pub(super) mark: u64,
 }
 
 impl Alike {
     /// Nothing is known: no key and no array begins with zeros.
     pub(super) const fn new() -> Self {
-        Self { keys: [(0, 0, 0); 16], arrays: [(0, 0, 0); 4] }
+        let found = StringKey { start: 0, end: 0, mark: 0 };
+        let key = AlikeKey { first: 0, second: 0, own: 0, found };
+        Self { keys: [key; 16], arrays: [(0, 0, 0); 4] }
     }
 
-    /// The text of a key that is a string of up to 99 bytes; it stands so many before the last of an
-    /// array, so many levels deep.
+    /// A key that is a string of up to 99 bytes; it stands so many before the last of an array, so
+    /// many levels deep.
     #[inline(always)]
     pub(super) fn key(
         &mut self,
@@ -187,16 +323,27 @@ impl Alike {
         at: usize,
         depth: usize,
         left: usize,
-    ) -> Option<(usize, usize)> {
-        let word = word(input, at)?;
+    ) -> Option<StringKey> {
         let known = self.keys.get_mut((depth * 5 + left) % 16)?;
-        let (start, end) = (at + known.1, at + known.2);
-        if word == known.0 && input.get(end..)?.first_chunk() == Some(b"\";") {
-            return Some((start, end));
+        let words = words(input, at);
+        if let Some((first, second)) = words
+            && first == known.first
+            && second & known.own == known.second
+        {
+            let StringKey { start, end, mark } = known.found;
+            return Some(StringKey { start: at + start, end: at + end, mark });
         }
-        let (start, end) = string(input, at, word)?;
-        *known = (word, start - at, end - at);
-        Some((start, end))
+        let (start, end) = string(input, at, word(input, at)?)?;
+        let mark = word_mark(input.get(start..end)?);
+        // From the quotes behind it back to the sixteenth byte.
+        if let Some(more) = (at + 14).checked_sub(end)
+            && let Some((first, second)) = words
+        {
+            let own = if more < 8 { u64::MAX >> (8 * more) } else { 0 };
+            let found = StringKey { start: start - at, end: end - at, mark };
+            *known = AlikeKey { first, second: second & own, own, found };
+        }
+        Some(StringKey { start, end, mark })
     }
 
     /// How many elements an array of up to 99 has, and where the first of them is.
@@ -216,28 +363,6 @@ impl Alike {
         *known = (word, count, head);
         Some((count, at + head))
     }
-}
-
-/// A key that is a number without a sign, and its end. Such numbers have as many digits as those
-/// before them, so that to look at one digit after the other is the fastest.
-#[inline(always)]
-pub(super) fn key_int(input: &[u8], at: usize) -> Option<(i64, usize)> {
-    if input.get(at..at + 2)? != b"i:" {
-        return None;
-    }
-    let (mut end, mut value) = (at + 2, 0);
-    loop {
-        let digit = input.get(end)?.wrapping_sub(b'0');
-        if digit > 9 {
-            break;
-        }
-        value = value * 10 + i64::from(digit);
-        end += 1;
-        if end > at + 18 {
-            return None;
-        }
-    }
-    (end > at + 2 && input.get(end) == Some(&b';')).then_some((value, end + 1))
 }
 
 #[cfg(test)]
@@ -262,22 +387,22 @@ mod tests {
                 (0..length).map(|_| *rng.choice(b"0123456789012345678901234567890.;").unwrap());
             let body: Vec<u8> = number.collect();
             let text = |tag: &[u8]| [tag, &body, b";sixteen bytes more"].concat();
-            let int_text = text(b"i:");
-            if let Some((value, end)) = int(&int_text, 0) {
+            let (int_text, float_text) = (text(b"i:"), text(b"d:"));
+            let [int_word, float_word] =
+                [&int_text, &float_text].map(|text| word(text, 0).unwrap());
+            if let Some((value, end)) = int(&int_text, 0, int_word) {
                 let read = signed(&int_text[2..]);
                 assert!(value == read.number && ends(&int_text, read.digits, end));
-                assert!(int_end(&int_text, 0) == Some(end));
-                assert!(key_int(&int_text, 0) == Some((value, end)));
+                assert!(int_end(&int_text, 0, int_word) == Some(end));
                 found[0] += 1;
             }
-            let float_text = text(b"d:");
-            if let Some((value, end)) = float(&float_text, 0) {
+            if let Some((value, end)) = float(&float_text, 0, float_word) {
                 let length = float_length(&float_text[2..]).unwrap();
                 let exact = float_value(&float_text[2..2 + length]);
                 assert!(value.to_bits() == exact.to_bits() && ends(&float_text, length, end));
                 found[1] += 1;
             }
-            if let Some(end) = float_end(&float_text, 0) {
+            if let Some(end) = float_end(&float_text, 0, float_word) {
                 assert!(ends(&float_text, float_length(&float_text[2..]).unwrap(), end));
                 found[2] += 1;
             }

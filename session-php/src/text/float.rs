@@ -2,6 +2,8 @@
 
 use std::io::Write as _;
 
+use super::write::digits;
+
 /// PHP's setting `serialize_precision`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -27,7 +29,9 @@ pub(crate) fn write_float(out: &mut Vec<u8>, value: f64, precision: Precision) {
     } else if value == 0.0 {
         out.push(b'0');
     } else {
-        if precision == Precision::Shortest && write_short(out, value.abs()) {
+        if precision == Precision::Shortest
+            && (write_few(out, value.abs()) || write_short(out, value.abs()))
+        {
             return;
         }
         let text = match precision {
@@ -40,6 +44,28 @@ pub(crate) fn write_float(out: &mut Vec<u8>, value: f64, precision: Precision) {
 
 /// With fewer digits, no two decimals are equally near to a float.
 const CLOSE: usize = 15;
+
+/// Appends a float of few digits, at most four of them behind the point; whether it is one.
+fn write_few(out: &mut Vec<u8>, value: f64) -> bool {
+    // In sums with it there is no room behind the point, and the number is in the lowest bits.
+    const ROUND: f64 = 4_503_599_627_370_496.0;
+    const LOWEST: u64 = (1 << 52) - 1;
+    for (power, decimals) in [1.0, 1e1, 1e2, 1e3, 1e4].into_iter().zip(0..) {
+        let scaled = value * power;
+        if scaled >= 1e14 {
+            return false;
+        }
+        let sum = scaled + ROUND;
+        // Both are exact, so this is the float next to the decimal; and of so few digits, no two
+        // decimals are next to the same float.
+        if (sum - ROUND) / power == value {
+            let (digits, length) = digits(sum.to_bits() & LOWEST, decimals);
+            out.extend_from_slice(digits.get(..length).unwrap_or_default());
+            return true;
+        }
+    }
+    false
+}
 
 /// Appends a float of few digits with the point near them, for which Rust and PHP have the same
 /// text; whether it is one.
@@ -135,6 +161,27 @@ mod tests {
         ] {
             assert_eq!(written(value, Precision::Shortest), text);
         }
+    }
+
+    #[test]
+    fn few_digits_are_found_as_by_the_long_way() {
+        let mut rng = fastrand::Rng::with_seed(8);
+        let mut few = 0;
+        for _ in 0..100_000 {
+            let whole = rng.u64(1..1_000_000_000_000_000) >> rng.u32(0..50);
+            let mut value = whole as f64 / 10_f64.powi(rng.i32(0..6));
+            if rng.u8(0..8) == 0 {
+                value = if rng.bool() { value.next_up() } else { value.next_down() };
+            }
+            let mut out = Vec::new();
+            if value > 0.0 && write_few(&mut out, value) {
+                few += 1;
+                let mut slow = Vec::new();
+                lay_out(&mut slow, &shortest(value));
+                assert_eq!(String::from_utf8(out).unwrap(), String::from_utf8(slow).unwrap());
+            }
+        }
+        assert!(few > 10_000, "{few}");
     }
 
     #[test]

@@ -17,5 +17,5 @@ pub(crate) use self::{
     float::write_float,
     outline::Outline,
     scan::{ScannedKey, Scanner},
-    write::{Writer, write_int, write_length, write_quoted},
+    write::{Writer, write_head, write_int, write_length, write_string},
 };

@@ -3,7 +3,7 @@
 use std::mem;
 
 use super::{
-    chunk::{self, Alike},
+    chunk,
     scan::{Event, ScannedKey, Scanner, Sink},
 };
 use crate::{Error, ErrorKind, Result, graph::index};
@@ -61,29 +61,24 @@ impl Scanner<'_> {
         // How many elements the innermost array or object still wants; the value itself is in none.
         let mut wanted = 0;
         self.element(outline, &mut wanted)?;
-        let (mut at, mut plain, mut alike) = (self.at, 0, Alike::new());
-        while self.open.len() > floor {
+        let (mut at, mut plain, mut depth) = (self.at, 0, self.open.len());
+        while depth > floor {
             if wanted == 0 {
                 self.at = at;
                 self.expect(b'}')?;
-                at = self.at;
+                at += 1;
+                depth -= 1;
                 wanted = self.open.pop().unwrap_or_default();
                 continue;
             }
             wanted -= 1;
-            if let Some((_, end)) = alike.key(input, at, self.open.len(), wanted) {
-                at = end + 2;
-            } else if let Some((_, end)) = chunk::key_int(input, at) {
-                at = end;
-            } else {
-                self.at = at;
-                self.key()?;
-                at = self.at;
-            }
+            at = self.outline_key(at, depth, wanted)?;
             if let Some(end) = chunk::plain_end(input, at) {
                 at = end;
                 plain += 1;
-            } else if let Some((count, first)) = alike.array(input, at, self.open.len()) {
+                continue;
+            }
+            if let Some((count, first)) = self.alike.array(input, at, depth) {
                 at = first;
                 plain += 1;
                 self.deeper(outline, &mut wanted, count, false)?;
@@ -95,11 +90,29 @@ impl Scanner<'_> {
                 self.element(outline, &mut wanted)?;
                 at = self.at;
             }
+            depth = self.open.len();
         }
         self.at = at;
         outline.slots += plain;
         self.values += plain as usize;
         self.check_values()
+    }
+
+    /// Reads over a key; where the next value begins.
+    #[inline(always)]
+    fn outline_key(&mut self, at: usize, depth: usize, left: usize) -> Result<usize> {
+        let input = self.input;
+        if let Some(word) = chunk::word(input, at)
+            && let Some(end) = chunk::int_end(input, at, word)
+        {
+            return Ok(end);
+        }
+        if let Some(key) = self.alike.key(input, at, depth, left) {
+            return Ok(key.end + 2);
+        }
+        self.at = at;
+        self.key()?;
+        Ok(self.at)
     }
 
     /// Reads over a value up to its elements: from there on, they are those that are wanted.

@@ -2,12 +2,15 @@
 
 use std::borrow::Cow;
 
-use super::number::{float_length, signed, unsigned};
+use super::{
+    chunk::Alike,
+    number::{float_length, signed, unsigned},
+};
 use crate::{Error, ErrorKind, Limits, Result};
 
 /// The shortest element: `i:0;N;`. A count that promises more of them than can follow is refused at
 /// once, so that nothing is reserved on its word.
-pub(super) const SHORTEST_ELEMENT: usize = 6;
+const SHORTEST_ELEMENT: usize = 6;
 
 /// Bytes of the input, and where they are; or what escapes in them stand for.
 #[derive(Debug)]
@@ -95,15 +98,16 @@ pub(crate) struct Scanner<'i> {
     limits: Limits,
     /// How many elements each open array or object still wants.
     pub(super) open: Vec<usize>,
-    /// How many bytes they need for that, at least.
+    /// How many bytes they need for that, at least; all but the innermost while values are built.
     pub(super) owed: usize,
     pub(super) values: usize,
+    pub(super) alike: Alike,
 }
 
 impl<'i> Scanner<'i> {
     pub(crate) fn new(input: &'i [u8], limits: Limits) -> Result<Self> {
         limits.check_length(input.len())?;
-        Ok(Self { input, at: 0, limits, open: Vec::new(), owed: 0, values: 0 })
+        Ok(Self { input, at: 0, limits, open: Vec::new(), owed: 0, values: 0, alike: Alike::new() })
     }
 
     /// Where it stands.
@@ -126,6 +130,11 @@ impl<'i> Scanner<'i> {
         self.open.len()
     }
 
+    /// Goes on from there.
+    pub(crate) fn go_to(&mut self, at: usize) {
+        self.at = at;
+    }
+
     /// Goes on by so many bytes.
     pub(crate) fn skip(&mut self, length: usize) {
         self.at += length;
@@ -136,6 +145,7 @@ impl<'i> Scanner<'i> {
         self.values += 1;
         let count = self.event()?.opened().map_or(0, |(count, _)| count);
         self.promise(count, false)?;
+        self.owed += need(count);
         self.open.push(count);
         Ok(())
     }
@@ -210,11 +220,9 @@ impl<'i> Scanner<'i> {
     #[inline(always)]
     pub(super) fn promise(&mut self, count: usize, object: bool) -> Result<()> {
         self.check_depth(count, object)?;
-        let need = count.saturating_mul(SHORTEST_ELEMENT).saturating_add(1);
-        if need > self.rest().len().saturating_sub(self.owed) {
+        if need(count) > self.rest().len().saturating_sub(self.owed) {
             return Err(self.error("more elements than can follow"));
         }
-        self.owed += need;
         Ok(())
     }
 
@@ -419,6 +427,12 @@ impl<'i> Scanner<'i> {
     pub(crate) fn error(&self, detail: &'static str) -> Error {
         Error::at(ErrorKind::Syntax, detail, self.at.min(self.input.len()))
     }
+}
+
+/// How many bytes so many elements and the end behind them take, at least.
+#[inline(always)]
+pub(super) const fn need(count: usize) -> usize {
+    count.saturating_mul(SHORTEST_ELEMENT).saturating_add(1)
 }
 
 pub(crate) fn is_class_name(name: &[u8]) -> bool {

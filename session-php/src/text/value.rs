@@ -4,8 +4,8 @@ use std::mem;
 
 use super::{
     build::Builder,
-    chunk::{self, Alike},
-    scan::{SHORTEST_ELEMENT, Scanner, Sink as _},
+    chunk,
+    scan::{Scanner, Sink as _, need},
 };
 use crate::{Error, Result, graph::Node};
 
@@ -15,47 +15,78 @@ impl<'i> Scanner<'i> {
         let (input, floor) = (self.input, self.open.len());
         // How many elements the innermost array or object still wants; the value itself is in none.
         let mut wanted = 0;
-        let mut alike = Alike::new();
-        self.build_one(builder, &mut alike, &mut wanted)?;
-        while self.open.len() > floor {
+        self.build_one(builder, &mut wanted, floor)?;
+        let (mut at, mut plain, mut depth) = (self.at, 0, self.open.len());
+        while depth > floor {
             if wanted == 0 {
+                self.at = at;
                 self.expect(b'}')?;
-                self.owed -= 1;
+                at += 1;
                 builder.close();
+                depth -= 1;
                 wanted = self.open.pop().unwrap_or_default();
+                if depth > floor {
+                    self.owed -= need(wanted);
+                }
                 continue;
             }
             wanted -= 1;
-            self.owed -= SHORTEST_ELEMENT;
-            if let Some((start, end)) = alike.key(input, self.at, self.open.len(), wanted) {
-                builder.plain_key(start, input.get(start..end).unwrap_or_default());
-                self.at = end + 2;
-            } else if let Some((number, end)) = chunk::key_int(input, self.at) {
-                builder.plain_number(number);
-                self.at = end;
-            } else {
-                builder.key(self.key()?);
+            at = self.build_key(builder, at, depth, wanted)?;
+            if let Some(end) = build_plain(builder, input, at) {
+                at = end;
+                plain += 1;
+                continue;
             }
-            self.build_one(builder, &mut alike, &mut wanted)?;
+            self.at = at;
+            self.values += plain;
+            plain = 0;
+            self.build_one(builder, &mut wanted, floor)?;
+            (at, depth) = (self.at, self.open.len());
         }
-        Ok(())
+        self.at = at;
+        self.values += plain;
+        self.check_values()
+    }
+
+    /// Builds a key; where the value begins.
+    #[inline(always)]
+    fn build_key(
+        &mut self,
+        builder: &mut Builder<'_, 'i>,
+        at: usize,
+        depth: usize,
+        left: usize,
+    ) -> Result<usize> {
+        let input = self.input;
+        if let Some(key) = self.alike.key(input, at, depth, left) {
+            builder.plain_key(key, input);
+            return Ok(key.end + 2);
+        }
+        if let Some(word) = chunk::word(input, at)
+            && let Some((number, end)) = chunk::int(input, at, word)
+        {
+            builder.plain_number(number);
+            return Ok(end);
+        }
+        self.at = at;
+        builder.key(self.key()?);
+        Ok(self.at)
     }
 
     /// Builds a value up to its elements: from there on, they are those that are wanted.
-    #[inline(always)]
     fn build_one(
         &mut self,
         builder: &mut Builder<'_, 'i>,
-        alike: &mut Alike,
         wanted: &mut usize,
+        floor: usize,
     ) -> Result<()> {
         self.values += 1;
         self.check_values()?;
-        if self.build_plain(builder).is_some() {
-            return Ok(());
-        }
         let (start, depth) = (self.at, self.open.len());
-        let count = if let Some((count, first)) = alike.array(self.input, start, depth) {
+        // What is owed to the array or object in which this value is, which has not been counted.
+        let outer = if depth > floor { need(*wanted) } else { 0 };
+        self.owed += outer;
+        let count = if let Some((count, first)) = self.alike.array(self.input, start, depth) {
             self.at = first;
             self.promise(count, false)?;
             builder.plain_array(count);
@@ -67,33 +98,35 @@ impl<'i> Scanner<'i> {
                 self.promise(count, object)?;
             }
             builder.value(event).map_err(|(kind, detail)| Error::at(kind, detail, start))?;
-            let Some((count, _)) = opened else { return Ok(()) };
+            let Some((count, _)) = opened else {
+                self.owed -= outer;
+                return Ok(());
+            };
             count
         };
         self.open.push(mem::replace(wanted, count));
         Ok(())
     }
+}
 
-    /// Builds a value that has no entries.
-    #[inline(always)]
-    fn build_plain(&mut self, builder: &mut Builder<'_, 'i>) -> Option<()> {
-        let (input, at) = (self.input, self.at);
-        let word = chunk::word(input, at)?;
-        let (node, end) = match word.to_le_bytes() {
-            [b's', ..] => {
-                let (start, end) = chunk::string(input, at, word)?;
-                self.at = end + 2;
-                builder.plain_string(start, end);
-                return Some(());
-            }
-            [b'i', ..] => chunk::int(input, at).map(|(value, end)| (Node::Int(value), end))?,
-            [b'N', b';', ..] => (Node::Null, at + 2),
-            [b'b', b':', bit @ (b'0' | b'1'), b';', ..] => (Node::Bool(bit == b'1'), at + 4),
-            [b'd', ..] => chunk::float(input, at).map(|(value, end)| (Node::Float(value), end))?,
-            _ => return None,
-        };
-        self.at = end;
-        builder.plain(node);
-        Some(())
+/// Builds a value that has no entries; its end.
+#[inline(always)]
+fn build_plain(builder: &mut Builder<'_, '_>, input: &[u8], at: usize) -> Option<usize> {
+    let word = chunk::word(input, at)?;
+    if chunk::is_string(word) {
+        let (start, end) = chunk::string(input, at, word)?;
+        builder.plain_string(start, end);
+        return Some(end + 2);
     }
+    let (node, end) = if let Some((value, end)) = chunk::int(input, at, word) {
+        (Node::Int(value), end)
+    } else if chunk::is_null(word) {
+        (Node::Null, at + 2)
+    } else if let Some(value) = chunk::bool(word) {
+        (Node::Bool(value), at + 4)
+    } else {
+        chunk::float(input, at, word).map(|(value, end)| (Node::Float(value), end))?
+    };
+    builder.plain(node);
+    Some(end)
 }

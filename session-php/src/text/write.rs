@@ -43,7 +43,7 @@ impl<'g> Writer<'g> {
             objects,
             slots: 0,
             longest,
-            out: Vec::with_capacity(graph.size().min(longest)),
+            out: Vec::with_capacity(graph.size().min(longest) + WINDOW),
         }
     }
 
@@ -88,16 +88,15 @@ impl<'g> Writer<'g> {
         match node {
             Node::Null => self.text(b"N;"),
             Node::Bool(value) => self.text(if value { b"b:1;" } else { b"b:0;" }),
-            Node::Int(value) => write_int(&mut self.out, b"i:", value),
+            Node::Int(value) => write_int(&mut self.out, *b"i:", value),
             Node::Float(value) => {
                 self.text(b"d:");
                 write_float(&mut self.out, value, self.precision);
                 self.text(b";");
             }
-            Node::Str(span) => self.string(b"s:", span, b"\";"),
+            Node::Str(span) => self.plain_string(span),
             Node::Array(items) => {
-                write_length(&mut self.out, b"a:", items.len as usize);
-                self.text(b":{");
+                write_head(&mut self.out, b'a', items.len as usize, b'{');
                 return Some(items);
             }
             Node::Object(id) => return self.object(id),
@@ -126,7 +125,7 @@ impl<'g> Writer<'g> {
         }
         let slot = i64::from(*known);
         self.slots += u32::from(!shared);
-        write_int(&mut self.out, if shared { b"R:" } else { b"r:" }, slot);
+        write_int(&mut self.out, if shared { *b"R:" } else { *b"r:" }, slot);
         true
     }
 
@@ -153,8 +152,21 @@ impl<'g> Writer<'g> {
     #[inline(always)]
     fn key(&mut self, key: Key) {
         match key {
-            Key::Int(number) => write_int(&mut self.out, b"i:", number),
-            Key::Str(span) => self.string(b"s:", span, b"\";"),
+            Key::Int(number) => write_int(&mut self.out, *b"i:", number),
+            Key::Str(span) => self.plain_string(span),
+        }
+    }
+
+    #[inline(always)]
+    fn plain_string(&mut self, span: Span) {
+        let length = span.len as usize;
+        match self.graph.window::<WINDOW>(span) {
+            Some(window) if length <= WINDOW => {
+                write_head(&mut self.out, b's', length, b'"');
+                write_first(&mut self.out, window, length);
+                self.text(b"\";");
+            }
+            _ => write_string(&mut self.out, self.graph.bytes(span)),
         }
     }
 
@@ -169,9 +181,43 @@ impl<'g> Writer<'g> {
     }
 }
 
-/// Appends `tag`, the length, and the bytes in quotes.
+/// As many bytes are copied at once, since to copy a known number of them is the fastest.
+const WINDOW: usize = 32;
+
+/// Appends the first bytes of a window.
 #[inline(always)]
-pub(crate) fn write_quoted(out: &mut Vec<u8>, tag: &[u8], bytes: &[u8], end: &[u8]) {
+fn write_first<const N: usize>(out: &mut Vec<u8>, window: &[u8; N], length: usize) {
+    let end = out.len() + length;
+    out.extend_from_slice(window);
+    out.truncate(end);
+}
+
+/// Appends a string as a value.
+#[inline(always)]
+pub(crate) fn write_string(out: &mut Vec<u8>, bytes: &[u8]) {
+    write_head(out, b's', bytes.len(), b'"');
+    out.extend_from_slice(bytes);
+    out.extend_from_slice(b"\";");
+}
+
+/// Appends the beginning of `s:7:"` or `a:7:{`.
+#[inline(always)]
+pub(crate) fn write_head(out: &mut Vec<u8>, tag: u8, length: usize, bracket: u8) {
+    match u8::try_from(length) {
+        Ok(length @ 0..=9) => out.extend_from_slice(&[tag, b':', b'0' + length, b':', bracket]),
+        Ok(length @ 10..=99) => {
+            let (tens, ones) = (b'0' + length / 10, b'0' + length % 10);
+            out.extend_from_slice(&[tag, b':', tens, ones, b':', bracket]);
+        }
+        _ => {
+            write_length(out, &[tag, b':'], length);
+            out.extend_from_slice(&[b':', bracket]);
+        }
+    }
+}
+
+/// Appends `tag`, the length, and the bytes in quotes.
+fn write_quoted(out: &mut Vec<u8>, tag: &[u8], bytes: &[u8], end: &[u8]) {
     write_length(out, tag, bytes.len());
     out.extend_from_slice(b":\"");
     out.extend_from_slice(bytes);
@@ -180,39 +226,67 @@ pub(crate) fn write_quoted(out: &mut Vec<u8>, tag: &[u8], bytes: &[u8], end: &[u
 
 /// Appends `tag`, a number and a semicolon.
 #[inline(always)]
-pub(crate) fn write_int(out: &mut Vec<u8>, tag: &[u8], number: i64) {
-    out.extend_from_slice(tag);
-    match usize::try_from(number) {
-        Ok(number) => write_digits(out, number),
+pub(crate) fn write_int(out: &mut Vec<u8>, tag: [u8; 2], number: i64) {
+    let [letter, colon] = tag;
+    match u64::try_from(number) {
+        Ok(0..=9) => {
+            let digit = b'0' + u8::try_from(number).unwrap_or_default();
+            out.extend_from_slice(&[letter, colon, digit, b';']);
+        }
+        Ok(number) => {
+            let (digits, length) = digits(number, 0);
+            out.extend_from_slice(&tag);
+            write_first(out, &digits, length);
+            out.push(b';');
+        }
         // Writing to memory does not fail.
-        Err(_) => _ = write!(out, "{number}"),
+        Err(_) => _ = write!(out, "{letter}:{number};", letter = char::from(letter)),
     }
-    out.push(b';');
 }
 
 /// Appends `tag` and a number.
-#[inline(always)]
 pub(crate) fn write_length(out: &mut Vec<u8>, tag: &[u8], number: usize) {
+    let (digits, length) = digits(number as u64, 0);
     out.extend_from_slice(tag);
-    write_digits(out, number);
+    write_first(out, &digits, length);
 }
 
+/// A number's digits, with a point before the last `decimals` of them unless these are none; and
+/// how long that is.
 #[inline(always)]
-fn write_digits(out: &mut Vec<u8>, mut number: usize) {
-    // Most lengths and keys.
-    if let Ok(digit @ 0..=9) = u8::try_from(number) {
-        out.push(b'0' + digit);
-        return;
-    }
-    let mut digits = [0_u8; 20];
-    let mut start = digits.len();
-    for place in digits.iter_mut().rev() {
-        *place = b'0' + u8::try_from(number % 10).unwrap_or_default();
-        number /= 10;
-        start -= 1;
-        if number == 0 {
-            break;
+pub(super) fn digits(mut number: u64, decimals: u32) -> ([u8; 24], usize) {
+    let count = number.checked_ilog10().unwrap_or_default().max(decimals) + 1;
+    let length = (count + u32::from(decimals > 0)) as usize;
+    let mut text = [0; 24];
+    let places = text.get_mut(..length).unwrap_or_default().iter_mut().rev();
+    for (behind, place) in places.enumerate() {
+        if behind == decimals as usize && decimals > 0 {
+            *place = b'.';
+        } else {
+            *place = b'0' + u8::try_from(number % 10).unwrap_or_default();
+            number /= 10;
         }
     }
-    out.extend_from_slice(digits.get(start..).unwrap_or_default());
+    (text, length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_they_are() {
+        let mut rng = fastrand::Rng::with_seed(8);
+        let drawn = (0..20_000).map(|_| rng.i64(..) >> rng.u32(0..64));
+        for number in drawn.chain([0, 9, 10, 99, 100, i64::MIN, i64::MAX]) {
+            let mut out = Vec::new();
+            write_int(&mut out, *b"i:", number);
+            assert_eq!(String::from_utf8(out).unwrap(), format!("i:{number};"));
+        }
+        for length in 0..2000 {
+            let mut out = Vec::new();
+            write_head(&mut out, b'a', length, b'{');
+            assert_eq!(String::from_utf8(out).unwrap(), format!("a:{length}:{{"));
+        }
+    }
 }

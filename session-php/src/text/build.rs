@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::HashMap};
 
 use super::{
-    chunk::StringKey,
+    alike::StringKey,
     number::float_value,
     scan::{Event, ScannedKey, Sink, Slot, Text},
 };

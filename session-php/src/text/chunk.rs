@@ -1,8 +1,6 @@
 //! Common tokens, eight bytes at a time. What is not found here is for the scanner to read, or to
 //! refuse.
 
-use crate::key::word_mark;
-
 /// Eight bytes from `at` on, the first of them lowest; unless the input ends before.
 #[inline(always)]
 pub(super) fn word(input: &[u8], at: usize) -> Option<u64> {
@@ -10,9 +8,9 @@ pub(super) fn word(input: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(*bytes))
 }
 
-/// Eight bytes, and the eight behind them.
+/// Eight bytes, and the eight behind them, as [`word`] has them.
 #[inline(always)]
-fn words(input: &[u8], at: usize) -> Option<(u64, u64)> {
+pub(super) fn words(input: &[u8], at: usize) -> Option<(u64, u64)> {
     let both: &[u8; 16] = input.get(at..)?.first_chunk()?;
     Some((u64::from_le_bytes(*both.first_chunk()?), u64::from_le_bytes(*both.last_chunk()?)))
 }
@@ -71,7 +69,7 @@ pub(super) const fn bool(word: u64) -> Option<bool> {
 
 /// The length in a head of `x:1:y` or `x:12:y`, and that of the head.
 #[inline(always)]
-fn length(word: u64, tag: u8, bracket: u8) -> Option<(usize, usize)> {
+pub(super) fn length(word: u64, tag: u8, bracket: u8) -> Option<(usize, usize)> {
     let one = packed([tag, b':', 0, b':', bracket, 0, 0, 0]);
     let two = packed([tag, b':', 0, 0, b':', bracket, 0, 0]);
     let first = digit(word, 2);
@@ -80,8 +78,7 @@ fn length(word: u64, tag: u8, bracket: u8) -> Option<(usize, usize)> {
     } else {
         let second = digit(word, 3);
         let is_two = word & packed([255, 255, 0, 0, 255, 255, 0, 0]) == two;
-        // A zero before a length is not what is usual, and would make equal keys differ.
-        if !is_two || first.wrapping_sub(1) > 8 || second > 9 {
+        if !is_two || first > 9 || second > 9 {
             return None;
         }
         (first * 10 + second, 6)
@@ -272,96 +269,6 @@ pub(super) fn plain_end(input: &[u8], at: usize) -> Option<usize> {
         Some(at + 4)
     } else {
         int_end(input, at, word).or_else(|| float_end(input, at, word))
-    }
-}
-
-/// What keys and arrays were like in other arrays. Those that stand beside each other look alike,
-/// and to take what is known is faster than to read it, since what comes next can be read at the
-/// same time.
-#[derive(Debug)]
-pub(super) struct Alike {
-    keys: [AlikeKey; 16],
-    /// The beginning of an array, how many elements it has, and where the first of them is.
-    arrays: [(u64, usize, usize); 4],
-}
-
-/// A key that was read, of at most sixteen bytes with all that is around it.
-#[derive(Debug, Clone, Copy)]
-struct AlikeKey {
-    /// Its first eight bytes, and those behind them that are its own.
-    first: u64,
-    second: u64,
-    own: u64,
-    /// As [`StringKey`] has them, where it begins at 0.
-    found: StringKey,
-}
-
-/// A key that is a string.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct StringKey {
-    /// Where its text begins and ends.
-    pub(super) start: usize,
-    pub(super) end: usize,
-    /// Its bit; none if it may stand for a number.
-    pub(super) mark: u64,
-}
-
-impl Alike {
-    /// Nothing is known: no key and no array begins with zeros.
-    pub(super) const fn new() -> Self {
-        let found = StringKey { start: 0, end: 0, mark: 0 };
-        let key = AlikeKey { first: 0, second: 0, own: 0, found };
-        Self { keys: [key; 16], arrays: [(0, 0, 0); 4] }
-    }
-
-    /// A key that is a string of up to 99 bytes; it stands so many before the last of an array, so
-    /// many levels deep.
-    #[inline(always)]
-    pub(super) fn key(
-        &mut self,
-        input: &[u8],
-        at: usize,
-        depth: usize,
-        left: usize,
-    ) -> Option<StringKey> {
-        let known = self.keys.get_mut((depth * 5 + left) % 16)?;
-        let words = words(input, at);
-        if let Some((first, second)) = words
-            && first == known.first
-            && second & known.own == known.second
-        {
-            let StringKey { start, end, mark } = known.found;
-            return Some(StringKey { start: at + start, end: at + end, mark });
-        }
-        let (start, end) = string(input, at, word(input, at)?)?;
-        let mark = word_mark(input.get(start..end)?);
-        // From the quotes behind it back to the sixteenth byte.
-        if let Some(more) = (at + 14).checked_sub(end)
-            && let Some((first, second)) = words
-        {
-            let own = if more < 8 { u64::MAX >> (8 * more) } else { 0 };
-            let found = StringKey { start: start - at, end: end - at, mark };
-            *known = AlikeKey { first, second: second & own, own, found };
-        }
-        Some(StringKey { start, end, mark })
-    }
-
-    /// How many elements an array of up to 99 has, and where the first of them is.
-    #[inline(always)]
-    pub(super) fn array(
-        &mut self,
-        input: &[u8],
-        at: usize,
-        depth: usize,
-    ) -> Option<(usize, usize)> {
-        let word = word(input, at)?;
-        let known = self.arrays.get_mut(depth % 4)?;
-        if word == known.0 {
-            return Some((known.1, at + known.2));
-        }
-        let (count, head) = length(word, b'a', b'{')?;
-        *known = (word, count, head);
-        Some((count, at + head))
     }
 }
 

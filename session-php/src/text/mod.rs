@@ -1,5 +1,6 @@
 //! The text form that `serialize` writes and `unserialize` reads.
 
+mod alike;
 mod build;
 mod chunk;
 mod float;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{
-    chunk::Alike,
+    alike::Alike,
     number::{float_length, signed, unsigned},
 };
 use crate::{Error, ErrorKind, Limits, Result};

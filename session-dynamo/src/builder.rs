@@ -202,6 +202,15 @@ impl DynamoStoreBuilder {
     /// [`Unavailable`](session_core::ErrorKind::Unavailable) or
     /// [`Timeout`](session_core::ErrorKind::Timeout) when DynamoDB does not answer.
     pub async fn open(self) -> Result<DynamoStore> {
+        let (config, link) = self.link().await?;
+        let store = DynamoStore::new(&config, link);
+        mark::check(&store, config.leases).await?;
+        principal::check(&store).await?;
+        Ok(store)
+    }
+
+    /// The way to the table, and the settings in full.
+    pub(crate) async fn link(self) -> Result<(DynamoConfig, Link)> {
         let (config, table) = self.settled()?;
         let link = Link {
             client: self.connect(&config).await,
@@ -212,10 +221,7 @@ impl DynamoStoreBuilder {
             meter: Meter::default(),
             clock: self.clock,
         };
-        let store = DynamoStore::new(&config, link);
-        mark::check(&store, config.leases).await?;
-        principal::check(&store).await?;
-        Ok(store)
+        Ok((config, link))
     }
 
     /// The settings with those of the environment, and the table.

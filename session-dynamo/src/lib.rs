@@ -13,6 +13,8 @@ mod link;
 mod lock;
 mod mark;
 mod meter;
+#[cfg(feature = "php")]
+pub mod php;
 mod principal;
 mod quick;
 mod schema;

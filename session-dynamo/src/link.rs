@@ -303,7 +303,7 @@ impl Link {
 
     /// Sends a request, and sends it again as long as that is worth it and there is time. The SDK's
     /// own repetition is turned off: it knows of no deadline, and not what was done in vain.
-    async fn send<O, E, F>(
+    pub(crate) async fn send<O, E, F>(
         &self,
         deadline: Instant,
         mut request: impl FnMut() -> F + Send,

@@ -134,10 +134,20 @@ impl Lane {
         namespace: &Namespace,
         clock: impl Clock,
     ) -> Result<Arc<dyn SessionStore>> {
+        let builder = self.builder(namespace).await?.clock(clock);
+        let builder = match self.leases {
+            Leases::Aside => builder,
+            _ => builder.principal_index(INDEX),
+        };
+        Ok(Arc::new(builder.open().await?))
+    }
+
+    /// What opens a store on the table of a namespace, by its clock.
+    pub(crate) async fn builder(&self, namespace: &Namespace) -> Result<DynamoStoreBuilder> {
         let started = self.started().await?;
         let place = self.place(namespace);
         place.is_made.get_or_try_init(|| started.make(namespace.as_str())).await?;
-        let builder = DynamoStoreBuilder::from(DynamoConfig::new(namespace.as_str()))
+        Ok(DynamoStoreBuilder::from(DynamoConfig::new(namespace.as_str()))
             .client(client(&started.front.url()))
             .timeout(PATIENCE)
             .attempt_timeout(PATIENCE)
@@ -145,12 +155,7 @@ impl Lane {
             .leases(self.leases)
             .sweeping(Sweeping::Needed)
             .sweep_rate(u32::MAX)
-            .clock(clock);
-        let builder = match self.leases {
-            Leases::Aside => builder,
-            _ => builder.principal_index(INDEX),
-        };
-        Ok(Arc::new(builder.open().await?))
+            .clock(PlaceClock(place)))
     }
 }
 

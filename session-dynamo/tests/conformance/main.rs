@@ -1,6 +1,8 @@
 //! The DynamoDB store keeps the contract, on Amazon's DynamoDB Local: with the leases in the items, and aside.
 
 mod lane;
+#[cfg(feature = "php")]
+mod php;
 
 use std::process::ExitCode;
 
@@ -12,9 +14,11 @@ use crate::lane::Lane;
 
 fn main() -> ExitCode {
     let suite = Suite::new();
-    match Server::missing() {
+    let suite = match Server::missing() {
         None => suite.backend(Lane::new(Leases::InItem)).backend(Lane::new(Leases::Aside)),
         Some(reason) => suite.missing(lane::IN_ITEM, reason.clone()).missing(lane::ASIDE, reason),
-    }
-    .run()
+    };
+    #[cfg(feature = "php")]
+    let suite = php::lane(suite);
+    suite.run()
 }

@@ -12,6 +12,8 @@ mod aside;
 mod costs;
 mod counts;
 mod faults;
+#[cfg(feature = "php")]
+mod php;
 mod principals;
 mod refusals;
 mod support;
@@ -33,7 +35,8 @@ macro_rules! trials {
 }
 
 fn main() -> ExitCode {
-    let trials = trials! {
+    #[cfg_attr(not(feature = "php"), expect(unused_mut, reason = "PHP's come on top"))]
+    let mut trials = trials! {
         aside: each_operation_is_as_few_requests_as_there_can_be
                a_commit_that_comes_after_its_lock_was_taken_over_is_refused
                a_write_in_doubt_leaves_its_lock_to_be_taken_over
@@ -75,5 +78,13 @@ fn main() -> ExitCode {
                   nobody_at_the_endpoint_is_told
                   a_table_is_made_with_its_expiry_and_stays_when_it_is_there;
     };
+    #[cfg(feature = "php")]
+    trials.extend(trials! {
+        php: every_captured_item_is_the_session_that_php_stored
+             what_this_side_stores_is_what_php_stores
+             php_and_this_side_exclude_each_other
+             a_page_that_waited_in_vain_takes_session_and_lock
+             a_string_takes_text_only;
+    });
     libtest_mimic::run(&libtest_mimic::Arguments::from_args(), trials).exit_code()
 }

@@ -26,9 +26,9 @@ pub use ini::Ini;
 pub use key::KeyRef;
 pub use limits::Limits;
 pub use save_path::{
-    FilesPath, MemcachedHashing, MemcachedLock, MemcachedPath, MemcachedServer, PdoDatabase,
-    PdoPath, PdoServer, RedisAccess, RedisAddress, RedisClusterPath, RedisLock, RedisPath,
-    RedisServer, Refusal, SavePath,
+    DynamoDbPath, FilesPath, MemcachedHashing, MemcachedLock, MemcachedPath, MemcachedServer,
+    PdoDatabase, PdoPath, PdoServer, RedisAccess, RedisAddress, RedisClusterPath, RedisLock,
+    RedisPath, RedisServer, Refusal, SavePath,
 };
 pub use ser::to_vec;
 pub use session::{Names, SerializeHandler, SessionData};

@@ -14,6 +14,8 @@
 //!
 //! Every parameter is honoured, or refused by its name.
 
+#[cfg(feature = "dynamodb")]
+mod dynamodb;
 #[cfg(feature = "memcached")]
 mod memcached;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
@@ -38,10 +40,12 @@ use crate::core::{Error, ErrorKind, Operation, Result, SessionStore};
 /// | `memcached` | `memcached` | [`session_memcached::php::PhpStore`](https://docs.rs/session-memcached) |
 /// | `redis`, `rediscluster` | `redis` | [`session_redis::php::PhpStore`](https://docs.rs/session-redis) |
 /// | `user`, with a DSN of PDO's as `session.save_path` | `mysql`, `postgres`, `sqlite` | [`session_sql::php::PhpStore`](https://docs.rs/session-sql) |
+/// | `user`, with a URL like `dynamodb://Sessions?region=…` as `session.save_path` | `dynamodb` | [`session_dynamo::php::PhpStore`](https://docs.rs/session-dynamo) |
 ///
-/// `user` is what PHP calls handlers that a program sets. Of these Symfony's `PdoSessionHandler` is
-/// known, as it is without arguments: with transactional locks on the table `sessions`. For others of
-/// its options fill the store's layout.
+/// `user` is what PHP calls handlers that a program sets. Of these two are known. Symfony's
+/// `PdoSessionHandler` as it is without arguments: with transactional locks on the table `sessions`; for
+/// others of its options fill the store's layout. And the `SessionHandler` of the AWS SDK, whose options
+/// are the keys of the URL.
 ///
 /// How long to wait for a lock, and for how long to hold it, is asked for with each lock; what PHP's
 /// settings say of that is in the [`SavePath`].
@@ -97,6 +101,8 @@ async fn open(path: SavePath, lifetime: std::time::Duration) -> Result<Arc<dyn S
         SavePath::RedisCluster(path) => redis::open_cluster(path).await,
         #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
         SavePath::Pdo(path) => pdo::open(path).await,
+        #[cfg(feature = "dynamodb")]
+        SavePath::DynamoDb(path) => dynamodb::open(path).await,
         other => {
             let _ = (other, lifetime);
             Err(wrong("session.save_handler: its store needs a feature of the crate `session`"))

@@ -7,6 +7,7 @@ use session_core::{Error, ErrorKind, Expected, Key, SessionId};
 
 use super::cases;
 use crate::{
+    Layout,
     client::{Client, HOUR},
     context::{Cx, key_of, new_key},
     outcome::{Failure, Outcome, ensure, ensure_eq, refused},
@@ -22,14 +23,23 @@ cases! {
     "SEC-44" errors_and_debug_show_no_secret;
 }
 
-/// Checks that each of these ids is a session of its own.
+/// Checks that each of these ids is a session of its own. Another system's layout may refuse one.
 async fn ensure_distinct(cx: &Cx, ids: &[String]) -> Outcome {
+    let is_foreign = cx.backend().layout() == Layout::Foreign;
+    let mut taken = Vec::new();
     for id in ids {
+        match cx.a.get(&key_of(id)?).await {
+            Err(error) if is_foreign && error.kind() == ErrorKind::InvalidId => {}
+            _ => taken.push(id),
+        }
+    }
+    let ids = taken;
+    for id in &ids {
         let key = key_of(id)?;
         ensure_eq!(cx.b().await?.get(&key).await?, None, "an id finds another id's session");
-        cx.a.put(&key, id.clone()).await?;
+        cx.a.put(&key, String::clone(id)).await?;
     }
-    for id in ids {
+    for id in &ids {
         let payload = cx.b().await?.found(&key_of(id)?).await?.payload;
         ensure!(payload == id.as_bytes(), "an id shows another id's data");
     }

@@ -44,11 +44,12 @@ struct Words {
 
 impl<'a> Change<'a> {
     pub(super) fn new(store: &'a PhpStore, operation: Operation, key: &'a Key) -> Result<Self> {
+        let refuse = |kind| Error::new(kind, BACKEND, operation);
         let id = key.secret().ok_or_else(|| {
-            Error::new(ErrorKind::Unsupported, BACKEND, operation)
-                .with_detail("PHP's layout needs the id of a session")
+            refuse(ErrorKind::Unsupported).with_detail("PHP's layout needs the id of a session")
         })?;
         let name = store.0.layout.key(id.expose());
+        let name = name.ok_or_else(|| refuse(ErrorKind::InvalidId))?;
         let deadline = store.0.link.deadline();
         Ok(Self { store, operation, key, name, deadline, in_doubt: false })
     }
@@ -76,7 +77,7 @@ impl<'a> Change<'a> {
             slot.expire(now);
             let before = slot.clone();
             let value = rule(&mut slot, now).map_err(|error| self.refused(error, &before))?;
-            if slot == before || self.write(&item, &slot, now).await? {
+            if slot == before || self.write(&item, &before, &slot, now).await? {
                 if self.operation != Operation::Lock {
                     self.store.0.queue.wake(self.key.digest());
                 }
@@ -100,16 +101,26 @@ impl<'a> Change<'a> {
     }
 
     /// Makes the item what the slot is, if it is still the same; whether it was.
-    async fn write(&mut self, item: &Attributes, slot: &Slot, now: Timestamp) -> Result<bool> {
-        let words = self.unchanged(item);
-        if slot.is_vacant(now) { self.delete(words).await } else { self.update(words, slot).await }
+    async fn write(
+        &mut self,
+        item: &Attributes,
+        before: &Slot,
+        slot: &Slot,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let mut words = self.unchanged(item);
+        if slot.is_vacant(now) {
+            return self.delete(words).await;
+        }
+        self.becomes(&mut words, before, slot);
+        self.update(words).await
     }
 
     fn unchanged(&self, item: &Attributes) -> Words {
         let layout = &self.store.0.layout;
         let mut words = Words::default();
         if item.is_empty() {
-            words.when_absent("#k", &layout.hash_key);
+            words.when_absent("k", &layout.hash_key);
             return words;
         }
         let names =
@@ -117,20 +128,29 @@ impl<'a> Change<'a> {
         for (short, name) in names {
             match item.get(name) {
                 Some(value) => words.when_is(short, name, value.clone()),
-                None => words.when_absent(&format!("#{short}"), name),
+                None => words.when_absent(short, name),
             }
         }
         words
     }
 
-    async fn update(&mut self, mut words: Words, slot: &Slot) -> Result<bool> {
-        let (link, layout) = (&self.store.0.link, &self.store.0.layout);
-        let record = slot.record.as_ref();
-        let data = record.and_then(|record| item::data(&record.payload, layout.data_type));
-        words.become_("d", &layout.data_attribute, data);
-        let expires = record.map(|record| item::expires(record.deadline));
-        words.become_("e", &layout.lifetime_attribute, expires);
-        words.become_("l", LOCK, slot.holder.map(item::lock));
+    /// The bytes are written only where they are others, as PHP does: what a peer has written stays of
+    /// its type.
+    fn becomes(&self, words: &mut Words, before: &Slot, slot: &Slot) {
+        let layout = &self.store.0.layout;
+        let payload = |slot: &'_ Slot| slot.record.as_ref().map(|record| record.payload.clone());
+        let now = payload(slot);
+        if now != payload(before) || now.is_none() {
+            let data = now.and_then(|payload| item::data(&payload, layout.data_type));
+            words.becomes("d", &layout.data_attribute, data);
+        }
+        let expires = slot.record.as_ref().map(|record| item::expires(record.deadline));
+        words.becomes("e", &layout.lifetime_attribute, expires);
+        words.becomes("l", LOCK, slot.holder.map(item::lock));
+    }
+
+    async fn update(&mut self, words: Words) -> Result<bool> {
+        let link = &self.store.0.link;
         let request = link
             .client
             .update_item()
@@ -212,8 +232,8 @@ fn key(store: &PhpStore, name: &str) -> HashMap<String, AttributeValue> {
 
 impl Words {
     fn when_absent(&mut self, short: &str, name: &str) {
-        self.names.insert(short.to_owned(), name.to_owned());
-        self.conditions.push(format!("attribute_not_exists({short})"));
+        self.names.insert(format!("#{short}"), name.to_owned());
+        self.conditions.push(format!("attribute_not_exists(#{short})"));
     }
 
     fn when_is(&mut self, short: &str, name: &str, value: AttributeValue) {
@@ -222,7 +242,7 @@ impl Words {
         self.values.insert(format!(":w{short}"), value);
     }
 
-    fn become_(&mut self, short: &str, name: &str, value: Option<AttributeValue>) {
+    fn becomes(&mut self, short: &str, name: &str, value: Option<AttributeValue>) {
         self.names.insert(format!("#{short}"), name.to_owned());
         match value {
             None => self.remove.push(format!("#{short}")),

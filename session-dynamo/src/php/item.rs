@@ -98,8 +98,8 @@ pub(super) fn lock(holder: Holder) -> AttributeValue {
     }
     let mut token = [0; 8];
     token.iter_mut().zip(holder.token.as_bytes()).for_each(|(to, from)| *to = *from);
-    let number = u128::from(holder.until.as_millis()).saturating_mul(SHIFT)
-        + u128::from(u64::from_be_bytes(token));
+    let until = holder.until.as_millis().min(NEVER * 1_000);
+    let number = u128::from(until) * SHIFT + u128::from(u64::from_be_bytes(token));
     AttributeValue::N(number.to_string())
 }
 
@@ -130,6 +130,9 @@ mod tests {
         let until = Timestamp::from_millis(1_800_000_000_000);
         let read = holder(&lock(Holder::new(token, until))).unwrap();
         assert_eq!((read.token, read.until), (token, until));
+        let endless = lock(Holder::new(token, Timestamp::from_millis(u64::MAX)));
+        assert!(endless.as_n().unwrap().len() <= 38, "DynamoDB's numbers have 38 digits");
+        assert!(holder(&endless).unwrap().is_live(Timestamp::from_millis(NEVER)));
         let zero = short(OpToken::from_bytes([0; 16]));
         assert_ne!(zero, PHP);
         assert_eq!(holder(&lock(Holder::new(zero, until))).unwrap().token, zero);

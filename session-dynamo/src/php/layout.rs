@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use session_core::{Result, Sweeping};
+use session_core::{
+    Result, Sweeping,
+    settings::{self, Setting},
+};
 
-use crate::{DynamoConfig, config::wrong};
+use crate::{BACKEND, DynamoConfig, config::wrong};
 
 /// The layout of the sessions of `Aws\DynamoDb\SessionHandler`, as its settings decide it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +47,36 @@ impl PhpLayout {
         }
     }
 
+    /// Reads a URL like `dynamodb://Sessions?region=eu-central-1&locking=true`: of the handler's options those
+    /// that decide where a session is and how it is locked, by PHP's names for them, and all that
+    /// [`DynamoConfig::from_url`] takes.
+    ///
+    /// | key | value | default |
+    /// | --- | --- | --- |
+    /// | `session.name` | what keys begin with | `PHPSESSID` |
+    /// | `hash_key` | the attribute of the key | `id` |
+    /// | `data_attribute` | the attribute of the session's bytes | `data` |
+    /// | `data_attribute_type` | `string` or `binary` | `string` |
+    /// | `session_lifetime_attribute` | the attribute of the end of its life | `expires` |
+    /// | `locking` | `true` or `false` | `false` |
+    /// | `max_lock_retry_microtime` | the longest pause between two tries, with `locking` before it | `50000` |
+    ///
+    /// # Errors
+    /// [`Config`](session_core::ErrorKind::Config), which names the key at fault but never a value.
+    pub fn from_url(url: &str) -> Result<Self> {
+        let (address, query) = url.split_once('?').unwrap_or((url, ""));
+        let is_phps = |pair: &&str| {
+            let name = pair.split_once('=').map_or(*pair, |(name, _)| name);
+            SETTINGS.iter().any(|setting| setting.name() == name)
+        };
+        let (phps, ours): (Vec<&str>, Vec<&str>) = query.split('&').partition(is_phps);
+        let mut layout =
+            Self::new(DynamoConfig::from_url(&format!("{address}?{}", ours.join("&")))?);
+        settings::read(BACKEND, SETTINGS, &phps.join("&"), &mut layout)?;
+        layout.check()?;
+        Ok(layout)
+    }
+
     /// With locks.
     #[must_use]
     pub const fn with_lock(mut self, lock: PhpLock) -> Self {
@@ -58,9 +91,11 @@ impl PhpLayout {
         self
     }
 
-    /// The key of the session of this id.
-    pub(super) fn key(&self, id: &str) -> String {
-        format!("{}_{id}", self.session_name).trim_matches('_').to_owned()
+    /// The key of the session of this id. None of an id that ends with a `_`, which PHP cuts off: its key
+    /// would be that of another id.
+    pub(super) fn key(&self, id: &str) -> Option<String> {
+        let key = format!("{}_{id}", self.session_name);
+        (!id.ends_with('_')).then(|| key.trim_start_matches('_').to_owned())
     }
 
     pub(super) fn check(&self) -> Result<()> {
@@ -87,6 +122,43 @@ impl PhpLayout {
         demands.into_iter().find(|(met, _)| !met).map_or(Ok(()), |(_, demand)| Err(wrong(demand)))
     }
 }
+
+const NAME: &str = "a name";
+
+const SETTINGS: &[Setting<PhpLayout>] = &[
+    Setting::new("session.name", NAME, |layout, value| {
+        layout.session_name = value.to_owned();
+        Some(())
+    }),
+    Setting::new("hash_key", NAME, |layout, value| {
+        layout.hash_key = value.to_owned();
+        Some(())
+    }),
+    Setting::new("data_attribute", NAME, |layout, value| {
+        layout.data_attribute = value.to_owned();
+        Some(())
+    }),
+    Setting::new("data_attribute_type", "string or binary", |layout, value| {
+        layout.data_type = match value {
+            "string" => PhpData::Text,
+            "binary" => PhpData::Binary,
+            _ => return None,
+        };
+        Some(())
+    }),
+    Setting::new("session_lifetime_attribute", NAME, |layout, value| {
+        layout.lifetime_attribute = value.to_owned();
+        Some(())
+    }),
+    Setting::new("locking", "true or false", |layout, value| {
+        layout.lock = value.parse::<bool>().ok()?.then(PhpLock::new);
+        Some(())
+    }),
+    Setting::new("max_lock_retry_microtime", "a number, after locking=true", |layout, value| {
+        layout.lock.as_mut()?.pause = Duration::from_micros(value.parse().ok()?);
+        Some(())
+    }),
+];
 
 /// The attribute of the lock; PHP has no setting for it.
 pub(super) const LOCK: &str = "lock";
@@ -136,12 +208,58 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_trimmed_of_underscores_at_both_ends() {
+    fn a_key_begins_with_the_name_and_no_two_ids_have_one() {
         let mut layout = PhpLayout::new(DynamoConfig::new("sessions"));
-        assert_eq!(layout.key("abc"), "PHPSESSID_abc");
-        assert_eq!(layout.key("_x_"), "PHPSESSID__x");
-        layout.session_name = "MYAPP".to_owned();
-        assert_eq!(layout.key("abc"), "MYAPP_abc");
+        assert_eq!(layout.key("abc").unwrap(), "PHPSESSID_abc");
+        assert_eq!(layout.key("_x").unwrap(), "PHPSESSID__x");
+        assert_eq!(layout.key("_x_"), None);
+        layout.session_name = "__MYAPP".to_owned();
+        assert_eq!(layout.key("abc").unwrap(), "MYAPP_abc");
+    }
+
+    #[test]
+    fn a_url_has_the_handlers_options_by_their_names() {
+        let url = "dynamodb://T?region=r&session.name=APP&hash_key=k&data_attribute=d\
+                   &data_attribute_type=binary&session_lifetime_attribute=e&session.timeout=2s\
+                   &locking=true&max_lock_retry_microtime=70000";
+        let layout = PhpLayout::from_url(url).unwrap();
+        let mut dynamo = DynamoConfig::new("T");
+        (dynamo.region, dynamo.timeout) = (Some("r".to_owned()), Duration::from_secs(2));
+        let names = ["APP", "k", "d", "e"].map(ToOwned::to_owned);
+        let [session_name, hash_key, data_attribute, lifetime_attribute] = names;
+        let lock = Some(PhpLock::new().with_pause(Duration::from_millis(70)));
+        let data_type = PhpData::Binary;
+        assert_eq!(
+            layout,
+            PhpLayout {
+                dynamo,
+                session_name,
+                hash_key,
+                data_attribute,
+                data_type,
+                lifetime_attribute,
+                lock
+            }
+        );
+        assert_eq!(
+            PhpLayout::from_url("dynamodb:").unwrap(),
+            PhpLayout::new(DynamoConfig::default())
+        );
+    }
+
+    #[test]
+    fn what_a_url_may_not_say_is_refused_by_name() {
+        let refused = [
+            ("consistent_read=secret", "consistent_read"),
+            ("data_attribute_type=secret", "data_attribute_type"),
+            ("max_lock_retry_microtime=7", "max_lock_retry_microtime"),
+            ("locking=secret", "locking"),
+            ("session.sweeping=needed", "swept"),
+        ];
+        for (query, name) in refused {
+            let error = PhpLayout::from_url(&format!("dynamodb:?{query}")).unwrap_err().to_string();
+            assert!(error.contains(name) && !error.contains("secret"), "{error}");
+        }
     }
 
     #[test]

@@ -4,10 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use session_core::{
-    Capabilities, Cursor, Enumeration, Error, ErrorKind, Expected, Fencing, Idempotency,
-    Incarnation, Key, Lease, LockQueue, LockRequest, Locked, Meta, OpToken, Operation,
-    PrincipalIndex, ReadOptions, Record, Result, Revision, RevisionKind, SessionStore, Slot,
-    Support, SweepBudget, SweepReport, Sweeping, Ttl, Under, Write,
+    Capabilities, Cursor, Enumeration, Error, ErrorKind, Expected, Fencing, Incarnation, Key,
+    Lease, LockQueue, LockRequest, Locked, OpToken, Operation, PrincipalIndex, ReadOptions, Record,
+    Result, Revision, SessionStore, Slot, SweepBudget, SweepReport, Sweeping, Ttl, Under, Write,
 };
 
 use super::{
@@ -16,7 +15,7 @@ use super::{
     layout::{PhpData, PhpLayout},
     lock,
 };
-use crate::{BACKEND, DynamoStoreBuilder, link::Link};
+use crate::{BACKEND, DynamoStoreBuilder, link::Link, lock::AFTER_LAPSE};
 
 /// Keeps sessions in DynamoDB as the AWS SDK for PHP does, so that both can use them at the same time.
 ///
@@ -41,11 +40,14 @@ impl Inner {
 }
 
 impl PhpStore {
-    /// Connects with what the AWS SDK finds, and reads one item, to see that the table may be used.
+    /// Connects with what the AWS SDK finds, and reads one item, to see that the table may be used. The
+    /// table that neither the layout nor the environment names is [PHP's own](PhpLayout::TABLE).
     ///
     /// # Errors
     /// Those of [`DynamoStoreBuilder::open`].
-    pub async fn open(layout: PhpLayout) -> Result<Self> {
+    pub async fn open(mut layout: PhpLayout) -> Result<Self> {
+        layout.dynamo = layout.dynamo.or_from_environment();
+        layout.dynamo.table.get_or_insert_with(|| PhpLayout::TABLE.to_owned());
         let builder = DynamoStoreBuilder::from(layout.dynamo.clone());
         Self::open_with(builder, layout).await
     }
@@ -66,18 +68,11 @@ impl PhpStore {
     }
 
     fn check_write(&self, write: &Write, operation: Operation) -> Result<()> {
-        let refuse = |kind| Error::new(kind, BACKEND, operation);
-        if write.payload.len() > self.0.capabilities.max_payload {
-            return Err(refuse(ErrorKind::TooLarge));
-        }
-        if write.meta != Meta::new() {
-            let detail = "PHP's layout has no room for a principal or an absolute deadline";
-            return Err(refuse(ErrorKind::Unsupported).with_detail(detail));
-        }
+        self.0.capabilities.check_write(write, operation)?;
         let is_text = self.0.layout.data_type == PhpData::Text;
         if is_text && str::from_utf8(&write.payload).is_err() {
             let detail = "a data attribute that is a string takes UTF-8 only: make it binary";
-            return Err(refuse(ErrorKind::Unsupported).with_detail(detail));
+            return Err(Error::new(ErrorKind::Unsupported, BACKEND, operation).with_detail(detail));
         }
         Ok(())
     }
@@ -119,25 +114,21 @@ fn with_expected<T>(
 
 fn capabilities(layout: &PhpLayout) -> Capabilities {
     let config = &layout.dynamo;
-    let mut capabilities = Capabilities::new(BACKEND);
-    capabilities.max_payload = config.max_payload;
-    capabilities.max_waiters = config.max_waiters;
-    capabilities.revision = RevisionKind::Content;
-    capabilities.idempotency = Idempotency::None;
-    capabilities.clock_skew = config.clock_skew;
+    let mut capabilities = Capabilities::of_payloads_only(BACKEND);
     match layout.lock {
         Some(lock) => {
+            capabilities.fencing = Fencing::Token;
             capabilities.wake_step = lock.pause;
-            capabilities.takeover_time = config.clock_skew + Duration::from_millis(2);
+            capabilities.takeover_time = config.clock_skew + AFTER_LAPSE;
         }
-        None => {
-            capabilities.fencing = Fencing::None;
-            capabilities.locking = Support::No;
-        }
+        None => capabilities = capabilities.without_locking(),
     }
-    capabilities.meta = Support::No;
+    capabilities.max_payload = config.max_payload;
+    capabilities.max_waiters = config.max_waiters;
+    capabilities.clock_skew = config.clock_skew;
     capabilities.expiry_precision = Duration::from_secs(1);
     capabilities.sweeping = Sweeping::ByServer;
+    capabilities.survives_failover = true;
     capabilities
 }
 

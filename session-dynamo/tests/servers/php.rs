@@ -134,7 +134,8 @@ impl World {
             let built = AttributeValueUpdate::builder();
             let built = match &change["Value"] {
                 Value::Null => built.action(AttributeAction::Delete),
-                given => built.value(value(given)),
+                // What DynamoDB does without a word, and DynamoDB Local does not.
+                given => built.action(AttributeAction::Put).value(value(given)),
             };
             update = update.attribute_updates(name, built.build());
         }

@@ -4,6 +4,7 @@
 //! Every parameter is honoured, or refused by its name. No error quotes a value, which may hold a
 //! password.
 
+mod dynamodb;
 mod files;
 mod memcached;
 mod pdo;
@@ -12,6 +13,7 @@ mod setting;
 
 use std::fmt;
 
+pub use dynamodb::DynamoDbPath;
 pub use files::FilesPath;
 pub use memcached::{MemcachedHashing, MemcachedLock, MemcachedPath, MemcachedServer};
 pub use pdo::{PdoDatabase, PdoPath, PdoServer};
@@ -33,6 +35,8 @@ pub enum SavePath {
     RedisCluster(RedisClusterPath),
     /// `user`, with a DSN of PDO's: Symfony's `PdoSessionHandler`.
     Pdo(PdoPath),
+    /// `user`, with a URL of DynamoDB: the `SessionHandler` of the AWS SDK for PHP.
+    DynamoDb(DynamoDbPath),
 }
 
 impl SavePath {
@@ -48,6 +52,9 @@ impl SavePath {
             "memcached" => MemcachedPath::parse(path, ini).map(Self::Memcached),
             "redis" => RedisPath::parse(path, ini).map(Self::Redis),
             "rediscluster" => RedisClusterPath::parse(path, ini).map(Self::RedisCluster),
+            "user" if DynamoDbPath::is_one(path) => {
+                DynamoDbPath::parse(path, ini).map(Self::DynamoDb)
+            }
             "user" => PdoPath::parse(path).map(Self::Pdo),
             _ => Err(Refusal::new("session.save_handler", "there is no store for this handler")),
         }

@@ -61,7 +61,7 @@ impl PdoPath {
     pub(super) fn parse(path: &str) -> Result<Self, Refusal> {
         let refuse = |reason| Refusal::new(PATH, reason);
         let (driver, rest) = path.split_once(':').ok_or_else(|| {
-            refuse("it is no DSN of PDO's, as Symfony's PdoSessionHandler takes it; no store here works with another handler that a program sets")
+            refuse("it is neither a DSN of PDO's, as Symfony's PdoSessionHandler takes it, nor a URL of DynamoDB; no store here works with another handler that a program sets")
         })?;
         let mut found =
             Self { database: PdoDatabase::Sqlite(rest.to_owned()), user: None, password: None };

@@ -61,6 +61,10 @@ pub enum Need {
     BreakableLocks,
     /// `locking: Yes`, and a `lock_scope` of more than `Commits`
     LocksForAllWriters,
+    /// A `lock_scope` of less than `Store`
+    LocksApart,
+    /// `locking: Yes`, and `lock_scope: Store`
+    LocksOfTheStore,
     /// `fencing` by token or content
     Fencing,
     /// `fencing: Token`
@@ -156,6 +160,13 @@ impl Need {
             Self::LocksForAllWriters => {
                 let keeps_out = has.locking.is_yes() && has.lock_scope != LockScope::Commits;
                 (keeps_out, "locks keep out commits only")
+            }
+            Self::LocksApart => {
+                (has.lock_scope != LockScope::Store, "a lock is one of the whole store")
+            }
+            Self::LocksOfTheStore => {
+                let whole = has.locking.is_yes() && has.lock_scope == LockScope::Store;
+                (whole, "a lock is one of a record")
             }
             Self::Fencing => (has.fencing != Fencing::None, "the store declares no fencing"),
             Self::TokenFencing => {

@@ -30,6 +30,7 @@ broken! {
     ClaimsALargerLimit: "C12_payload_at_exact_limit_succeeds";
     ClaimsMoreWaiters: "L25_waiters_are_bounded";
     ClaimsToKeepAllWritersOut: "D22_writers_of_anything_wait_for_the_holder";
+    ClaimsToLockTheWholeStore: "D22_writers_of_other_records_wait_for_the_holder";
     KeepsEmptyPayloadsInSilence: "D23_payload_of_no_bytes_leaves_no_record";
     PingFails: "D02_ping_answers";
 }
@@ -134,6 +135,12 @@ claims!(ClaimsMoreWaiters, |has| has.max_waiters += 2);
 struct ClaimsToKeepAllWritersOut;
 
 claims!(ClaimsToKeepAllWritersOut, |has| has.lock_scope = LockScope::Record);
+
+/// Declares that a lock keeps everybody out of the whole store, and lets them work on other records.
+#[derive(Debug, Default)]
+struct ClaimsToLockTheWholeStore;
+
+claims!(ClaimsToLockTheWholeStore, |has| has.lock_scope = LockScope::Store);
 
 /// Declares that a payload of no bytes is no record, and keeps it.
 #[derive(Debug, Default)]

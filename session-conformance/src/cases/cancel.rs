@@ -83,7 +83,8 @@ async fn cancelled_acquirer_after_grant_releases(cx: Cx) -> Outcome {
     let bound = LEASE + cx.has().takeover_time + cx.has().wake_step + PATIENCE;
     for key in &keys {
         let next = b.lock_for(key, LONG, bound);
-        within(bound * 2, "the lock after its taker was dropped", next).await??;
+        let held = within(bound * 2, "the lock after its taker was dropped", next).await??;
+        b.release(key, &held.lease).await?;
     }
     Ok(())
 }

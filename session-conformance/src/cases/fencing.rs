@@ -50,6 +50,7 @@ async fn stale_holder_commit_rejected(cx: Cx) -> Outcome {
         ensure_eq!(payload, Bytes::from("the successor's"), "the successor's data");
         if then == Then::Keep {
             ensure!(cx.a.is_locked(&key).await?, "a refused commit freed the successor's lock");
+            b.release(&key, &successor.lease).await?;
         }
     }
     Ok(())

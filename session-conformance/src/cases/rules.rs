@@ -26,6 +26,7 @@ cases! {
     "D18" incarnation_is_compared_alone;
     "D18" incarnation_wins_over_a_lease [Locking, BreakableLocks];
     "D22" writers_of_anything_wait_for_the_holder [LocksForAllWriters];
+    "D22" writers_of_other_records_wait_for_the_holder [LocksOfTheStore];
     "D23" payload_of_no_bytes_leaves_no_record [NoEmptyPayloads];
 }
 
@@ -222,6 +223,24 @@ async fn writers_of_anything_wait_for_the_holder(cx: Cx) -> Outcome {
     cx.a.save_as(&key, "the holder's", expected).await?;
     within(PATIENCE, "a log-out after the holder's commit", finish(waiting)).await??;
     ensure_eq!(b.get(&key).await?, None, "the record after the log-out");
+    Ok(())
+}
+
+/// Given a store that a lock keeps everybody out of, when another session is made while one is held,
+/// then it is there after the holder's commit, and not before.
+async fn writers_of_other_records_wait_for_the_holder(cx: Cx) -> Outcome {
+    let (key, another, b) = (new_key()?, new_key()?, cx.b().await?);
+    let revision = cx.a.put(&key, "x").await?;
+    let held = cx.a.hold(&key).await?;
+    let mut waiting = JoinSet::new();
+    let (other, theirs) = (b.clone(), another.clone());
+    waiting.spawn(begun(async move { Ok(drop(other.put(&theirs, "y").await?)) }).await?);
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    ensure_eq!(b.get(&another).await?, None, "another session, made beside a lock");
+    let expected = Expected::Lease { lease: &held.lease, revision, then: Then::Release };
+    cx.a.save_as(&key, "the holder's", expected).await?;
+    within(PATIENCE, "another session after the holder's commit", finish(waiting)).await??;
+    b.found(&another).await?;
     Ok(())
 }
 

@@ -15,13 +15,14 @@ use tokio::sync::{Mutex, OnceCell};
 
 use crate::lane::{PATIENCE, failed};
 
-/// Symfony's default where the lock is a row's, and no locks. SQLite's lock is the whole database, which
-/// cases with two keys are not made for; names of advisory locks are those of a server or a database, so
+/// Symfony's default everywhere, and no locks. Names of advisory locks are those of a server or a database, so
 /// that namespaces would not be apart.
 pub(crate) fn lanes(suite: Suite) -> Suite {
     [
         ("mariadb-pdo", Some(Flavor::MariaDb), PhpLock::Transactional),
+        ("postgres-pdo", Some(Flavor::Postgres), PhpLock::Transactional),
         ("sqlite-pdo", None, PhpLock::None),
+        ("sqlite-pdo-transactional", None, PhpLock::Transactional),
     ]
     .into_iter()
     .fold(suite, |suite, (name, flavor, lock)| match flavor.and_then(Flavor::missing) {
@@ -55,7 +56,12 @@ impl Lane {
             let options = Options::new(flavor).argument("max_connections", "1000");
             let start = || async { Server::start(&options).await.map_err(failed) };
             let url = self.server.get_or_try_init(start).await?.url();
-            return Ok(format!("{url}?session.table={namespace}"));
+            // The index has the same name for every table. On PostgreSQL it is one of the schema.
+            let table = match flavor {
+                Flavor::Postgres => format!("{namespace}.sessions"),
+                _ => namespace.to_string(),
+            };
+            return Ok(format!("{url}?session.table={table}"));
         }
         // With a table each they could share a file, but for the name of its index.
         let make = || async { tempfile::tempdir().map_err(failed) };
@@ -76,7 +82,13 @@ impl Backend for Lane {
         config.response_timeout = PATIENCE;
         config.timeout = PATIENCE * 2;
         let store = PhpStore::open(PhpLayout::new(config).with_lock(self.lock)).await?;
-        if self.made.lock().await.insert(namespace.to_string()) {
+        let mut made = self.made.lock().await;
+        if made.insert(namespace.to_string()) {
+            if let (Some(Flavor::Postgres), Some(server)) = (self.flavor, self.server.get()) {
+                let schema =
+                    format!("CREATE SCHEMA {namespace}; GRANT ALL ON SCHEMA {namespace} TO PUBLIC");
+                server.query(&schema).await.map_err(failed)?;
+            }
             store.create_table().await?;
         }
         Ok(Arc::new(store))

@@ -75,6 +75,13 @@ impl SqlStoreBuilder {
         self
     }
 
+    /// See [`SqlConfig::sweep_share`].
+    #[must_use]
+    pub const fn sweep_share(mut self, percent: u8) -> Self {
+        self.config.sweep_share = percent;
+        self
+    }
+
     /// Connects.
     ///
     /// # Errors

@@ -369,8 +369,8 @@ impl SessionStore for SqlStore {
         Ok(())
     }
 
-    async fn sweep(&self, _cursor: Option<&Cursor>, budget: SweepBudget) -> Result<SweepReport> {
-        sweep::sweep(self, budget).await
+    async fn sweep(&self, cursor: Option<&Cursor>, budget: SweepBudget) -> Result<SweepReport> {
+        sweep::sweep(self, cursor, budget).await
     }
 
     async fn ping(&self) -> Result<()> {

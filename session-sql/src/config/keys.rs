@@ -50,6 +50,9 @@ pub(crate) const SESSION: &[Setting<Reading>] = &[
     Setting::new("session.max_waiters", NUMBER, |reading, value| {
         value.parse().ok().map(|number| reading.config.max_waiters = number)
     }),
+    Setting::new("session.sweep_share", "a number of percent", |reading, value| {
+        value.parse().ok().map(|number| reading.config.sweep_share = number)
+    }),
 ];
 
 /// The keys of MySQL and MariaDB.

@@ -49,7 +49,7 @@ fn a_url_sets_every_setting() {
         "mariadb://us%65r:p%40ss%3A@h:3307/my%20db?session.table=app.web&ssl-mode=VERIFY_IDENTITY\
          &session.max_connections=3&session.timeout=4s&session.connect_timeout=250ms&ssl-ca=/a+b.pem\
          &session.response_timeout=500ms&session.max_lifetime=60s&session.max_payload=10\
-         &session.max_waiters=7",
+         &session.max_waiters=7&session.sweep_share=5",
     );
     let expected = SqlConfig {
         dialect: Dialect::MySql,
@@ -64,6 +64,7 @@ fn a_url_sets_every_setting() {
         max_lifetime: Duration::from_secs(60),
         max_payload: 10,
         max_waiters: 7,
+        sweep_share: 5,
     };
     assert_eq!(config, expected);
 }
@@ -253,6 +254,8 @@ fn wrong_values_are_refused_and_not_repeated() {
         "session.max_payload=268435457",
         "session.max_payload=-1",
         "session.max_waiters=0",
+        "session.sweep_share=0",
+        "session.sweep_share=101",
         "timeout=4s",
         "s3cret",
     ] {

@@ -61,6 +61,8 @@ pub(crate) struct Answer {
     pub(crate) affected: u64,
     /// Whether it may have been carried out more than once.
     pub(crate) resent: bool,
+    /// How long the last try took, without waiting for a connection.
+    pub(crate) took: Duration,
 }
 
 impl Link {

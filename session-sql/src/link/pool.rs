@@ -316,11 +316,14 @@ impl Pool {
         self.for_ever
     }
 
-    fn put_back(&self, connection: Connection) {
+    /// Returns the time.
+    fn put_back(&self, connection: Connection) -> Instant {
+        let since = Instant::now();
         let mut state = self.state();
         if connection.generation == state.generation {
-            state.idle.push(Resting { connection, since: Instant::now() });
+            state.idle.push(Resting { connection, since });
         }
+        since
     }
 
     /// A panic elsewhere leaves it whole: every change to it is a single step.
@@ -352,11 +355,10 @@ impl Lease<'_> {
         self.reused
     }
 
-    /// Gives the connection back for use by others: the statement has been answered.
-    pub(super) fn keep(mut self) {
-        if let Some(connection) = self.connection.take() {
-            self.pool.put_back(connection);
-        }
+    /// Gives the connection back for use by others: the statement has been answered. Returns the time.
+    pub(super) fn keep(mut self) -> Instant {
+        let connection = self.connection.take();
+        connection.map_or_else(Instant::now, |connection| self.pool.put_back(connection))
     }
 
     /// Closes it and all that were made before it was found to be of no use.

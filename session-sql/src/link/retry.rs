@@ -131,7 +131,8 @@ impl<'a> Course<'a> {
         statement: &Statement,
         values: &[Arg<'_>],
     ) -> Result<Option<Answer>, Fault> {
-        let by = self.deadline.min(Instant::now() + self.limits.one_try);
+        let began = Instant::now();
+        let by = self.deadline.min(began + self.limits.one_try);
         let Some(wire) = lease.wire() else { return Ok(None) };
         let ran = timeout_at(by, wire.run(&statement.text, values, self.limits.reply)).await;
         match ran {
@@ -140,7 +141,7 @@ impl<'a> Course<'a> {
                     answer.affected = 0;
                 }
                 self.pool.answered(!statement.reads);
-                lease.keep();
+                answer.took = lease.keep().duration_since(began);
                 return Ok(Some(answer));
             }
             Ok(Err(Verdict::Taken)) => {

@@ -94,7 +94,9 @@ async fn a_caller_closes_one_old_connection_within_its_time() {
     pool.max_lifetime = Some(Duration::ZERO);
     let deadline = Instant::now() + MINUTE;
     let take = || async { pool.take(deadline).await.unwrap() };
-    futures_util::future::join_all((0..5).map(|_| take())).await.into_iter().for_each(Lease::keep);
+    for lease in futures_util::future::join_all((0..5).map(|_| take())).await {
+        lease.keep();
+    }
     assert_eq!(pool.state().idle.len(), 5);
     let began = Instant::now();
     let lease = pool.take(began + PING / 5).await.unwrap();

@@ -224,7 +224,9 @@ on_each! {
         link = open(&config).await;
         let deadline = tokio::time::Instant::now() + SOON;
         let at_once = futures_util::future::join_all((0..4).map(|_| link.pool.take(deadline))).await;
-        at_once.into_iter().for_each(|lease| lease.unwrap().keep());
+        for lease in at_once {
+            lease.unwrap().keep();
+        }
         assert!(format!("{:?}", link.pool).contains("idle: 4"), "{:?}", link.pool);
         link.pool.rests.surplus = Duration::ZERO;
         // Each call closes one.

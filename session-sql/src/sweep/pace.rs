@@ -1,0 +1,51 @@
+//! How much a sweep removes at once, and how long it rests after that.
+//!
+//! Where writers leave no core free, a save that comes while a batch is removed waits for it, on SQLite
+//! always. So a batch is to take no longer than a save, and most of the time there is to be none.
+
+use std::time::Duration;
+
+/// What removing a batch should take.
+const SLICE: Duration = Duration::from_millis(1);
+/// The first batch. With fewer rows, most of the work would be sending the statement.
+const FEWEST: usize = 20;
+/// Their locks are held until the end of the statement.
+const MOST: usize = 500;
+
+#[derive(Debug)]
+pub(super) struct Pace {
+    /// In percent of the time, how much of it the sweep may work.
+    share: u32,
+    /// The shortest round trip so far.
+    round_trip: Option<Duration>,
+    /// What a row takes without what others do at that time: the least so far.
+    row: Option<Duration>,
+    rows: usize,
+}
+
+impl Pace {
+    pub(super) fn new(share: u8) -> Self {
+        Self { share: u32::from(share).clamp(1, 100), round_trip: None, row: None, rows: FEWEST }
+    }
+
+    /// How many rows to remove at once.
+    pub(super) const fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// A statement with hardly any work was answered.
+    pub(super) fn answered(&mut self, took: Duration) {
+        self.round_trip = Some(self.round_trip.map_or(took, |least| least.min(took)));
+    }
+
+    /// How long to rest after so many rows were removed.
+    pub(super) fn pause(&mut self, removed: usize, took: Duration) -> Duration {
+        let work = took.saturating_sub(self.round_trip.unwrap_or_default());
+        let row = work / u32::try_from(removed.max(1)).unwrap_or(u32::MAX);
+        let row = self.row.map_or(row, |least| least.min(row)).max(Duration::from_nanos(1));
+        self.row = Some(row);
+        let fit = usize::try_from(SLICE.as_nanos() / row.as_nanos()).unwrap_or(MOST);
+        self.rows = fit.min(2 * self.rows).clamp(FEWEST, MOST);
+        took * (100 - self.share) / self.share
+    }
+}

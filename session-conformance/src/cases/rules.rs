@@ -234,7 +234,13 @@ async fn writers_of_other_records_wait_for_the_holder(cx: Cx) -> Outcome {
     let held = cx.a.hold(&key).await?;
     let mut waiting = JoinSet::new();
     let (other, theirs) = (b.clone(), another.clone());
-    waiting.spawn(begun(async move { Ok(drop(other.put(&theirs, "y").await?)) }).await?);
+    waiting.spawn(
+        begun(async move {
+            other.put(&theirs, "y").await?;
+            Ok(())
+        })
+        .await?,
+    );
     tokio::time::sleep(Duration::from_millis(30)).await;
     ensure_eq!(b.get(&another).await?, None, "another session, made beside a lock");
     let expected = Expected::Lease { lease: &held.lease, revision, then: Then::Release };

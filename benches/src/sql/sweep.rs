@@ -130,7 +130,7 @@ async fn once(engine: Engine, options: &Options, way: Way) -> Result<Found> {
     }
     sleep(Duration::from_millis(300)).await;
     let began = Instant::now();
-    let swept = clean(&place, &mut session, engine, way).await?;
+    let swept = clean(&place, &store, &mut session, way).await?;
     // Where it was over soon, what it left behind in the server counts as well.
     sleep(AT_LEAST.saturating_sub(began.elapsed())).await;
     let watched = began.elapsed();
@@ -171,19 +171,22 @@ async fn write(
     Ok(times)
 }
 
-/// Removes what has expired, and says how long it took.
-async fn clean(place: &Place, admin: &mut Admin, engine: Engine, way: Way) -> Result<Duration> {
+/// Removes what has expired, and says how long it took. The first sweeper is in the program of the writers, as a
+/// `Sweeper` is, and has their connections; another is in one of its own.
+async fn clean(place: &Place, store: &SqlStore, admin: &mut Admin, way: Way) -> Result<Duration> {
     let began = Instant::now();
     match way {
         Way::Nothing => {}
         Way::OneDelete => {
-            admin.define(&format!("DELETE FROM sessions WHERE deadline < {}", now(engine))).await?
+            let now = now(place.engine);
+            admin.define(&format!("DELETE FROM sessions WHERE deadline < {now}")).await?;
         }
         Way::Sweepers(count) => {
             let mut sweepers = JoinSet::new();
-            for _ in 0..count {
-                let store = ours::open(place).await?;
-                sweepers.spawn(sweep(store));
+            sweepers.spawn(sweep(store.clone()));
+            for _ in 1..count {
+                let other = ours::open(place).await?;
+                sweepers.spawn(sweep(other));
             }
             while let Some(done) = sweepers.join_next().await {
                 done??;

@@ -5,7 +5,10 @@
 
 use std::{
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -35,12 +38,29 @@ pub(crate) struct Version {
     pub(crate) connection: ConnectionId,
 }
 
+impl Version {
+    /// Tells this state of the item with this key from all others.
+    const fn mark(&self, key: u64) -> u64 {
+        const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+        let state = self.number.wrapping_mul(SPREAD) ^ self.connection.number();
+        key ^ state.wrapping_mul(SPREAD) | 1
+    }
+}
+
 /// The items that were last seen.
-pub(crate) struct Hints(Box<[Mutex<Set>]>);
+pub(crate) struct Hints(Box<[Set]>);
+
+#[derive(Default)]
+struct Set {
+    /// What each place is marked with: most loads find what the last one found, and then neither lock
+    /// nor write memory that is far away.
+    marks: [AtomicU64; PLACES],
+    places: Mutex<Places>,
+}
 
 /// Places, each with a part of the key in front: if two keys have that in common, the hint is wrong.
 #[derive(Default)]
-struct Set {
+struct Places {
     keys: [Option<u64>; PLACES],
     seen: Vec<Seen>,
     /// Which one makes room for the next.
@@ -49,52 +69,72 @@ struct Set {
 
 impl Default for Hints {
     fn default() -> Self {
-        Self((0..SETS).map(|_| Mutex::default()).collect())
+        Self((0..SETS).map(|_| Set::default()).collect())
     }
 }
 
 impl Hints {
     /// Takes the hint about a key away.
     pub(crate) fn take(&self, digest: &KeyDigest) -> Option<Seen> {
-        let (mut set, key) = self.set(digest);
-        let place = set.place(Some(key))?;
-        if let Some(taken) = set.keys.get_mut(place) {
+        let (set, key) = self.set(digest);
+        let mut places = set.places();
+        let place = places.find(Some(key))?;
+        if let Some(taken) = places.keys.get_mut(place) {
             *taken = None;
         }
-        set.seen.get(place).cloned()
+        set.mark(place, 0);
+        places.seen.get(place).cloned()
     }
 
     /// Takes note of what was seen.
     pub(crate) fn put(&self, digest: &KeyDigest, mut seen: Seen) {
+        let (set, key) = self.set(digest);
+        let mark = seen.version.mark(key);
+        if set.marks.iter().any(|known| known.load(Ordering::Relaxed) == mark) {
+            return;
+        }
         if let Some(record) = &mut seen.slot.record {
             record.payload = Bytes::new();
         }
-        let (mut set, key) = self.set(digest);
-        let place = set.place(Some(key)).or_else(|| set.place(None)).unwrap_or_else(|| {
-            set.oldest = (set.oldest + 1) % PLACES;
-            set.oldest
+        let mut places = set.places();
+        let place = places.find(Some(key)).or_else(|| places.find(None)).unwrap_or_else(|| {
+            places.oldest = (places.oldest + 1) % PLACES;
+            places.oldest
         });
-        if let Some(taken) = set.keys.get_mut(place) {
+        if let Some(taken) = places.keys.get_mut(place) {
             *taken = Some(key);
         }
-        match set.seen.get_mut(place) {
+        set.mark(place, mark);
+        match places.seen.get_mut(place) {
             Some(old) => *old = seen,
-            None => set.seen.push(seen),
+            None => places.seen.push(seen),
         }
     }
 
-    fn set(&self, digest: &KeyDigest) -> (MutexGuard<'_, Set>, u64) {
+    fn set(&self, digest: &KeyDigest) -> (&Set, u64) {
         let [key @ .., a, b] = *digest.as_bytes();
         let at = usize::from(u16::from_be_bytes([a, b])) % SETS;
         let key = key.iter().take(8).fold(0, |key, byte| key << 8 | u64::from(*byte));
         #[expect(clippy::indexing_slicing, reason = "the remainder of its length")]
-        let set = self.0[at].lock().unwrap_or_else(PoisonError::into_inner);
+        let set = &self.0[at];
         (set, key)
     }
 }
 
 impl Set {
-    fn place(&self, key: Option<u64>) -> Option<usize> {
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn mark(&self, place: usize, mark: u64) {
+        if let Some(known) = self.marks.get(place) {
+            known.store(mark, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Places {
+    fn find(&self, key: Option<u64>) -> Option<usize> {
         self.keys.iter().position(|taken| *taken == key)
     }
 }
@@ -143,6 +183,18 @@ mod tests {
             assert_eq!(found.version.number, u64::from(n));
             assert_eq!(found.slot, seen(u64::from(n)).slot);
             assert!(hints.take(&digest(n)).is_none());
+        }
+    }
+
+    #[test]
+    fn a_hint_that_was_taken_can_be_put_again() {
+        let hints = Hints::default();
+        let same = seen(1);
+        for _ in 0..3 {
+            hints.put(&digest(1), same.clone());
+            hints.put(&digest(1), same.clone());
+            assert!(hints.take(&digest(1)).is_some());
+            assert!(hints.take(&digest(1)).is_none());
         }
     }
 

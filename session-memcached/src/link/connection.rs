@@ -15,6 +15,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::tcp::{OwnedReadHalf, OwnedWriteHalf},
+    runtime::{self, Handle},
     sync::oneshot,
     task::{AbortHandle, JoinSet},
     time::{Instant, timeout_at},
@@ -25,7 +26,7 @@ use super::{
     fault::Fault,
     parse::Reply,
     read::read,
-    shared::{Due, Shared, closed},
+    shared::{Asker, Due, Shared, closed},
     write::{write, write_directly},
 };
 
@@ -45,6 +46,8 @@ pub(super) struct Connection {
     shared: Arc<Shared>,
     terms: Terms,
     task: AbortHandle,
+    /// On which the task runs.
+    runtime: runtime::Id,
 }
 
 /// Names a connection. An item's number is one of the server's process, which nothing but a connection
@@ -56,6 +59,10 @@ impl ConnectionId {
     pub(crate) fn fresh() -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
         Self(LAST.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) const fn number(self) -> u64 {
+        self.0
     }
 }
 
@@ -119,7 +126,8 @@ impl Connection {
             let fault = running.await;
             end.0.die(fault);
         });
-        Self { id: ConnectionId::fresh(), shared, terms, task: task.abort_handle() }
+        let (id, runtime) = (ConnectionId::fresh(), Handle::current().id());
+        Self { id, shared, terms, task: task.abort_handle(), runtime }
     }
 
     pub(super) fn id(&self) -> ConnectionId {
@@ -140,19 +148,25 @@ impl Connection {
         commands: &[Command<'_>],
         deadline: Instant,
     ) -> Result<Reply, Failure> {
-        let reply = loop {
-            match self.send(key, commands).map_err(Failure::Unsent)? {
-                Some(reply) => break reply,
+        let asked = loop {
+            match self.send(key, commands, deadline).map_err(Failure::Unsent)? {
+                Some(asked) => break asked,
                 None => Box::pin(self.shared.room(deadline)).await.map_err(Failure::Unsent)?,
             }
         };
-        // A timer of his own: the reader is a task of the runtime on which the connection was made,
-        // which may be another one, and be held up.
-        match timeout_at(deadline, reply).await {
-            Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(_forgotten)) => Err(Failure::Unanswered(self.shared.end())),
-            Err(_elapsed) => Err(Failure::Unanswered(Fault::timeout())),
-        }
+        let reply = if asked.is_looked_after && self.is_of_this_runtime() {
+            asked.reply.await
+        } else {
+            let timed = Box::pin(timeout_at(deadline, asked.reply)).await;
+            timed.map_err(|_elapsed| Failure::Unanswered(Fault::timeout()))?
+        };
+        reply.map_err(|_forgotten| Failure::Unanswered(self.shared.end()))
+    }
+
+    /// Whether the reader is a task of the caller's runtime: another one may be held up, and then
+    /// nobody's time would end.
+    fn is_of_this_runtime(&self) -> bool {
+        Handle::try_current().is_ok_and(|here| here.id() == self.runtime)
     }
 
     /// Nothing is sent while too much is on its way.
@@ -160,8 +174,8 @@ impl Connection {
         &self,
         key: [&[u8]; 2],
         commands: &[Command<'_>],
-    ) -> Result<Option<oneshot::Receiver<Reply>>, Fault> {
-        let since = Instant::now();
+        deadline: Instant,
+    ) -> Result<Option<Asked>, Fault> {
         let mut state = self.shared.state();
         if let Some(fault) = &state.dead {
             return Err(fault.clone());
@@ -169,15 +183,16 @@ impl Connection {
         if state.is_full() {
             return Ok(None);
         }
+        let is_looked_after = state.next_look.is_some_and(|look| look <= deadline);
         let is_alone = state.is_quiet();
         let was_empty = state.out.is_empty();
         let (to, reply) = oneshot::channel();
-        let mut asker = Some(to);
+        let mut asker = Some(Asker { to, deadline });
         for (n, command) in commands.iter().enumerate() {
             let opaque = state.next_opaque();
             let form = command.encode(&mut state.out, self.terms.dialect, key, opaque);
             let asker = if n + 1 == commands.len() { asker.take() } else { None };
-            state.expect(Due { form, size: command.size(), since, asker });
+            state.expect(Due { form, size: command.size(), asker });
         }
         if let (true, Some(direct)) = (is_alone, &self.shared.direct)
             && let Ok(written) = direct.try_write(&state.out)
@@ -189,8 +204,15 @@ impl Connection {
         if is_news {
             self.shared.news.notify_one();
         }
-        Ok(Some(reply))
+        Ok(Some(Asked { reply, is_looked_after }))
     }
+}
+
+/// What was sent.
+struct Asked {
+    reply: oneshot::Receiver<Reply>,
+    /// Whether the reader sees in time when the time is over, with one timer for all.
+    is_looked_after: bool,
 }
 
 impl Drop for Connection {
@@ -218,7 +240,11 @@ impl Drop for End {
 mod tests {
     use session_core::{ErrorKind, ReadOptions, SessionStore};
     use test_servers::memcached::{Options, Server};
-    use tokio::runtime::Builder;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, duplex},
+        runtime::Builder,
+        time::{sleep, timeout},
+    };
 
     use super::*;
     use crate::MemcachedStore;
@@ -241,5 +267,35 @@ mod tests {
             tokio::time::timeout(Duration::from_secs(60), load).await.expect("no hang")
         };
         assert_eq!(other.block_on(load).unwrap_err().kind(), ErrorKind::Timeout);
+    }
+
+    #[tokio::test]
+    async fn a_caller_whose_reply_drips_is_told_that_his_time_is_over() {
+        let (ours, mut theirs) = duplex(1_024);
+        let terms = Terms {
+            dialect: Dialect::Meta,
+            response_timeout: Duration::from_secs(1),
+            largest: 1_024 * 1_024,
+        };
+        let connection = Connection::over(ours, terms);
+        let server = tokio::spawn(async move {
+            theirs.read_u8().await.unwrap();
+            theirs.write_all(b"VA 1000000 c1 O0\r\n").await.unwrap();
+            while theirs.write_all(b"x").await.is_ok() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        });
+        let asked = async {
+            // From then on it is the reader who looks whose time is over.
+            while connection.shared.state().next_look.is_none() {
+                sleep(Duration::from_millis(1)).await;
+            }
+            let deadline = Instant::now() + terms.response_timeout * 3 / 2;
+            connection.ask([b"k", b"ey"], &[Command::Get], deadline).await
+        };
+        let asked = timeout(Duration::from_secs(60), asked).await.expect("no hang");
+        let Err(Failure::Unanswered(fault)) = asked else { panic!("it was answered") };
+        assert_eq!(fault.kind, ErrorKind::Timeout);
+        server.abort();
     }
 }

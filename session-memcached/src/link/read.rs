@@ -6,14 +6,14 @@ use bytes::BytesMut;
 use session_core::ErrorKind;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
-    time::{Instant, sleep},
+    time::{Instant, sleep_until},
 };
 
 use super::{
     connection::Terms,
     fault::Fault,
     parse::{self, Form, Reply},
-    shared::{Done, Due, Shared, closed},
+    shared::{Done, Due, Shared, State, closed},
 };
 
 /// How much is read at once, at first, and when more than that comes.
@@ -36,27 +36,38 @@ async fn read_all(
     terms: Terms,
 ) -> Fault {
     let mut buffer = Buffer { bytes: BytesMut::new(), chunk: CHUNK };
-    let mut timer = pin!(sleep(terms.response_timeout));
+    let Some(mut look) = hands.look(shared, terms.response_timeout) else {
+        return Fault::timeout();
+    };
+    let mut timer = pin!(sleep_until(look));
     loop {
-        tokio::select! {
+        let read = tokio::select! {
             biased;
-            read = from.read_buf(buffer.free()) => match read {
-                Ok(0) => return closed(),
-                Ok(_) => {}
-                Err(error) => return error.into(),
-            },
-            () = timer.as_mut() => match hands.next_look(shared, terms.response_timeout) {
-                Some(next) => {
-                    timer.as_mut().reset(next);
-                    continue;
+            read = from.read_buf(buffer.free()) => Some(read),
+            () = timer.as_mut() => None,
+        };
+        let now = Instant::now();
+        match read {
+            Some(Ok(0)) => return closed(),
+            Some(Ok(_)) => {
+                hands.heard = now;
+                buffer.grow();
+                if let Err(parse::Garbage) =
+                    hands.take_all(&mut buffer.bytes, shared, terms.largest)
+                {
+                    return Fault::new(ErrorKind::Backend, "the reply makes no sense");
                 }
-                None => return Fault::timeout(),
-            },
+            }
+            Some(Err(error)) => return error.into(),
+            None => {}
         }
-        hands.heard = Instant::now();
-        buffer.grow();
-        if let Err(parse::Garbage) = hands.take_all(&mut buffer.bytes, shared, terms.largest) {
-            return Fault::new(ErrorKind::Backend, "the reply makes no sense");
+        // Not only when the timer says so: there may be something to read each time.
+        if now >= look {
+            match hands.look(shared, terms.response_timeout) {
+                Some(next) => look = next,
+                None => return Fault::timeout(),
+            }
+            timer.as_mut().reset(look);
         }
     }
 }
@@ -126,15 +137,34 @@ impl Hands {
         if let Some(asker) = due.asker {
             self.done.callers += 1;
             // Who has gone away needs no answer.
-            drop(asker.send(reply));
+            drop(asker.to.send(reply));
         }
     }
 
-    /// When to look again; nothing, if the server has been silent for `limit` while somebody waited.
-    fn next_look(&self, shared: &Shared, limit: Duration) -> Option<Instant> {
-        let (now, state) = (Instant::now(), shared.state());
-        let oldest = self.due.front().or_else(|| state.due.front());
-        let late = oldest.map_or(now, |due| self.heard.max(due.since)) + limit;
-        (late > now).then_some(late)
+    /// Tells those whose time is over, and returns when to look again; nothing, if the server has
+    /// been silent for `limit` while somebody waited.
+    fn look(&mut self, shared: &Shared, limit: Duration) -> Option<Instant> {
+        let now = Instant::now();
+        let mut next = now + limit;
+        let mut state = shared.state();
+        let State { due, asked, next_look, .. } = &mut *state;
+        let mut all = self.due.iter_mut().chain(due).peekable();
+        if all.peek().is_some() {
+            let end = asked.map_or(self.heard, |asked| asked.max(self.heard)) + limit;
+            if end <= now {
+                return None;
+            }
+            next = next.min(end);
+        }
+        let mut late = Vec::new();
+        for due in all {
+            // Their places in the order stay.
+            late.extend(due.asker.take_if(|asker| asker.deadline <= now));
+            next = due.asker.iter().fold(next, |next, asker| next.min(asker.deadline));
+        }
+        *next_look = Some(next);
+        drop(state);
+        drop(late);
+        Some(next)
     }
 }

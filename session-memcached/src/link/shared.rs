@@ -42,6 +42,10 @@ pub(super) struct State {
     pub(super) out: BytesMut,
     /// What was asked for and is not yet at the reader's.
     pub(super) due: VecDeque<Due>,
+    /// When the first that is under way was asked for, if nothing has come since.
+    pub(super) asked: Option<Instant>,
+    /// When the reader will see next whose time is over, at the latest.
+    pub(super) next_look: Option<Instant>,
     /// How many replies are still to come, and how much was sent for them.
     in_flight: usize,
     under_way: usize,
@@ -58,10 +62,14 @@ pub(super) struct Due {
     pub(super) form: Form,
     /// How many bytes were sent for it.
     pub(super) size: usize,
-    /// When it was asked for.
-    pub(super) since: Instant,
     /// Who asked, at the last of his commands.
-    pub(super) asker: Option<oneshot::Sender<Reply>>,
+    pub(super) asker: Option<Asker>,
+}
+
+/// Who waits for a reply, and until when.
+pub(super) struct Asker {
+    pub(super) to: oneshot::Sender<Reply>,
+    pub(super) deadline: Instant,
 }
 
 /// What has come since the others were told.
@@ -148,6 +156,9 @@ impl State {
     }
 
     pub(super) fn expect(&mut self, due: Due) {
+        if self.in_flight == 0 {
+            self.asked = Some(Instant::now());
+        }
         self.in_flight += 1;
         self.under_way += due.size + OVERHEAD;
         self.due.push_back(due);

@@ -258,6 +258,8 @@ mod tests {
             let server = Server::start(&Options::new()).await.unwrap();
             let builder = MemcachedStore::builder(&server.url()).unwrap();
             let store = builder.timeout(Duration::from_millis(1_500)).open().await.unwrap();
+            // The reader runs, and would look whose time is over.
+            store.ping().await.unwrap();
             (server, store)
         });
         let key = test_load::new_key();

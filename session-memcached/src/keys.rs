@@ -1,5 +1,6 @@
 //! The names of keys.
 
+use data_encoding::BASE64URL_NOPAD;
 use session_core::{Key, PrincipalDigest};
 
 /// The length of a digest in base64url.
@@ -45,7 +46,9 @@ impl Keys {
 
 impl<'a> Name<'a> {
     fn new(prefix: &'a [u8], of: &[u8; 32]) -> Self {
-        Self { prefix, rest: Rest::Digest(base64url(of)) }
+        let mut digest = [0; DIGEST];
+        BASE64URL_NOPAD.encode_mut(of, &mut digest);
+        Self { prefix, rest: Rest::Digest(digest) }
     }
 
     /// A name that somebody else has decided about.
@@ -69,22 +72,6 @@ impl Name<'_> {
     pub(crate) const fn parts(&self) -> [&[u8]; 2] {
         [self.prefix, self.rest()]
     }
-}
-
-/// Without padding. A name is made for every call, and the crates for all bases take three times as long.
-fn base64url(bytes: &[u8; 32]) -> [u8; DIGEST] {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut text = [0; DIGEST];
-    for (three, four) in bytes.chunks(3).zip(text.chunks_mut(4)) {
-        let byte = |n| three.get(n).map_or(0, |byte| usize::from(*byte));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for (letter, shift) in four.iter_mut().zip([18, 12, 6, 0]) {
-            #[expect(clippy::indexing_slicing, reason = "six bits")]
-            let next = LETTERS[bits >> shift & 63];
-            *letter = next;
-        }
-    }
-    text
 }
 
 #[cfg(test)]

@@ -91,12 +91,18 @@ impl<S: SessionStore + Clone + 'static> Stored<S> {
 
     pub(crate) fn contender(&self, name: &'static str, operation: Operation) -> Contender {
         let stored = self.clone();
-        let make = move |share| Steps { stored: stored.clone(), operation, share };
+        let make = move |share| stored.steps(operation, share);
         Contender::new(name, Role::Ours, operation, make)
+    }
+
+    /// What one task does.
+    pub(crate) fn steps(&self, operation: Operation, share: Share) -> Steps<S> {
+        Steps { stored: self.clone(), operation, share }
     }
 }
 
-struct Steps<S> {
+/// What one task does with a store.
+pub(crate) struct Steps<S> {
     stored: Stored<S>,
     operation: Operation,
     share: Share,

@@ -17,12 +17,15 @@ pub(crate) struct Expression {
     remove: Vec<&'static str>,
     conditions: Vec<String>,
     values: HashMap<String, AttributeValue>,
+    /// Whether a text has the name that stands for another.
+    renames: bool,
     returns_item: bool,
 }
 
 impl Expression {
     /// Sets an attribute.
     pub(crate) fn set(mut self, name: &'static str, value: AttributeValue) -> Self {
+        self.renames |= name == EXPIRES;
         let placeholder = format!(":s_{}", name.trim_start_matches('#'));
         self.set.push(format!("{name} = {placeholder}"));
         self.values.insert(placeholder, value);
@@ -31,6 +34,7 @@ impl Expression {
 
     /// Sets an attribute that is not there; leaves it as it is where it is.
     pub(crate) fn set_absent(mut self, name: &'static str, value: AttributeValue) -> Self {
+        self.renames |= name == EXPIRES;
         let placeholder = format!(":s_{}", name.trim_start_matches('#'));
         self.set.push(format!("{name} = if_not_exists({name}, {placeholder})"));
         self.values.insert(placeholder, value);
@@ -45,12 +49,15 @@ impl Expression {
     }
 
     /// Sets all of these.
-    pub(crate) fn set_all(self, values: Values) -> Self {
+    pub(crate) fn set_all(mut self, values: Values) -> Self {
+        // Those of conditions come on top.
+        self.values.reserve(2 * values.len());
         values.into_iter().fold(self, |write, (name, value)| write.set(name, value))
     }
 
     /// Removes an attribute, if it is there.
     pub(crate) fn remove(mut self, name: &'static str) -> Self {
+        self.renames |= name == EXPIRES;
         self.remove.push(name);
         self
     }
@@ -74,6 +81,7 @@ impl Expression {
         condition: &str,
         values: [(&str, AttributeValue); N],
     ) -> Self {
+        self.renames |= condition.contains(EXPIRES);
         self.conditions.push(format!("({condition})"));
         self.values.extend(values.map(|(name, value)| (name.to_owned(), value)));
         self
@@ -115,9 +123,7 @@ impl Expression {
 
     /// The names that stand for others in both texts.
     pub(crate) fn names(&self, expires: &str) -> Option<HashMap<String, String>> {
-        let texts = [self.update(), self.condition()];
-        let used = texts.into_iter().flatten().any(|text| text.contains(EXPIRES));
-        used.then(|| HashMap::from([(EXPIRES.to_owned(), expires.to_owned())]))
+        self.renames.then(|| HashMap::from([(EXPIRES.to_owned(), expires.to_owned())]))
     }
 }
 

@@ -133,18 +133,20 @@ impl Link {
     ) -> Result<Attributes, Fault> {
         let projection = match part {
             Part::All => None,
-            Part::Holder => Some("h, u".to_owned()),
-            Part::Mark => Some(MARK.to_owned()),
+            Part::Holder => Some("h, u"),
+            Part::Mark => Some(MARK),
         };
-        let request = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(key(name)))
-            .consistent_read(true)
-            .set_projection_expression(projection)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let (answer, _) = self.send(call.deadline, || request.clone().send()).await?;
+        let attempt = || {
+            self.client
+                .get_item()
+                .table_name(&self.table)
+                .set_key(Some(key(name)))
+                .consistent_read(true)
+                .set_projection_expression(projection.map(ToOwned::to_owned))
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .send()
+        };
+        let (answer, _) = self.send(call.deadline, attempt).await?;
         let answer = answer.map_err(|error| Fault::of(&error))?;
         self.meter.add(call.operation, Use::Read, answer.consumed_capacity());
         Ok(self.named(answer.item.unwrap_or_default()))
@@ -171,20 +173,21 @@ impl Link {
     ) -> Result<Written, Fault> {
         let returns =
             if expression.returns_item() { ReturnValue::AllNew } else { ReturnValue::None };
-        let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key(name)))
-            .set_update_expression(expression.update())
-            .set_condition_expression(expression.condition())
-            .set_expression_attribute_names(expression.names(&self.expires))
-            .return_values(returns)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
         let attempt = || {
-            let values = expression.values_at(self.clock.now());
-            request.clone().set_expression_attribute_values(values).send()
+            self.client
+                .update_item()
+                .table_name(&self.table)
+                .set_key(Some(key(name)))
+                .set_update_expression(expression.update())
+                .set_condition_expression(expression.condition())
+                .set_expression_attribute_names(expression.names(&self.expires))
+                .set_expression_attribute_values(expression.values_at(self.clock.now()))
+                .return_values(returns.clone())
+                .return_values_on_condition_check_failure(
+                    ReturnValuesOnConditionCheckFailure::AllOld,
+                )
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .send()
         };
         let (answer, in_doubt) = self.send(call.deadline, attempt).await?;
         let (outcome, units) = match answer {
@@ -208,18 +211,19 @@ impl Link {
         expression: &Expression,
         call: Call,
     ) -> Result<Written, Fault> {
-        let request = self
-            .client
-            .delete_item()
-            .table_name(&self.table)
-            .set_key(Some(key(name)))
-            .set_condition_expression(expression.condition())
-            .set_expression_attribute_names(expression.names(&self.expires))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
         let attempt = || {
-            let values = expression.values_at(self.clock.now());
-            request.clone().set_expression_attribute_values(values).send()
+            self.client
+                .delete_item()
+                .table_name(&self.table)
+                .set_key(Some(key(name)))
+                .set_condition_expression(expression.condition())
+                .set_expression_attribute_names(expression.names(&self.expires))
+                .set_expression_attribute_values(expression.values_at(self.clock.now()))
+                .return_values_on_condition_check_failure(
+                    ReturnValuesOnConditionCheckFailure::AllOld,
+                )
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .send()
         };
         let (answer, in_doubt) = self.send(call.deadline, attempt).await?;
         let (outcome, units) = match answer {

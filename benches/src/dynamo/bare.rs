@@ -43,7 +43,7 @@ pub(super) async fn contenders(server: &Server, setup: &Setup) -> Result<Vec<Con
 }
 
 /// As long as the names of our store's items.
-fn name() -> String {
+pub(super) fn name() -> String {
     let digest: [u8; 32] = std::array::from_fn(|_| fastrand::u8(..));
     format!("session:{}", BASE64URL_NOPAD.encode(&digest))
 }

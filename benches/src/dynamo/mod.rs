@@ -2,6 +2,7 @@
 
 mod bare;
 mod ours;
+mod same;
 mod targets;
 mod units;
 
@@ -69,6 +70,7 @@ fn client(server: &Server) -> Client {
 async fn contenders(options: &Options, server: &Server, setup: &Setup) -> Result<Vec<Contender>> {
     let mut all = bare::contenders(server, setup).await?;
     all.extend(ours::contenders(server, setup).await?);
+    all.extend(same::contenders(server, setup).await?);
     if let Some(only) = &options.only {
         let asked = |name: &str| name.contains(only.as_str());
         let bare = |role| role == Role::Bare && !options.alone;

@@ -17,10 +17,14 @@ pub(super) async fn open(
     name: &'static str,
     leases: Leases,
 ) -> Result<DynamoStore> {
-    let config = DynamoConfig::new(table(server, name).await?);
-    let builder = DynamoStoreBuilder::from(config).endpoint(server.url()).region(REGION);
-    let builder = builder.credentials("key", "secret").leases(leases);
-    Ok(builder.attempt_timeout(ATTEMPT).connect_timeout(ATTEMPT).timeout(ATTEMPT).open().await?)
+    Ok(builder(server, table(server, name).await?).leases(leases).open().await?)
+}
+
+/// What opens a store on a table.
+pub(super) fn builder(server: &Server, table: &str) -> DynamoStoreBuilder {
+    let builder = DynamoStoreBuilder::from(DynamoConfig::new(table)).endpoint(server.url());
+    let builder = builder.region(REGION).credentials("key", "secret");
+    builder.attempt_timeout(ATTEMPT).connect_timeout(ATTEMPT).timeout(ATTEMPT)
 }
 
 pub(super) async fn contenders(server: &Server, setup: &Setup) -> Result<Vec<Contender>> {
@@ -41,7 +45,7 @@ pub(super) async fn contenders(server: &Server, setup: &Setup) -> Result<Vec<Con
 }
 
 /// What is made goes again, as with the bare requests.
-struct CreateAndDelete(Stored<DynamoStore>);
+pub(super) struct CreateAndDelete(pub(super) Stored<DynamoStore>);
 
 impl Work for CreateAndDelete {
     async fn step(&mut self) -> Result<()> {

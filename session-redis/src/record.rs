@@ -96,6 +96,12 @@ pub(crate) fn fill_in(draft: &mut [u8], old: &[u8], expected: Revision, deadline
     true
 }
 
+/// As much of a stored value as tells it from every other one that its key ever has: its revision,
+/// its deadline, its lease.
+pub(crate) fn beginning(stored: &[u8]) -> &[u8] {
+    stored.get(..LOCK.end).unwrap_or(stored)
+}
+
 /// A revision as the scripts compare it: 16 bytes of incarnation, 8 of version.
 pub(crate) fn revision_bytes(revision: Revision) -> [u8; 24] {
     let mut bytes = [0; 24];

@@ -18,6 +18,7 @@ pub(crate) mod code {
 pub(crate) struct Scripts {
     pub(crate) create: Script,
     pub(crate) save: Script,
+    pub(crate) swap: Script,
     pub(crate) touch: Script,
     pub(crate) delete: Script,
     pub(crate) lock: Script,
@@ -71,6 +72,7 @@ impl Scripts {
         Self {
             create: dialect.script(script!("constants", "create")),
             save: dialect.script(script!("constants", "save")),
+            swap: dialect.script(include_str!("scripts/swap.lua")),
             touch: dialect.frugal(script!("constants", "touch")),
             delete: dialect.frugal(script!("constants", "delete")),
             lock: dialect.frugal(script!("constants", "lock")),

@@ -43,16 +43,16 @@ pub(crate) struct Inner {
     pub(crate) queue: LockQueue,
     pub(crate) watched: Watched,
     pub(crate) seen: Seen,
-    /// Whether writes can be without a script: one that replicas must have is written once more
-    /// where it was done already.
+    /// Whether writes can leave all to be known here: one that replicas must have is written once
+    /// more where it was done already.
     is_plain: bool,
     capabilities: Capabilities,
 }
 
-/// What came of a write without a script.
+/// What came of a write of which nothing is left to be found out.
 enum Plain {
     Done,
-    /// The script has to do it, or to tell why not. `in_doubt`: whether it may have been done.
+    /// The whole script has to do it, or to tell why not. `in_doubt`: whether it may have been done.
     Not {
         in_doubt: bool,
         /// Whether the server did not even understand it.
@@ -65,7 +65,7 @@ impl Plain {
     const NO: Self = Self::Not { in_doubt: false, unknown: false };
 }
 
-/// What a write without a script depends on.
+/// What such a write depends on.
 enum Condition<'a> {
     /// There is nothing.
     Absent,
@@ -117,7 +117,7 @@ impl RedisStore {
         });
         let watched = Watched::default();
         let is_plain = config.wait_replicas == 0;
-        let seen = Seen::new(link.info().compares && is_plain);
+        let seen = if is_plain { Seen::new(link.info().compares) } else { Seen::nothing() };
         let mut capabilities = capabilities(&config);
         let clock = ServerClock::new(!matches!(config.servers, Servers::Cluster(_)));
         capabilities.evicts = link.info().evicts();
@@ -173,7 +173,7 @@ impl RedisStore {
         Ok(Reply { code, parts, resent: answer.resent })
     }
 
-    /// Sets a key without a script, until a time of the server's clock.
+    /// Sets a key until a time of the server's clock.
     async fn set_if(
         &self,
         operation: Operation,
@@ -183,13 +183,18 @@ impl RedisStore {
         deadline: Deadline,
     ) -> Result<Plain> {
         let until = until.to_string();
-        let mut arguments: Vec<&[u8]> = vec![name, draft, b"PXAT", until.as_bytes()];
-        match condition {
-            Condition::Absent => arguments.push(b"NX"),
-            Condition::Same(old) => arguments.extend([b"IFEQ".as_slice(), old]),
-        }
-        let commands = vec![Command::new("SET", &arguments)];
-        let request = Request { key: name.to_vec(), commands, replica: false };
+        let until = until.as_bytes();
+        let command = match condition {
+            Condition::Absent => Command::new("SET", &[name, draft, b"PXAT", until, b"NX"]),
+            Condition::Same(old) if self.0.seen.compares() => {
+                Command::new("SET", &[name, draft, b"PXAT", until, b"IFEQ", old])
+            }
+            Condition::Same(old) => {
+                let arguments = [record::beginning(old), draft, until];
+                Command::script(&self.0.scripts.swap, &[name], &arguments)
+            }
+        };
+        let request = Request { key: name.to_vec(), commands: vec![command], replica: false };
         match self.0.link.ask_by(request, deadline).await {
             Ok(answer) => match answer.values.first() {
                 Some(Value::Okay) => Ok(Plain::Done),

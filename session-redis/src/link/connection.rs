@@ -89,7 +89,7 @@ impl Connection {
     }
 
     pub(super) fn is_fit(&self) -> bool {
-        self.health.is_fit()
+        self.health.is_fit() && !self.wire.has_ended()
     }
 
     /// Lets nobody begin to use it.

@@ -6,9 +6,10 @@
 //! and the [`Answer`] says so.
 //!
 //! From the outside in: [`retry`] asks until there is an answer; [`topology`] knows which server to
-//! ask; a [`server`] has a few connections, each in a [`lane`] that makes it anew when it is no
-//! longer fit; a [`connection`] sends over a [`wire`], on which what is asked at the same time goes in
-//! one write, or, where writes wait for replicas, in one [`batch`].
+//! ask; a [`server`] has a connection for each runtime ([`lanes`]) and a few others, each in a
+//! [`lane`] that makes it anew when it is no longer fit; a [`connection`] sends over a [`wire`], on
+//! which what is asked at the same time goes in one write, or, where writes wait for replicas, in
+//! one [`batch`].
 
 mod batch;
 mod cluster;
@@ -18,6 +19,7 @@ mod dial;
 mod fault;
 mod info;
 mod lane;
+mod lanes;
 mod open;
 mod pushes;
 mod reply;

@@ -10,6 +10,7 @@ use super::{
     dial::{Address, Dialer, OnPush},
     fault::Fault,
     lane::{Lane, Patience},
+    lanes::Lanes,
     pushes::Channels,
     sentinel::Sentinels,
 };
@@ -46,7 +47,8 @@ pub(super) enum Use {
 pub(super) struct Server {
     pub(super) origin: Origin,
     common: Arc<Common>,
-    plain: Lane,
+    /// For all else.
+    plain: Lanes,
     /// For writes that wait for replicas: the wait blocks the connection.
     acknowledged: Lane,
     /// For reads of what replicas have: a server that became a replica must refuse all others.
@@ -74,12 +76,14 @@ impl Server {
             let dial = || self.dial(None, None, true);
             return self.replicated.connection(Patience::None, deadline, dial).await;
         }
-        let lane = if replicas.is_some() { &self.acknowledged } else { &self.plain };
+        let lane = if replicas.is_some() { &self.acknowledged } else { self.plain.here() };
         lane.connection(Patience::Wait, deadline, || async {
             let connection = self.dial(replicas, None, false).await?;
-            // The server may be another one now.
-            self.feed.retire();
-            self.common.channels.look_again();
+            if !self.is_connected() {
+                // The server may be another one now.
+                self.feed.retire();
+                self.common.channels.look_again();
+            }
             Ok(connection)
         })
         .await
@@ -98,20 +102,25 @@ impl Server {
     /// Whether it has been out of reach for longer than one operation waits for anything. Who
     /// asks it then is told at once, so that an outage does not hold up every caller in turn.
     pub(super) fn is_long_down(&self) -> bool {
-        let down = self.plain.down_for().max(self.acknowledged.down_for());
-        down > self.common.dialer.silence && self.plain.present().is_none()
+        let plain = self.plain.here();
+        let down = plain.down_for().max(self.acknowledged.down_for());
+        down > self.common.dialer.silence && plain.present().is_none()
+    }
+
+    /// Whether there is a connection for requests that only the server itself may answer.
+    fn is_connected(&self) -> bool {
+        self.plain.all().chain([&self.acknowledged]).any(|lane| lane.present().is_some())
     }
 
     /// Whether it is worth asking.
     pub(super) fn is_well(&self) -> bool {
-        [&self.plain, &self.replicated].iter().any(|lane| lane.present().is_some())
+        self.plain.all().chain([&self.replicated]).any(|lane| lane.present().is_some())
     }
 
     /// Makes all of them anew when they are next needed: the server has lost its part.
     pub(super) fn retire(&self) {
-        for lane in [&self.plain, &self.acknowledged, &self.replicated, &self.feed] {
-            lane.retire();
-        }
+        let others = [&self.acknowledged, &self.replicated, &self.feed];
+        self.plain.all().chain(others).for_each(Lane::retire);
     }
 
     async fn dial(

@@ -16,7 +16,7 @@ use redis::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    task::JoinSet,
+    task::{AbortHandle, JoinSet},
 };
 
 use super::Value;
@@ -27,7 +27,8 @@ pub(super) struct Wire {
     connection: MultiplexedConnection,
     /// How many wait for an answer.
     asking: Arc<AtomicUsize>,
-    _driver: Arc<JoinSet<()>>,
+    driver: AbortHandle,
+    _driving: Arc<JoinSet<()>>,
 }
 
 /// One who waits for an answer.
@@ -60,8 +61,13 @@ impl Wire {
             MultiplexedConnection::new_with_config(greeting, stream, config).await?;
         let asking = Arc::default();
         let mut driving = JoinSet::new();
-        driving.spawn(drive(driver, Arc::clone(&asking)));
-        Ok(Self { connection, asking, _driver: Arc::new(driving) })
+        let driver = driving.spawn(drive(driver, Arc::clone(&asking)));
+        Ok(Self { connection, asking, driver, _driving: Arc::new(driving) })
+    }
+
+    /// Whether nobody drives it any more: it was closed, or its runtime has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.driver.is_finished()
     }
 
     pub(super) async fn send(&self, cmd: &Cmd) -> Result<Value, RedisError> {

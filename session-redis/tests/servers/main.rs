@@ -21,6 +21,7 @@ mod waiting;
 
 use std::process::ExitCode;
 
+use swaps::{compared, scripted};
 use test_servers::{
     redis::{Flavor, Options, Server},
     trial,
@@ -62,6 +63,12 @@ fn main() -> ExitCode {
                 the_rights_in_the_readme_are_enough
                 the_rights_in_the_readme_are_enough_in_a_cluster
                 the_rights_in_the_readme_are_enough_behind_sentinel;
+        scripted: a_change_of_what_was_read_takes_a_small_script
+                  the_tokens_of_earlier_commits_are_kept
+                  what_has_changed_since_is_for_the_whole_script
+                  a_principal_gets_its_session_into_its_list
+                  a_save_lives_as_long_as_it_says
+                  a_short_life_is_for_the_whole_script;
         waiting: a_waiter_is_woken_by_the_release
                  a_waiter_is_woken_by_a_commit_and_by_a_log_out
                  waiters_leave_no_channel_behind
@@ -69,12 +76,12 @@ fn main() -> ExitCode {
                  nobody_waits_nobody_is_told;
     };
     trials.extend(trials! { &["valkey", "new-valkey"], Flavor::Valkey.missing_comparison() =>
-        swaps: a_change_of_what_was_read_takes_no_script
-               the_tokens_of_earlier_commits_are_kept
-               what_has_changed_since_is_for_the_script
-               a_principal_gets_its_session_into_its_list
-               a_save_lives_as_long_as_it_says
-               a_short_life_is_for_the_script;
+        compared: a_change_of_what_was_read_takes_no_script
+                  the_tokens_of_earlier_commits_are_kept
+                  what_has_changed_since_is_for_the_whole_script
+                  a_principal_gets_its_session_into_its_list
+                  a_save_lives_as_long_as_it_says
+                  a_short_life_is_for_the_whole_script;
     });
     trials.push(trial(
         "trust::only_a_trusted_certificate_is_taken",

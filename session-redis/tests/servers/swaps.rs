@@ -1,4 +1,5 @@
-//! Saves without a script, on a server that compares before it sets.
+//! Saves of what was read a moment ago: without a script on a server that compares before it sets,
+//! else by a small one.
 
 use std::time::Duration;
 
@@ -14,7 +15,37 @@ use test_servers::{
 
 use crate::support::{HOUR, World, create, load, new_key, op, request};
 
-/// A store on a server that compares, and a session.
+macro_rules! on {
+    ($servers:ident, $options:expr => $($name:ident)*) => {
+        pub(crate) mod $servers {
+            use super::{Options, TestResult};
+
+            $(pub(crate) async fn $name() -> TestResult {
+                super::$name($options).await
+            })*
+        }
+    };
+}
+
+on! { compared, Options::valkey() =>
+    a_change_of_what_was_read_takes_no_script
+    the_tokens_of_earlier_commits_are_kept
+    what_has_changed_since_is_for_the_whole_script
+    a_principal_gets_its_session_into_its_list
+    a_save_lives_as_long_as_it_says
+    a_short_life_is_for_the_whole_script
+}
+
+on! { scripted, Options::redis() =>
+    a_change_of_what_was_read_takes_a_small_script
+    the_tokens_of_earlier_commits_are_kept
+    what_has_changed_since_is_for_the_whole_script
+    a_principal_gets_its_session_into_its_list
+    a_save_lives_as_long_as_it_says
+    a_short_life_is_for_the_whole_script
+}
+
+/// A store on a server, and a session.
 struct Compared {
     server: Server,
     store: RedisStore,
@@ -22,8 +53,8 @@ struct Compared {
 }
 
 impl Compared {
-    async fn start() -> test_servers::Result<Self> {
-        let World { server, store } = World::with(&Options::valkey()).await?;
+    async fn on(options: Options) -> test_servers::Result<Self> {
+        let World { server, store } = World::with(&options).await?;
         let key = new_key();
         create(&store, &key, b"0").await;
         Ok(Self { server, store, key })
@@ -46,9 +77,9 @@ impl Compared {
         self.server.traffic().await.unwrap()
     }
 
-    /// How many scripts were run since then.
-    async fn scripts(&self, before: &Traffic) -> u64 {
-        self.traffic().await.since(before).calls("evalsha")
+    /// How many saves were done by the whole script since then: the small one fills nothing in.
+    async fn whole(&self, before: &Traffic) -> u64 {
+        self.traffic().await.since(before).calls("setrange")
     }
 
     async fn ask(&self, command: &str) -> u64 {
@@ -57,20 +88,33 @@ impl Compared {
     }
 }
 
-pub(crate) async fn a_change_of_what_was_read_takes_no_script() -> TestResult {
-    let world = Compared::start().await?;
+/// How many scripts a change of what was read takes.
+async fn change(options: Options) -> test_servers::Result<u64> {
+    let world = Compared::on(options).await?;
+    // The server learns the script.
+    world.change("0", world.read().await).await?;
     let before = world.traffic().await;
     let saved = world.change("1", world.read().await).await?;
     let traffic = world.traffic().await.since(&before);
-    assert_eq!((traffic.calls("set"), traffic.calls("evalsha")), (1, 0), "{traffic:?}");
+    assert_eq!((traffic.calls("set"), traffic.calls("setrange")), (1, 0), "{traffic:?}");
     let record = load(&world.store, &world.key).await?.unwrap();
     assert_eq!((&*record.payload, record.revision), (&b"1"[..], saved));
+    Ok(traffic.calls("evalsha"))
+}
+
+async fn a_change_of_what_was_read_takes_no_script(options: Options) -> TestResult {
+    assert_eq!(change(options).await?, 0);
+    Ok(())
+}
+
+async fn a_change_of_what_was_read_takes_a_small_script(options: Options) -> TestResult {
+    assert_eq!(change(options).await?, 1);
     Ok(())
 }
 
 /// As after a script: a save may be sent again when four others have followed.
-pub(crate) async fn the_tokens_of_earlier_commits_are_kept() -> TestResult {
-    let world = Compared::start().await?;
+async fn the_tokens_of_earlier_commits_are_kept(options: Options) -> TestResult {
+    let world = Compared::on(options).await?;
     let before = world.traffic().await;
     let tokens = [op(), op(), op(), op(), op()];
     let mut revisions = vec![world.read().await];
@@ -78,7 +122,7 @@ pub(crate) async fn the_tokens_of_earlier_commits_are_kept() -> TestResult {
         let saved = world.save(Write::new("x", HOUR), world.read().await, token).await?;
         revisions.push(saved);
     }
-    assert_eq!(world.scripts(&before).await, 0);
+    assert_eq!(world.whole(&before).await, 0);
     let again = async |token, expected: usize| {
         let read = world.read().await;
         assert_eq!(read, revisions[5]);
@@ -95,8 +139,8 @@ pub(crate) async fn the_tokens_of_earlier_commits_are_kept() -> TestResult {
     Ok(())
 }
 
-pub(crate) async fn what_has_changed_since_is_for_the_script() -> TestResult {
-    let world = Compared::start().await?;
+async fn what_has_changed_since_is_for_the_whole_script(options: Options) -> TestResult {
+    let world = Compared::on(options).await?;
     let other = crate::support::open(&world.server).await;
     let refused = async |revision| world.change("lost", revision).await.unwrap_err();
 
@@ -126,8 +170,8 @@ pub(crate) async fn what_has_changed_since_is_for_the_script() -> TestResult {
     Ok(())
 }
 
-pub(crate) async fn a_principal_gets_its_session_into_its_list() -> TestResult {
-    let world = Compared::start().await?;
+async fn a_principal_gets_its_session_into_its_list(options: Options) -> TestResult {
+    let world = Compared::on(options).await?;
     let ada = KeyHasher::plain().principal("ada");
     let write = || Write::new("x", HOUR).with_meta(Meta::new().with_principal(Some(ada), 0));
     world.save(write(), world.read().await, op()).await?;
@@ -135,13 +179,13 @@ pub(crate) async fn a_principal_gets_its_session_into_its_list() -> TestResult {
     assert_eq!(listed.iter().map(Key::digest).collect::<Vec<_>>(), [world.key.digest()]);
     let before = world.traffic().await;
     world.save(write(), world.read().await, op()).await?;
-    assert_eq!(world.scripts(&before).await, 0, "it is listed");
+    assert_eq!(world.whole(&before).await, 0, "it is listed");
     Ok(())
 }
 
 /// The key's expiry is what is said of its life, and no later than the absolute deadline.
-pub(crate) async fn a_save_lives_as_long_as_it_says() -> TestResult {
-    let world = Compared::start().await?;
+async fn a_save_lives_as_long_as_it_says(options: Options) -> TestResult {
+    let world = Compared::on(options).await?;
     let seconds = world.server.command(&["TIME"]).await?;
     let now = seconds.lines().next().unwrap().parse::<u64>()? * 1_000;
     let absolute = Timestamp::from_millis(now).after(HOUR / 2);
@@ -152,7 +196,7 @@ pub(crate) async fn a_save_lives_as_long_as_it_says() -> TestResult {
     ] {
         let before = world.traffic().await;
         world.save(write, world.read().await, op()).await?;
-        assert_eq!(world.scripts(&before).await, 0);
+        assert_eq!(world.whole(&before).await, 0);
         let expiry = world.ask("PEXPIRETIME").await;
         assert!((end..end + 90_000).contains(&expiry), "{expiry} is not {end}");
         let now = expiry - world.ask("PTTL").await;
@@ -165,12 +209,12 @@ pub(crate) async fn a_save_lives_as_long_as_it_says() -> TestResult {
 }
 
 /// The server reads its clock for it.
-pub(crate) async fn a_short_life_is_for_the_script() -> TestResult {
-    let world = Compared::start().await?;
+async fn a_short_life_is_for_the_whole_script(options: Options) -> TestResult {
+    let world = Compared::on(options).await?;
     let brief = Duration::from_secs(59);
     let before = world.traffic().await;
     world.save(Write::new("x", brief), world.read().await, op()).await?;
-    assert_eq!(world.scripts(&before).await, 1);
+    assert_eq!(world.whole(&before).await, 1);
     let gone = Write::new("x", Duration::ZERO);
     world.save(gone, world.read().await, op()).await?;
     assert_eq!(load(&world.store, &world.key).await?, None);

@@ -348,3 +348,31 @@ async fn a_long_outage_is_told_at_once_and_ends_when_the_server_is_back() {
     server.start_again().await.unwrap();
     until("an answer", async || link.ask(get("key")).await.is_ok()).await;
 }
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+#[tokio::test]
+async fn a_runtime_that_is_held_up_holds_up_no_other() {
+    let server = start().await;
+    let link = open(&one(server.port())).await;
+    let other = std::thread::spawn({
+        let link = link.clone();
+        move || runtime().block_on(async { link.ask(count("key")).await })
+    });
+    // Nothing else runs here meanwhile.
+    assert_eq!(number(&other.join().unwrap().unwrap()), 1);
+    assert_eq!(number(&link.ask(count("key")).await.unwrap()), 2);
+}
+
+#[tokio::test]
+async fn a_connection_whose_runtime_has_ended_does_not_count() {
+    let server = start().await;
+    let config = one(server.port());
+    let opened = std::thread::spawn(move || runtime().block_on(open(&config)));
+    let link = opened.join().unwrap();
+    assert!(!primary(&link).is_well());
+    assert_eq!(number(&link.ask(count("key")).await.unwrap()), 1);
+    assert!(primary(&link).is_well());
+}

@@ -104,7 +104,7 @@ where
         Box::pin(async move {
             match handled.await {
                 Ok(response) => Ok(finish(&exchange, response).await),
-                Err(error) => Err(finish_error(&exchange, error).await),
+                Err(error) => Err(Box::pin(finish_error(&exchange, error)).await),
             }
         })
     }
@@ -117,12 +117,12 @@ async fn finish<B: MessageBody + 'static>(
 ) -> ServiceResponse<EitherBody<B>> {
     let (request, mut response) = response.into_parts();
     if let Some(error) = response.error().and_then(Error::as_error::<SessionError>) {
-        let page = page(exchange, error.inner()).await.map_into_right_body();
+        let page = Box::pin(page(exchange, error.inner())).await.map_into_right_body();
         return ServiceResponse::new(request, page);
     }
     let response = match save(exchange, &mut response).await {
         Ok(()) => response.map_into_left_body(),
-        Err(error) => page(exchange, &error).await.map_into_right_body(),
+        Err(error) => Box::pin(page(exchange, &error)).await.map_into_right_body(),
     };
     ServiceResponse::new(request, response)
 }

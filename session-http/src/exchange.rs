@@ -74,12 +74,12 @@ impl Exchange {
         let saves = self.arrival.is_safe && self.sessions.saves(status);
         self.session.settle(saves).await?;
         if !self.arrival.is_safe {
-            self.give_up().await?;
+            Box::pin(self.give_up()).await?;
         } else if saves {
             self.session.save().await?;
         }
         if self.arrival.is_safe && self.arrival.is_stale {
-            self.session.resend_id().await;
+            Box::pin(self.session.resend_id()).await;
         }
         let outcome = self.outcome().await;
         self.complete(outcome, headers)?;
@@ -125,7 +125,7 @@ impl Exchange {
         }
         let change = self.session.cookie_change();
         let is_sent = matches!(change, CookieChange::Set { .. } | CookieChange::Extend { .. });
-        let is_remembered = is_sent && remember::is_remembered(&self.session).await;
+        let is_remembered = is_sent && Box::pin(remember::is_remembered(&self.session)).await;
         (change, is_remembered)
     }
 

@@ -54,12 +54,20 @@ impl RequestSession {
     pub(crate) async fn settle(&self, keeps: bool) -> Result<()> {
         let held = std::mem::replace(&mut *self.slot.held(), Held::Over);
         match held {
-            Held::Back(locked) if locked.is_ended().await => Ok(()),
-            Held::Back(locked) if keeps => locked.commit().await,
-            Held::Back(locked) => locked.rollback().await,
+            Held::Back(locked) => Box::pin(end(*locked, keeps)).await,
             Held::ByHandler if keeps => Err(still_held()),
             _ => Ok(()),
         }
+    }
+}
+
+async fn end(locked: LockedSession, keeps: bool) -> Result<()> {
+    if locked.is_ended().await {
+        Ok(())
+    } else if keeps {
+        locked.commit().await
+    } else {
+        locked.rollback().await
     }
 }
 

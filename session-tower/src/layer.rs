@@ -93,12 +93,12 @@ where
 /// The response, or the page of the error that the handler or the save met.
 async fn finish<B>(exchange: &Exchange, response: Response<B>) -> Response<SessionBody<B>> {
     if let Some(error) = response.extensions().get::<SessionError>() {
-        return page(exchange, error.inner()).await;
+        return Box::pin(page(exchange, error.inner())).await;
     }
     let (mut parts, body) = response.into_parts();
     match exchange.finish(parts.status, &mut parts.headers).await {
         Ok(()) => Response::from_parts(parts, SessionBody::inner(body)),
-        Err(error) => page(exchange, &error).await,
+        Err(error) => Box::pin(page(exchange, &error)).await,
     }
 }
 

@@ -39,7 +39,7 @@ impl Session {
         let mut conflicts = 0;
         loop {
             let Phase::Stored(place) = &state.phase else {
-                return self.create(state, step).await;
+                return Box::pin(self.create(state, step)).await;
             };
             let place = place.clone();
             let mut data = state.data.clone();
@@ -56,15 +56,18 @@ impl Session {
                 return Err(self.note(state, &place.key, error));
             }
             match error.kind() {
-                ErrorKind::LockHeld => break self.line_up(&place.key, &mut turn, deadline).await?,
+                ErrorKind::LockHeld => {
+                    break Box::pin(self.line_up(&place.key, &mut turn, deadline)).await?;
+                }
                 ErrorKind::Conflict if conflicts > MAX_CONFLICTS && self.can_lock() => break,
                 ErrorKind::Conflict => {
-                    self.catch_up(state, &place.key, &mut turn, error, deadline).await?;
+                    let caught = self.catch_up(state, &place.key, &mut turn, error, deadline);
+                    Box::pin(caught).await?;
                 }
                 _ => return Err(self.note(state, &place.key, error)),
             }
         }
-        self.transact_locked(state, step, deadline).await
+        Box::pin(self.transact_locked(state, step, deadline)).await
     }
 
     /// Takes the store's lock for one commit.

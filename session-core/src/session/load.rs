@@ -19,6 +19,13 @@ use crate::{
 /// How many ids, each rotated away within its grace, a read follows.
 pub(super) const MAX_HOPS: usize = 8;
 
+/// What a record shows.
+enum Sight {
+    Found(Found),
+    /// The id was rotated away a moment ago.
+    Moved(Alias),
+}
+
 pub(super) enum Found {
     Live(Box<Snapshot>),
     Absent,
@@ -42,8 +49,15 @@ impl SessionManager {
         options: ReadOptions,
     ) -> Result<Found> {
         let found = self.follow(key, record, options).await?;
+        match self.settings().epoch_check {
+            EpochCheck::Off => Ok(found),
+            EpochCheck::EachLoad => Box::pin(self.unless_revoked(found)).await,
+        }
+    }
+
+    async fn unless_revoked(&self, found: Found) -> Result<Found> {
         let Found::Live(snapshot) = &found else { return Ok(found) };
-        if !self.is_revoked(&snapshot.meta).await? {
+        if !self.is_outdated(&snapshot.meta).await? {
             return Ok(found);
         }
         // Who revokes all sessions but his own makes his own an exception a moment later.
@@ -51,7 +65,7 @@ impl SessionManager {
         let mut again = self.trace(&snapshot.place.key).await?;
         if let Found::Live(now) = &mut again {
             now.place.aliased |= snapshot.place.aliased;
-            if self.is_revoked(&now.meta).await? {
+            if self.is_outdated(&now.meta).await? {
                 self.tell(SessionEvent::Revoked, &now.place.key);
                 return Ok(Found::Absent);
             }
@@ -71,30 +85,39 @@ impl SessionManager {
         record: Option<Record>,
         options: ReadOptions,
     ) -> Result<Found> {
-        let (mut key, mut record, mut hops) = (key.clone(), record, 0);
+        match self.look(key, record, 0)? {
+            Sight::Found(found) => Ok(found),
+            Sight::Moved(alias) => Box::pin(self.go_on(alias, options)).await,
+        }
+    }
+
+    async fn go_on(&self, mut alias: Alias, options: ReadOptions) -> Result<Found> {
+        let mut hops = 1;
         loop {
-            let Some(found) = record else { return Ok(Found::Absent) };
-            let document = self.decode(&key, &found)?;
-            match document.header.state {
-                DocumentState::Alias(alias)
-                    if hops < MAX_HOPS && self.now() < alias.redirect_until =>
-                {
-                    hops += 1;
-                    key = Key::from_digest(alias.successor);
-                    record = self.backend().load(&key, options).await?;
-                }
-                DocumentState::Alias(alias) => return Ok(Found::Retired(alias)),
-                _ => {
-                    let place = Place::new(key, found.revision, found.remaining, hops > 0);
-                    return Ok(Found::Live(Box::new(Snapshot {
-                        place,
-                        header: document.header,
-                        meta: found.meta,
-                        entries: document.entries,
-                    })));
-                }
+            let key = Key::from_digest(alias.successor);
+            let record = self.backend().load(&key, options).await?;
+            match self.look(&key, record, hops)? {
+                Sight::Found(found) => return Ok(found),
+                Sight::Moved(next) => (alias, hops) = (next, hops + 1),
             }
         }
+    }
+
+    fn look(&self, key: &Key, record: Option<Record>, hops: usize) -> Result<Sight> {
+        let Some(record) = record else { return Ok(Sight::Found(Found::Absent)) };
+        let document = self.decode(key, &record)?;
+        Ok(match document.header.state {
+            DocumentState::Alias(alias) if hops < MAX_HOPS && self.now() < alias.redirect_until => {
+                Sight::Moved(alias)
+            }
+            DocumentState::Alias(alias) => Sight::Found(Found::Retired(alias)),
+            _ => {
+                let Record { revision, remaining, meta, .. } = record;
+                let place = Place::new(key.clone(), revision, remaining, hops > 0);
+                let (header, entries) = (document.header, document.entries);
+                Sight::Found(Found::Live(Box::new(Snapshot { place, header, meta, entries })))
+            }
+        })
     }
 
     pub(super) fn decode(&self, key: &Key, record: &Record) -> Result<crate::Document> {
@@ -102,13 +125,6 @@ impl SessionManager {
         document.inspect_err(|error| {
             self.tell(|session| SessionEvent::Unreadable(session, error.kind()), key);
         })
-    }
-
-    async fn is_revoked(&self, meta: &Meta) -> Result<bool> {
-        match self.settings().epoch_check {
-            EpochCheck::Off => Ok(false),
-            EpochCheck::EachLoad => self.is_outdated(meta).await,
-        }
     }
 
     /// Whether the principal's sessions were revoked since this one was authenticated.
@@ -134,7 +150,7 @@ impl Session {
         let mut found = self.manager().find(&key, options).await?;
         if !matches!(found, Found::Live(_)) && options != ReadOptions::latest() {
             // A replica may not know the session yet; to take it for none would begin another.
-            found = self.manager().find(&key, ReadOptions::latest()).await?;
+            found = Box::pin(self.manager().find(&key, ReadOptions::latest())).await?;
         }
         self.settle(state, &key, found)
     }

@@ -158,7 +158,8 @@ impl Session {
         if let Some(alone) = self.alone_now() {
             return Ok(alone);
         }
-        let turn = timeout_at(deadline, self.turns().acquire()).await.ok().and_then(Result::ok);
+        let turn = Box::pin(timeout_at(deadline, self.turns().acquire())).await;
+        let turn = turn.ok().and_then(Result::ok);
         let turn = turn.ok_or_else(|| {
             Error::new(ErrorKind::LockTimeout, "session", Operation::Lock)
                 .with_detail("this request holds the session's lock itself")

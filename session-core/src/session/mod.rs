@@ -206,7 +206,9 @@ impl Session {
     /// # Errors
     /// As [`update`](Self::update).
     pub async fn save(&self) -> Result<()> {
-        self.renew_if_due().await?;
+        if self.manager().settings().renew_id_after.is_some() {
+            Box::pin(self.renew_if_due()).await?;
+        }
         // To be saved at the end of the request is no use.
         let mut state = self.0.state.lock().await;
         if !state.is_to_be_saved() {
@@ -215,7 +217,9 @@ impl Session {
         drop(state);
         let deadline = self.commit_deadline();
         let _alone = self.alone(deadline).await?;
-        self.transact(&mut *self.state().await, &mut |_| Ok(()), deadline, None).await
+        let mut state = self.state().await;
+        // Most requests change nothing, and are to have small futures.
+        Box::pin(self.transact(&mut state, &mut |_| Ok(()), deadline, None)).await
     }
 
     /// When the session began, and how long it lives; `None` when it has not been saved yet.

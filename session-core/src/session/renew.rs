@@ -11,9 +11,6 @@ impl Session {
     /// Replaces the id if it is due, with one attempt: who has to give way leaves it to the next
     /// request. Changes made so far are saved with it.
     pub(super) async fn renew_if_due(&self) -> Result<()> {
-        if self.manager().settings().renew_id_after.is_none() {
-            return Ok(());
-        }
         // Somebody who commits or locks through this handle just now comes first.
         let Some(_alone) = self.alone_now() else { return Ok(()) };
         let state = &mut *self.0.state.lock().await;

@@ -53,6 +53,10 @@ struct Shard {
     replicas: Vec<Arc<Server>>,
 }
 
+pub(super) fn uncovered() -> Fault {
+    Fault::new(ErrorKind::Unavailable, "no server has this part of the cluster")
+}
+
 impl Cluster {
     pub(super) fn new(seeds: Vec<Address>, common: Arc<Common>) -> Self {
         let (map, strangers, asking) = Default::default();
@@ -63,23 +67,22 @@ impl Cluster {
         Arc::clone(&self.map.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The server that has a key; any one for no key.
-    pub(super) async fn server(
+    /// The server that has a key; any one for no key. `None` when the map is to be asked for.
+    pub(super) fn known(&self, key: &[u8], replica: bool) -> Option<Arc<Server>> {
+        let map = self.map();
+        // A replica is not announced before it has its data.
+        let may_have_one = || replica && map.age() > STALE && !map.has_replica(key);
+        map.server(key, replica).filter(|_| !may_have_one())
+    }
+
+    /// The same by a new map.
+    pub(super) async fn find(
         &self,
         key: &[u8],
         replica: bool,
         deadline: Instant,
     ) -> Result<Arc<Server>, Fault> {
-        let map = self.map();
-        match map.server(key, replica) {
-            // A replica is not announced before it has its data.
-            Some(_) if replica && map.age() > STALE && !map.has_replica(key) => {}
-            Some(server) => return Ok(server),
-            None => {}
-        }
         self.refresh(None, deadline).await?;
-        let uncovered =
-            || Fault::new(ErrorKind::Unavailable, "no server has this part of the cluster");
         self.map().server(key, replica).ok_or_else(uncovered)
     }
 

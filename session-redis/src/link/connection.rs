@@ -105,7 +105,7 @@ impl Connection {
         deadline: Instant,
     ) -> Result<Vec<Value>, Failure> {
         if let Some(line) = &self.line {
-            return line.ask(commands, deadline).await;
+            return Box::pin(line.ask(commands, deadline)).await;
         }
         let began = Instant::now();
         let by = deadline.min(began + self.limit);
@@ -127,7 +127,7 @@ impl Connection {
         for command in commands {
             pipeline.add_command(command.cmd().clone());
         }
-        self.wire.send_all(&pipeline).await
+        Box::pin(self.wire.send_all(&pipeline)).await
     }
 }
 

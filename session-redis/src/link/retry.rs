@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     Answer, Boxed, Command, Request,
-    connection::{Failure, Why},
+    connection::{Connection, Failure, Why},
     fault::{Fault, Verdict},
     server::{Server, Use},
     topology::Topology,
@@ -52,10 +52,10 @@ pub(super) async fn ask(
         let replica = replica && course.tries == 0;
         let (server, asking) = match course.redirect.take() {
             Some(redirect) => (redirect.to, redirect.asking),
-            None => match topology.server(&key, replica, deadline).await {
+            None => match found(topology, &key, replica, deadline).await {
                 Ok(server) => (server, false),
                 Err(fault) => {
-                    course.pause(fault).await?;
+                    Box::pin(course.pause(fault)).await?;
                     continue;
                 }
             },
@@ -65,24 +65,18 @@ pub(super) async fn ask(
             (_, true) => Use::Write,
             _ => Use::Read,
         };
-        let connection = match server.connection(use_of, deadline).await {
+        let connection = match connected(&server, use_of, deadline).await {
             Ok(connection) => connection,
             Err(fault) => {
-                if fault.passes() && !replica {
-                    course.look_again_in_a_cluster(&server).await;
-                    course.give_up_on(&server, &key, &fault).await?;
-                }
-                course.pause(fault).await?;
+                let next: Boxed<'_, _> = Box::pin(course.do_without(&server, &key, fault, replica));
+                next.await?;
                 continue;
             }
         };
-        let asked = if asking {
-            connection.ask(with_asking(commands), deadline).await.map(without_asking)
-        } else {
-            connection.ask(commands, deadline).await
-        };
-        commands = match asked {
+        let asked = if asking { with_asking(commands) } else { commands };
+        commands = match connection.ask(asked, deadline).await {
             Ok(values) => {
+                let values = if asking { without_asking(values) } else { values };
                 return Ok(Answer { values, resent: course.in_doubt, acknowledged: true });
             }
             Err(Failure { why: Why::Unacknowledged(values), .. }) => {
@@ -99,6 +93,30 @@ pub(super) async fn ask(
                 next.await?
             }
         };
+    }
+}
+
+/// Boxed where it has to be found out: what is rare would make the future of every request large.
+async fn found(
+    topology: &Topology,
+    key: &[u8],
+    replica: bool,
+    deadline: Instant,
+) -> Result<Arc<Server>, Fault> {
+    match topology.known(key, replica) {
+        Some(server) => Ok(server),
+        None => Box::pin(topology.server(key, replica, deadline)).await,
+    }
+}
+
+async fn connected(
+    server: &Server,
+    use_of: Use,
+    deadline: Instant,
+) -> Result<Arc<Connection>, Fault> {
+    match server.present(use_of) {
+        Some(connection) => Ok(connection),
+        None => Box::pin(server.connection(use_of, deadline)).await,
     }
 }
 
@@ -169,6 +187,21 @@ impl Course<'_> {
             // What was known before tells more than that there is no time left.
             _ => Err(self.last.as_ref().unwrap_or(fault).clone().in_doubt(self.in_doubt)),
         }
+    }
+
+    /// Goes on when there is no connection.
+    async fn do_without(
+        &mut self,
+        server: &Arc<Server>,
+        key: &[u8],
+        fault: Fault,
+        replica: bool,
+    ) -> Result<(), Fault> {
+        if fault.passes() && !replica {
+            self.look_again_in_a_cluster(server).await;
+            self.give_up_on(server, key, &fault).await?;
+        }
+        self.pause(fault).await
     }
 
     async fn redirected(&mut self, from: &Server, target: &str, asking: bool) -> Result<(), Fault> {

@@ -64,6 +64,19 @@ impl Server {
         Arc::new(Self { origin, common, plain, acknowledged, replicated, feed })
     }
 
+    /// The connection for a request, if it is there.
+    pub(super) fn present(&self, use_of: Use) -> Option<Arc<Connection>> {
+        self.lane(use_of).present()
+    }
+
+    fn lane(&self, use_of: Use) -> &Lane {
+        match use_of {
+            Use::ReplicaRead => &self.replicated,
+            Use::Write if self.common.replicas.is_some() => &self.acknowledged,
+            Use::Read | Use::Write => self.plain.here(),
+        }
+    }
+
     /// The connection for a request.
     pub(super) async fn connection(
         &self,
@@ -74,19 +87,19 @@ impl Server {
         if use_of == Use::ReplicaRead {
             // In place of a replica the primary can be asked.
             let dial = || self.dial(None, None, true);
-            return self.replicated.connection(Patience::None, deadline, dial).await;
+            return self.lane(use_of).connection(Patience::None, deadline, dial).await;
         }
-        let lane = if replicas.is_some() { &self.acknowledged } else { self.plain.here() };
-        lane.connection(Patience::Wait, deadline, || async {
-            let connection = self.dial(replicas, None, false).await?;
-            if !self.is_connected() {
-                // The server may be another one now.
-                self.feed.retire();
-                self.common.channels.look_again();
-            }
-            Ok(connection)
-        })
-        .await
+        self.lane(use_of)
+            .connection(Patience::Wait, deadline, || async {
+                let connection = self.dial(replicas, None, false).await?;
+                if !self.is_connected() {
+                    // The server may be another one now.
+                    self.feed.retire();
+                    self.common.channels.look_again();
+                }
+                Ok(connection)
+            })
+            .await
     }
 
     /// The connection for subscriptions.

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{cluster::Cluster, fault::Fault, server::Server};
+use super::{
+    cluster::{Cluster, uncovered},
+    fault::Fault,
+    server::Server,
+};
 
 /// The servers.
 pub(super) enum Topology {
@@ -17,6 +21,17 @@ pub(super) enum Topology {
 }
 
 impl Topology {
+    /// As [`server`](Self::server), if nobody has to be asked.
+    pub(super) fn known(&self, key: &[u8], replica: bool) -> Option<Arc<Server>> {
+        match self {
+            Self::One { primary, reader } => {
+                let reader = reader.as_ref().filter(|_| replica);
+                Some(Arc::clone(reader.unwrap_or(primary)))
+            }
+            Self::Cluster(cluster) => cluster.known(key, replica),
+        }
+    }
+
     /// The server that has a key, or one of its replicas.
     pub(super) async fn server(
         &self,
@@ -24,12 +39,9 @@ impl Topology {
         replica: bool,
         deadline: Instant,
     ) -> Result<Arc<Server>, Fault> {
-        match self {
-            Self::One { primary, reader } => {
-                let reader = reader.as_ref().filter(|_| replica);
-                Ok(Arc::clone(reader.unwrap_or(primary)))
-            }
-            Self::Cluster(cluster) => cluster.server(key, replica, deadline).await,
+        match (self.known(key, replica), self) {
+            (None, Self::Cluster(cluster)) => cluster.find(key, replica, deadline).await,
+            (known, _) => known.ok_or_else(uncovered),
         }
     }
 

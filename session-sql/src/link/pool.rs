@@ -77,6 +77,21 @@ struct State {
     last: Option<Fault>,
 }
 
+impl State {
+    fn answered(&mut self, wrote: bool) {
+        self.down = None;
+        if wrote {
+            self.refuses = None;
+        }
+    }
+
+    fn put_back(&mut self, connection: Connection, since: Instant) {
+        if connection.generation == self.generation {
+            self.idle.push(Resting { connection, since });
+        }
+    }
+}
+
 /// Failures, none of them long after the one before.
 #[derive(Debug, Clone, Copy)]
 struct Outage {
@@ -119,6 +134,8 @@ pub(super) struct Lease<'a> {
     /// None only while it is dropped.
     connection: Option<Connection>,
     reused: bool,
+    /// When it was taken.
+    since: Instant,
     _slot: SemaphorePermit<'a>,
 }
 
@@ -148,6 +165,9 @@ impl Pool {
 
     /// A connection: one that rests, or a new one. Cancel safe.
     pub(super) async fn take(&self, deadline: Instant) -> Result<Lease<'_>, Fault> {
+        if let Some(lease) = self.take_rested(Instant::now()) {
+            return Ok(lease);
+        }
         self.forget();
         if let Some(fault) = self.given_up() {
             return Err(fault);
@@ -166,19 +186,40 @@ impl Pool {
                     continue;
                 }
             }
-            return Ok(self.lease(connection, true, slot));
+            return Ok(self.lease(connection, true, slot, Instant::now()));
         }
         let connection = self.dial(deadline).await?;
-        Ok(self.lease(connection, false, slot))
+        Ok(self.lease(connection, false, slot, Instant::now()))
     }
 
-    fn lease<'a>(
+    /// The connection that was used last, where there is nothing to find out or to clear away first. That is
+    /// so nearly always, and looked at once.
+    fn take_rested(&self, now: Instant) -> Option<Lease<'_>> {
+        let slot = self.slots.try_acquire().ok()?;
+        let mut state = self.state();
+        if state.down.is_some() || state.refuses.is_some() {
+            return None;
+        }
+        let rested = |resting: &Resting| now.saturating_duration_since(resting.since);
+        let spent = |resting: &Resting| {
+            resting.connection.is_old(now) || rested(resting) > self.rests.surplus
+        };
+        let fresh = state.idle.last().is_some_and(|last| rested(last) <= self.rests.ping);
+        if !self.for_ever && (!fresh || state.idle.iter().any(spent)) {
+            return None;
+        }
+        let last = state.idle.pop()?;
+        Some(self.lease(last.connection, true, slot, now))
+    }
+
+    const fn lease<'a>(
         &'a self,
         connection: Connection,
         reused: bool,
         slot: SemaphorePermit<'a>,
+        since: Instant,
     ) -> Lease<'a> {
-        Lease { pool: self, connection: Some(connection), reused, _slot: slot }
+        Lease { pool: self, connection: Some(connection), reused, since, _slot: slot }
     }
 
     async fn slot(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, Fault> {
@@ -268,11 +309,7 @@ impl Pool {
 
     /// The server is there, and has perhaps taken a write.
     pub(super) fn answered(&self, wrote: bool) {
-        let mut state = self.state();
-        state.down = None;
-        if wrote {
-            state.refuses = None;
-        }
+        self.state().answered(wrote);
     }
 
     /// The server said nothing for as long as it may take.
@@ -317,13 +354,9 @@ impl Pool {
     }
 
     /// Returns the time.
-    fn put_back(&self, connection: Connection) -> Instant {
+    fn put_back(&self, connection: Connection) {
         let since = Instant::now();
-        let mut state = self.state();
-        if connection.generation == state.generation {
-            state.idle.push(Resting { connection, since });
-        }
-        since
+        self.state().put_back(connection, since);
     }
 
     /// A panic elsewhere leaves it whole: every change to it is a single step.
@@ -355,10 +388,28 @@ impl Lease<'_> {
         self.reused
     }
 
-    /// Gives the connection back for use by others: the statement has been answered. Returns the time.
-    pub(super) fn keep(mut self) -> Instant {
-        let connection = self.connection.take();
-        connection.map_or_else(Instant::now, |connection| self.pool.put_back(connection))
+    /// When it was taken.
+    pub(super) const fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// Gives the connection back for use by others: the statement has been answered.
+    pub(super) fn keep(mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.pool.put_back(connection);
+        }
+    }
+
+    /// Gives it back as well, where the server has done what it was asked for, and says how long it was
+    /// in use.
+    pub(super) fn keep_answered(mut self, wrote: bool) -> Duration {
+        let now = Instant::now();
+        if let Some(connection) = self.connection.take() {
+            let mut state = self.pool.state();
+            state.answered(wrote);
+            state.put_back(connection, now);
+        }
+        now.saturating_duration_since(self.since)
     }
 
     /// Closes it and all that were made before it was found to be of no use.

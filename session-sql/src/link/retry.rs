@@ -131,8 +131,7 @@ impl<'a> Course<'a> {
         statement: &Statement,
         values: &[Arg<'_>],
     ) -> Result<Option<Answer>, Fault> {
-        let began = Instant::now();
-        let by = self.deadline.min(began + self.limits.one_try);
+        let by = self.deadline.min(lease.since() + self.limits.one_try);
         let Some(wire) = lease.wire() else { return Ok(None) };
         let ran = timeout_at(by, wire.run(&statement.text, values, self.limits.reply)).await;
         match ran {
@@ -140,8 +139,7 @@ impl<'a> Course<'a> {
                 if statement.reads && answer.rows.is_empty() {
                     answer.affected = 0;
                 }
-                self.pool.answered(!statement.reads);
-                answer.took = lease.keep().duration_since(began);
+                answer.took = lease.keep_answered(!statement.reads);
                 return Ok(Some(answer));
             }
             Ok(Err(Verdict::Taken)) => {

@@ -48,6 +48,9 @@ fn run() -> Result<()> {
     if benchmark == STORES {
         return runtime.block_on(compare::run(words));
     }
+    if benchmark == compare::memory::WORD {
+        return runtime.block_on(compare::memory::report(words));
+    }
     let options = Options::read(words)?;
     match benchmark.as_str() {
         "dynamo" => runtime.block_on(dynamo::run(&options)),

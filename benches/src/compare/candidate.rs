@@ -5,7 +5,10 @@ use std::sync::Arc;
 use ::redis::Client;
 use axum_session_redispool::SessionRedisPool;
 use axum_session_sqlx::{SessionMySqlPool, SessionPgPool};
-use fred::prelude::{Builder, ClientLike, Config, TcpConfig};
+use fred::{
+    interfaces::{HashesInterface, KeysInterface},
+    prelude::{Builder, ClientLike, Config, ConnectionConfig, TcpConfig},
+};
 use redis_pool::SingleRedisPool;
 use ruts::store::postgres::PostgresStoreBuilder;
 use serde::{Deserialize, Serialize};
@@ -24,6 +27,8 @@ use super::{
     place::{Spot, TABLES},
 };
 use crate::{machine::versions, measure::Result};
+
+type RutsOnRedis = ruts::store::redis::RedisStore<fred::clients::Client>;
 
 /// On which side a candidate is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -65,10 +70,6 @@ impl Facts {
 
 /// Why a library that one may miss is not here.
 pub(crate) const LEFT_OUT: &[(&str, &str)] = &[
-    (
-        "ruts with Redis",
-        "needs HEXPIRE, which Redis has from 7.4 and Valkey from 9.0 on; its PostgreSQL store is here",
-    ),
     ("pavex_session", "pins a matchit that does not resolve together with axum 0.8"),
     ("rocket-session-store", "blocks, and opens a connection for each operation"),
     ("async-session", "unmaintained since 2021, on async-std"),
@@ -132,7 +133,7 @@ impl Maker<'_> {
         match self.spot.kind {
             Kind::Memory => self.on_memory(),
             Kind::Files => self.on_files()?,
-            Kind::Redis => self.on_redis().await?,
+            Kind::Redis | Kind::Valkey => self.on_redis().await?,
             Kind::Memcached => self.on_memcached()?,
             Kind::MariaDb | Kind::MySql => self.on_mysql().await?,
             Kind::Postgres => self.on_postgres().await?,
@@ -140,7 +141,7 @@ impl Maker<'_> {
             Kind::DynamoDb => self.on_dynamodb()?,
             #[cfg(not(feature = "dynamodb-peer"))]
             Kind::DynamoDb => {}
-            Kind::Valkey | Kind::Sqlite => {}
+            Kind::Sqlite => {}
         }
         Ok(())
     }
@@ -173,15 +174,17 @@ impl Maker<'_> {
 
     async fn on_redis(&mut self) -> Result<()> {
         let address = self.spot.address()?;
-        let mut builder = Builder::from_config(Config::from_url(&format!("redis://{address}"))?);
-        builder.with_connection_config(|connection| {
-            connection.tcp = TcpConfig { nodelay: Some(true), ..TcpConfig::default() };
-        });
+        let config = Config::from_url(&format!("redis://{address}"))?;
+        let mut builder = Builder::from_config(config);
+        builder.with_connection_config(nodelay);
         let client = builder.build()?;
         client.init().await?;
-        let store = tower_sessions_redis_store::RedisStore::new(client);
+        let store = tower_sessions_redis_store::RedisStore::new(client.clone());
         let library = core_014::Tower::new(store, self.bytes);
         self.peer("tower-sessions", "tower-sessions-redis-store", TOWER, library);
+        if let Some(store) = ruts_on_redis(&client).await? {
+            self.peer("ruts", "ruts", RUTS, Ruts::new(store, self.bytes));
+        }
 
         let url = format!("redis://{address}/?protocol=resp3");
         let library = Actix::new(&url, self.bytes).await?;
@@ -224,9 +227,7 @@ impl Maker<'_> {
         let library = core_014::Tower::new(store, self.bytes);
         self.peer("tower-sessions", "tower-sessions-sqlx-store", TOWER, library);
         let store = PostgresStoreBuilder::new(pool).create_table(true).build().await?;
-        let note = "a row for each entry: entries do not overwrite each other; a count does. \
-                    Each entry is read and written by a statement of its own";
-        self.peer("ruts", "ruts", note, Ruts::new(store, self.bytes));
+        self.peer("ruts", "ruts", RUTS, Ruts::new(store, self.bytes));
         let pool = sqlx::postgres::PgPoolOptions::new().max_connections(most).connect(url).await?;
         let library = Axum::new(SessionPgPool::from(pool), self.bytes).await?;
         self.peer("axum_session", "axum_session_sqlx", AXUM, library);
@@ -324,7 +325,23 @@ const TOWER: &str = "its own session handle, over this store of its";
 const ACTIX: &str = "driven by its store, with the calls that its middleware makes";
 const AXUM: &str = "driven by its database pool: the copy that each process keeps for an hour, and \
                     that others do not see change, is left out";
+const RUTS: &str = "every entry is stored, read and written by itself: entries do not overwrite each \
+                    other; a count does";
 const PHP: &str = "up to 16 processes, asked through pipes; every request locks";
+
+fn nodelay(connection: &mut ConnectionConfig) {
+    connection.tcp = TcpConfig { nodelay: Some(true), ..TcpConfig::default() };
+}
+
+/// None where the server has no life for single fields of a hash: Redis has it from 7.4 on, Valkey from 9.0.
+async fn ruts_on_redis(client: &fred::clients::Client) -> Result<Option<RutsOnRedis>> {
+    let (key, field) = ("harness:probe", "field");
+    client.hset::<(), _, _>(key, (field, "")).await?;
+    let knows = client.hexpire::<(), _, _>(key, 1, None, field).await.is_ok();
+    client.del::<(), _>(key).await?;
+    let store = ruts::store::redis::RedisStore::new(Arc::new(client.clone()));
+    Ok(if knows { Some(store.await?) } else { None })
+}
 
 fn php_version() -> String {
     let output = std::process::Command::new("php").arg("-r").arg("echo PHP_VERSION;").output();

@@ -120,8 +120,9 @@ pub(crate) trait Library: Send + Sync + 'static {
     /// Logs out.
     async fn destroy(&self, id: &str) -> Result<()>;
 
-    /// Gives the session another id, as at a log-in.
-    async fn rotate(&self, id: &str) -> Result<String>;
+    /// Gives the session another id, as at a log-in; none where that is refused, because the id that
+    /// was presented had just been replaced by another.
+    async fn rotate(&self, id: &str) -> Result<Option<String>>;
 
     /// What changes have left; none where there is no session, or nobody logged in.
     async fn kept(&self, id: &str) -> Result<Option<Kept>>;

@@ -10,6 +10,7 @@ mod histogram;
 mod kind;
 mod libraries;
 mod library;
+pub(crate) mod memory;
 mod options;
 mod place;
 mod process;

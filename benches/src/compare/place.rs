@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 use test_servers::{dynamodb, memcached, redis, sql};
 
@@ -12,7 +13,7 @@ use crate::measure::Result;
 pub(crate) const TABLES: [&str; 3] = ["Sessions", "Bare", "Tower"];
 
 /// What there is to know to open a store in a place.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Spot {
     pub(crate) kind: Kind,
     /// As our store reads it.

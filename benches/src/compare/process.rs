@@ -36,8 +36,8 @@ pub(crate) fn memory(id: i32) -> Option<u64> {
     Some(own_memory(id)? + children.sum::<u64>())
 }
 
-/// What it shares with others is counted to each in part.
-fn own_memory(id: i32) -> Option<u64> {
+/// Bytes of memory that a process uses. What it shares with others is counted to each in part.
+pub(crate) fn own_memory(id: i32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{id}/smaps_rollup")).ok()?;
     let line = text.lines().find(|line| line.starts_with("Pss:"))?;
     Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)

@@ -55,6 +55,9 @@ pub(crate) struct Outcome {
     pub(crate) facts: Facts,
     /// Bytes that the server or the folder grew by for each session.
     pub(crate) stored: Option<f64>,
+    /// Bytes that a program of its own grew by at work.
+    #[serde(default)]
+    pub(crate) memory: Option<u64>,
     pub(crate) speeds: Vec<Speed>,
     pub(crate) costs: Vec<Cost>,
     pub(crate) bursts: Vec<Bursts>,
@@ -127,6 +130,9 @@ pub(crate) struct Sample {
     pub(crate) errors: u64,
     /// Requests that found no session although its user had not logged out.
     pub(crate) missed: u64,
+    /// Log-ins under an id that another log-in had just replaced.
+    #[serde(default)]
+    pub(crate) refused: u64,
 }
 
 /// What one request is for the server, by the counting of a proxy and of the server itself.
@@ -277,6 +283,7 @@ impl Outcome {
         Self {
             facts,
             stored: None,
+            memory: None,
             speeds: Vec::new(),
             costs: Vec::new(),
             bursts: Vec::new(),
@@ -339,6 +346,10 @@ impl Speed {
 
     pub(crate) fn missed(&self) -> u64 {
         self.rounds.iter().map(|round| round.missed).sum()
+    }
+
+    pub(crate) fn refused(&self) -> u64 {
+        self.rounds.iter().map(|round| round.refused).sum()
     }
 
     /// Round by round, so that a machine that slows down does not shift it.

@@ -7,6 +7,7 @@ use super::{
     candidate::{self, Candidate, LEFT_OUT, Side},
     cost, further,
     histogram::Histogram,
+    memory,
     options::Options,
     place::Place,
     process,
@@ -159,6 +160,7 @@ impl<'a> Run<'a> {
             self.log_outs(round).await?;
         }
         self.costs().await?;
+        self.memory().await;
         self.further().await?;
         Ok(self.finish())
     }
@@ -245,6 +247,20 @@ impl<'a> Run<'a> {
             }
         }
         Ok(())
+    }
+
+    async fn memory(&mut self) {
+        for index in 0..self.runners.len() {
+            let Runner { candidate, place, .. } = &self.runners[index];
+            let name = candidate.facts.full_name();
+            self.show(&format!("memory of {name}"));
+            let (bytes, sessions) = (self.options.bytes, self.options.sessions);
+            let place = &self.places[*place];
+            match memory::of(place, &candidate.facts.name, bytes, sessions).await {
+                Ok(grown) => self.runners[index].outcome.memory = Some(grown),
+                Err(error) => self.leave_out(&format!("memory of {name}"), &shortened(&error)),
+            }
+        }
     }
 
     /// What was asked for beside.

@@ -110,6 +110,7 @@ struct Tally {
     times: Histogram,
     errors: u64,
     missed: u64,
+    refused: u64,
     first_error: Option<String>,
 }
 
@@ -118,6 +119,7 @@ impl Tally {
         self.times.merge(&other.times);
         self.errors += other.errors;
         self.missed += other.missed;
+        self.refused += other.refused;
         self.first_error = self.first_error.take().or(other.first_error);
     }
 
@@ -132,6 +134,7 @@ impl Tally {
             server: each(after.server.saturating_sub(before.server)),
             errors: self.errors,
             missed: self.missed,
+            refused: self.refused,
         };
         Slice { sample, times: self.times, first_error: self.first_error }
     }
@@ -142,6 +145,8 @@ enum Answer {
     Well,
     /// There was no session.
     Missed,
+    /// Another log-in had just replaced the id.
+    Refused,
 }
 
 struct Task {
@@ -169,6 +174,7 @@ impl Task {
             match outcome {
                 Ok(Answer::Well) => tally.times.add(nanos(began.elapsed())),
                 Ok(Answer::Missed) => tally.missed += 1,
+                Ok(Answer::Refused) => tally.refused += 1,
                 Err(error) => {
                     tally.errors += 1;
                     tally.first_error.get_or_insert_with(|| shortened(&error));
@@ -233,7 +239,10 @@ impl Task {
                     self.work.sessions.set(index, now);
                 }
             }
-            _ => self.work.sessions.set(index, self.library.rotate(&id).await?),
+            _ => match self.library.rotate(&id).await? {
+                Some(fresh) => self.work.sessions.set(index, fresh),
+                None => return Ok(Answer::Refused),
+            },
         }
         Ok(Answer::Well)
     }

@@ -95,11 +95,11 @@ impl<V: Values> Library for Bare<V> {
         self.values.delete(id).await
     }
 
-    async fn rotate(&self, id: &str) -> Result<String> {
+    async fn rotate(&self, id: &str) -> Result<Option<String>> {
         self.values.get(id).await?;
         let fresh = self.create().await?;
         self.values.delete(id).await?;
-        Ok(fresh)
+        Ok(Some(fresh))
     }
 
     /// It knows no entries.

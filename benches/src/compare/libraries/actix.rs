@@ -90,10 +90,10 @@ impl Library for Actix {
         Ok(self.store.delete(&key(id)?).await?)
     }
 
-    async fn rotate(&self, id: &str) -> Result<String> {
+    async fn rotate(&self, id: &str) -> Result<Option<String>> {
         let state = self.load(id).await?.unwrap_or_default();
         self.store.delete(&key(id)?).await?;
-        Ok(self.store.save(state, &TTL).await?.into())
+        Ok(Some(self.store.save(state, &TTL).await?.into()))
     }
 
     async fn kept(&self, id: &str) -> Result<Option<Kept>> {

@@ -102,12 +102,12 @@ impl<P: DatabasePool + Send + Sync + 'static> Library for Axum<P> {
         Ok(self.pool.delete_one_by_id(id, TABLE).await?)
     }
 
-    async fn rotate(&self, id: &str) -> Result<String> {
+    async fn rotate(&self, id: &str) -> Result<Option<String>> {
         let session = self.load(id).await?.unwrap_or_default();
         self.pool.delete_one_by_id(id, TABLE).await?;
         let fresh = fresh_id();
         self.store(&fresh, &session).await?;
-        Ok(fresh)
+        Ok(Some(fresh))
     }
 
     async fn kept(&self, id: &str) -> Result<Option<Kept>> {

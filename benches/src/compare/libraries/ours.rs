@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use session::{Lifetime, Session, SessionManager, SessionStore, SweepBudget};
-use session_core::{CookieChange, SessionId};
+use session_core::{CookieChange, ErrorKind, SessionId};
 
 use crate::{
     compare::library::{COUNT, Change, Kept, Library, Mode, any_part, entries},
@@ -123,11 +123,14 @@ impl Library for Ours {
         Ok(self.open(id)?.delete().await?)
     }
 
-    async fn rotate(&self, id: &str) -> Result<String> {
+    async fn rotate(&self, id: &str) -> Result<Option<String>> {
         let session = self.open(id)?;
-        session.cycle_id().await?;
+        match session.cycle_id().await {
+            Err(error) if error.kind() == ErrorKind::Conflict => return Ok(None),
+            cycled => cycled?,
+        }
         session.save().await?;
-        Ok(set_to(&session).unwrap_or_else(|| id.to_owned()))
+        Ok(Some(set_to(&session).unwrap_or_else(|| id.to_owned())))
     }
 
     async fn kept(&self, id: &str) -> Result<Option<Kept>> {

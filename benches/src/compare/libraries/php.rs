@@ -115,8 +115,8 @@ impl Library for Php {
         self.ask(&format!("destroy {id}")).await.map(drop)
     }
 
-    async fn rotate(&self, id: &str) -> Result<String> {
-        self.ask(&format!("rotate {id}")).await
+    async fn rotate(&self, id: &str) -> Result<Option<String>> {
+        self.ask(&format!("rotate {id}")).await.map(Some)
     }
 
     fn processes(&self) -> Vec<i32> {

@@ -82,10 +82,10 @@ impl<S: SessionStore> Library for Ruts<S> {
         Ok(())
     }
 
-    async fn rotate(&self, id: &str) -> Result<String> {
+    async fn rotate(&self, id: &str) -> Result<Option<String>> {
         let fresh = Id::default();
         self.store.rename_session_id(&id_of(id)?, &fresh).await?;
-        Ok(fresh.to_string())
+        Ok(Some(fresh.to_string()))
     }
 
     async fn kept(&self, id: &str) -> Result<Option<Kept>> {

@@ -85,11 +85,11 @@ macro_rules! tower {
                     Ok(self.open(id)?.flush().await?)
                 }
 
-                async fn rotate(&self, id: &str) -> Result<String> {
+                async fn rotate(&self, id: &str) -> Result<Option<String>> {
                     let session = self.open(id)?;
                     session.cycle_id().await?;
                     session.save().await?;
-                    id_of(&session)
+                    id_of(&session).map(Some)
                 }
 
                 async fn kept(&self, id: &str) -> Result<Option<Kept>> {

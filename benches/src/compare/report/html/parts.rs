@@ -3,7 +3,7 @@
 use super::{
     super::{
         change::{Change, Changes},
-        figures::{compact, percent, time, times},
+        figures::{bytes, compact, percent, time, times},
         kept::{self, Cell},
         verdict,
     },
@@ -127,7 +127,7 @@ pub(super) fn correctness(results: &Results) -> String {
          <th>mixed traffic,<br>requests/s</th><th>99 %<br>within</th>\
          <th>logged out by a<br>change of id</th><th>errors</th></tr></thead><tbody>{rows}</tbody></table></div>\
          <p class=\"soft\">Errors are those of all timed requests and of the updates; refused saves after a \
-         log-out are right and do not count. What they say stands under each server.</p>"
+         log-out are right and do not count, nor do refused log-ins under an id that another log-in has just replaced. What they say stands under each server.</p>"
     )
 }
 
@@ -330,10 +330,11 @@ pub(super) fn what_was_run(results: &Results) -> String {
     let candidate = |outcome: &Outcome| {
         let facts = &outcome.facts;
         format!(
-            "<tr><td><span class=\"dot {}\"></span>{}</td><td>{}</td><td>{}</td></tr>",
+            "<tr><td><span class=\"dot {}\"></span>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
             plot::class(facts.side),
             escape(&facts.full_name()),
             escape(&facts.version),
+            outcome.memory.map_or_else(|| "–".to_owned(), |grown| bytes(grown as f64)),
             escape(&facts.note)
         )
     };
@@ -355,8 +356,9 @@ pub(super) fn what_was_run(results: &Results) -> String {
          {} of its median (the median of all figures).</p>\
          <div class=\"wide\"><table><thead><tr><th>place</th><th>memory of its process at the end</th></tr></thead>\
          <tbody>{places}</tbody></table></div>\
-         <p>What memory a library takes in this program is not measured: all of them run in the same one.</p>\
-         <div class=\"wide\"><table class=\"words\"><thead><tr><th>candidate</th><th>version</th><th>note</th></tr>\
+         <p>What a program grows by: it opens one candidate, makes {} sessions, and has 64 requests of mixed \
+         traffic at once. PHP's processes are counted in.</p>\
+         <div class=\"wide\"><table class=\"words\"><thead><tr><th>candidate</th><th>version</th><th>a program<br>grows by</th><th>note</th></tr>\
          </thead><tbody>{candidates}</tbody></table></div><h3>Left out</h3>{}",
         settings.rounds,
         settings.slice,
@@ -367,6 +369,7 @@ pub(super) fn what_was_run(results: &Results) -> String {
         escape(&machine.load_before),
         escape(&machine.load_after),
         percent(if spread.is_finite() { spread } else { 0.0 }),
+        settings.sessions,
         list(&left_out)
     )
 }

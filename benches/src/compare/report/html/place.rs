@@ -148,6 +148,14 @@ fn errors(all: &[&Outcome]) -> String {
                     speed.tasks
                 ));
             }
+            if speed.refused() > 0 {
+                let (deed, count) = (speed.deed.title(), speed.refused());
+                lines.push(format!(
+                    "{name}, {deed}, {} tasks: {count} log-ins were refused, as they presented an id that another \
+                     log-in had just replaced (who holds an old id is not told the new one)",
+                    speed.tasks
+                ));
+            }
         }
         for bursts in &outcome.bursts {
             if let Some(error) = &bursts.first_error {

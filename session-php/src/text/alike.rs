@@ -52,13 +52,10 @@ impl Alike {
         depth: usize,
         left: usize,
     ) -> Option<StringKey> {
-        let known = self.keys.get_mut((depth * 5 + left) % 16)?;
         let words = words(input, at);
-        if let Some((first, second)) = words
-            && first == known.first
-            && second & known.own == known.second
+        let known = self.keys.get_mut(place(depth, left))?;
+        if let Some(StringKey { start, end, mark }) = words.and_then(|words| known.found_in(words))
         {
-            let StringKey { start, end, mark } = known.found;
             return Some(StringKey { start: at + start, end: at + end, mark });
         }
         let (start, end) = string(input, at, word(input, at)?)?;
@@ -72,6 +69,12 @@ impl Alike {
             *known = AlikeKey { first, second: second & own, own, found };
         }
         Some(StringKey { start, end, mark })
+    }
+
+    /// Where a key ends that was read before at such a place, from its beginning on.
+    #[inline(always)]
+    pub(super) fn known_end(&self, words: (u64, u64), depth: usize, left: usize) -> Option<usize> {
+        self.keys.get(place(depth, left))?.found_in(words).map(|key| key.end)
     }
 
     /// How many elements an array of up to 99 has, and where the first of them is.
@@ -91,4 +94,18 @@ impl Alike {
         *known = (word, count, head);
         Some((count, at + head))
     }
+}
+
+impl AlikeKey {
+    /// The key, if these are its bytes.
+    #[inline(always)]
+    fn found_in(&self, (first, second): (u64, u64)) -> Option<StringKey> {
+        (first == self.first && second & self.own == self.second).then_some(self.found)
+    }
+}
+
+/// Where a key is remembered.
+#[inline(always)]
+const fn place(depth: usize, left: usize) -> usize {
+    (depth * 5 + left) % 16
 }

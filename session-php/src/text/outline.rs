@@ -102,10 +102,13 @@ impl Scanner<'_> {
     #[inline(always)]
     fn outline_key(&mut self, at: usize, depth: usize, left: usize) -> Result<usize> {
         let input = self.input;
-        if let Some(word) = chunk::word(input, at)
-            && let Some(end) = chunk::int_end(input, at, word)
-        {
-            return Ok(end);
+        if let Some(words) = chunk::words(input, at) {
+            if let Some(end) = self.alike.known_end(words, depth, left) {
+                return Ok(at + end + 2);
+            }
+            if let Some(end) = chunk::int_end(input, at, words.0) {
+                return Ok(end);
+            }
         }
         if let Some(key) = self.alike.key(input, at, depth, left) {
             return Ok(key.end + 2);

@@ -270,7 +270,11 @@ impl Tree {
 
     fn has_two_names(&self, path: &str) -> Outcome<bool> {
         match openat(&self.root, path, READ, Mode::empty()) {
-            Ok(file) => Ok(fstat(&file)?.st_nlink > 1),
+            // Who was quicker may remove the file while this looks at it.
+            Ok(file) => match fstat(&file) {
+                Err(Errno::ESTALE) => Ok(false),
+                stat => Ok(stat?.st_nlink > 1),
+            },
             Err(Errno::ENOENT | Errno::ESTALE) => Ok(false),
             Err(errno) => Err(errno.into()),
         }

@@ -63,7 +63,9 @@ pub struct SqlConfig {
     pub max_waiters: usize,
     /// In percent of the time, how much of it a sweep may work; the rest are pauses after its batches,
     /// each of which is to take no more than a millisecond. Default: 20: live traffic has the
-    /// database for itself most of the time, and a million expired sessions are gone within minutes.
+    /// database for itself most of the time, and a million expired sessions are gone within minutes. A pause
+    /// ends with the step of the sweep, whose budget bounds it. PHP's tables are swept as PHP does it, by one
+    /// statement without a pause.
     pub sweep_share: u8,
 }
 

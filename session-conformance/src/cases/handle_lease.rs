@@ -29,7 +29,11 @@ const LEASE: Duration = Duration::from_secs(2);
 
 /// A server with that lease.
 fn server(cx: &Cx) -> Result<Server, Failure> {
-    Server::with(cx, &cx.a, |settings| settings.lock_lease(LEASE))
+    server_with(cx, LEASE)
+}
+
+fn server_with(cx: &Cx, lease: Duration) -> Result<Server, Failure> {
+    Server::with(cx, &cx.a, |settings| settings.lock_lease(lease))
 }
 
 async fn lock(server: &Server, id: &SessionId) -> Result<LockedSession, Failure> {
@@ -53,8 +57,8 @@ impl Pace {
         self.last = Instant::now();
     }
 
-    fn was_steady(&self) -> bool {
-        self.slowest < LEASE / 4
+    fn was_steady(&self, lease: Duration) -> bool {
+        self.slowest < lease / 8
     }
 }
 
@@ -66,12 +70,17 @@ fn too_slow() -> Failure {
 }
 
 /// Holds the lock for some leases, and looks whether somebody else can get it meanwhile.
-async fn hold_on(cx: &Cx, locked: &LockedSession, id: &SessionId) -> Result<(bool, Pace), Failure> {
+async fn hold_on(
+    cx: &Cx,
+    locked: &LockedSession,
+    id: &SessionId,
+    lease: Duration,
+) -> Result<(bool, Pace), Failure> {
     let (b, mut pace) = (cx.b().await?, Pace::start());
-    let until = Instant::now() + LEASE * 5 / 2;
+    let until = Instant::now() + lease * 5 / 2;
     let mut kept = true;
     while Instant::now() < until {
-        tokio::time::sleep(LEASE / 20).await;
+        tokio::time::sleep(lease / 20).await;
         kept = kept && b.is_locked(&key(id)).await?;
         pace.step();
     }
@@ -80,18 +89,20 @@ async fn hold_on(cx: &Cx, locked: &LockedSession, id: &SessionId) -> Result<(boo
 
 /// Holds the lock under a rule for what is sent, and commits in the end; the lock must be kept.
 async fn ensure_kept(cx: &Cx, rule: fn(&Sent) -> Fate) -> Outcome {
-    for _ in 0..ATTEMPTS {
-        let a = server(cx)?;
+    for attempt in 0..ATTEMPTS {
+        // On a slow machine there is more time with each of them.
+        let lease = LEASE * (1 << attempt);
+        let a = server_with(cx, lease)?;
         let id = a.start().await?;
         a.wire.rule(rule);
         let mut locked = lock(&a, &id).await?;
-        let (kept, pace) = hold_on(cx, &locked, &id).await?;
+        let (kept, pace) = hold_on(cx, &locked, &id, lease).await?;
         if kept {
             locked.insert("held", 1)?;
             locked.commit().await?;
             return ensure_entry(&a.open(&id), "held", Some(1)).await;
         }
-        ensure!(!pace.was_steady(), "a lease was lost that should have been renewed");
+        ensure!(!pace.was_steady(lease), "a lease was lost that should have been renewed");
     }
     Err(too_slow())
 }
@@ -149,7 +160,7 @@ async fn renewal_moves_with_the_id(cx: Cx) -> Outcome {
         locked.cycle_id().await?;
         let new = new_id(&session)?;
         a.wire.clear();
-        let (kept, pace) = hold_on(&cx, &locked, &new).await?;
+        let (kept, pace) = hold_on(&cx, &locked, &new, LEASE).await?;
         let sent = a.wire.sent();
         let of_old = |sent: &&Sent| {
             sent.operation == Operation::Renew && sent.key.as_ref() == Some(&key(&old))
@@ -158,7 +169,7 @@ async fn renewal_moves_with_the_id(cx: Cx) -> Outcome {
         if kept {
             return Ok(locked.commit().await?);
         }
-        ensure!(!pace.was_steady(), "the lease of the new id was not renewed");
+        ensure!(!pace.was_steady(LEASE), "the lease of the new id was not renewed");
     }
     Err(too_slow())
 }
@@ -210,7 +221,7 @@ async fn renewal_failure_notifies_holder(cx: Cx) -> Outcome {
             if shown {
                 break;
             }
-            ensure!(!pace.was_steady(), "another had the lock {:?} before", told - got);
+            ensure!(!pace.was_steady(LEASE), "another had the lock {:?} before", told - got);
         }
         ensure!(shown, "{}", too_slow());
     }

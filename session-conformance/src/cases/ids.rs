@@ -33,6 +33,7 @@ async fn ensure_distinct(cx: &Cx, ids: &[String]) -> Outcome {
             _ => taken.push(id),
         }
     }
+    ensure!(ids.len() <= taken.len() + 1, "only {} of these ids are taken", taken.len());
     let ids = taken;
     for id in &ids {
         let key = key_of(id)?;

@@ -109,7 +109,10 @@ impl PhpLayout {
                     && self.data_attribute != self.lifetime_attribute,
                 "the attributes need three names",
             ),
-            (!self.session_name.is_empty(), "PHP's session.name is not empty"),
+            (
+                !self.session_name.trim_start_matches('_').is_empty(),
+                "PHP's session.name is more than `_`, which PHP cuts off",
+            ),
             (
                 self.lock.is_none_or(|lock| !lock.pause.is_zero()),
                 "without a pause, waiters would leave the table no rest",
@@ -255,6 +258,9 @@ mod tests {
             ("max_lock_retry_microtime=7", "max_lock_retry_microtime"),
             ("locking=secret", "locking"),
             ("session.sweeping=needed", "swept"),
+            ("max_lock_wait_time=7", "max_lock_wait_time"),
+            ("min_lock_retry_microtime=7", "min_lock_retry_microtime"),
+            ("session_lifetime=7", "session_lifetime"),
         ];
         for (query, name) in refused {
             let error = PhpLayout::from_url(&format!("dynamodb:?{query}")).unwrap_err().to_string();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use session_core::{
     Error, ErrorKind, Jitter, Key, Lease, LockOutcome, LockRequest, Locked, Operation, QueueError,
-    Result, instant_after,
+    Result, Timestamp, instant_after,
 };
 use tokio::time::Instant;
 
@@ -62,11 +62,13 @@ async fn take(
 ) -> Result<Result<Locked, Option<Duration>>> {
     let (op, skew) = (short(request.op), store.0.skew());
     let duration = request.lease.saturating_add(skew);
-    Change::new(store, LOCK, key)?
+    let mut until = Timestamp::default();
+    let taken = Change::new(store, LOCK, key)?
         .make(|slot, now| {
             let is_php = slot.holder.is_some_and(|holder| holder.token == PHP);
             match slot.lock(op, duration, now) {
                 LockOutcome::Granted => {
+                    until = slot.holder.map_or(now, |holder| holder.until);
                     let lease = Lease::new(request.op, request.lease);
                     Ok(Ok(Locked::new(Some(lease), slot.load(now).map(shown))))
                 }
@@ -74,5 +76,8 @@ async fn take(
                 _ => Err(Error::new(ErrorKind::Backend, BACKEND, LOCK)),
             }
         })
-        .await
+        .await?;
+    // The answer may have come when the lease was over: the same token takes it anew.
+    let is_over = taken.is_ok() && until <= store.0.link.clock.now();
+    Ok(if is_over { Err(Some(Duration::ZERO)) } else { taken })
 }

@@ -1,5 +1,5 @@
 //! The layout of the AWS SDK for PHP, against what it was seen to send and to store. The SDK itself
-//! cannot be installed here; its requests are sent again as they were captured.
+//! is not run, as no Debian package has it; its requests are sent again as they were captured.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 

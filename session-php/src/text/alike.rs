@@ -107,5 +107,30 @@ impl AlikeKey {
 /// Where a key is remembered.
 #[inline(always)]
 const fn place(depth: usize, left: usize) -> usize {
-    (depth * 5 + left) % 16
+    depth.wrapping_mul(5).wrapping_add(left) % 16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_known_by_all_of_its_bytes() {
+        let mut alike = Alike::new();
+        for text in
+            ["a", "abc", "prices", "priced", "price9", "ten_bytes", "ten_byteS", "a_longer_key"]
+        {
+            let token = format!("s:{}:\"{text}\";i:11111111111;", text.len());
+            for at in [0, 7] {
+                let input = [&b"1234567"[..at], token.as_bytes()].concat();
+                for _ in 0..2 {
+                    let key = alike.key(&input, at, 1, 1).unwrap();
+                    assert_eq!(input.get(key.start..key.end), Some(text.as_bytes()));
+                    assert_eq!(key.mark, word_mark(text.as_bytes()));
+                }
+                let end = words(&input, at).and_then(|words| alike.known_end(words, 1, 1));
+                assert_eq!(end.map(|end| end + 2), (text.len() < 10).then_some(7 + text.len()));
+            }
+        }
+    }
 }

@@ -97,6 +97,16 @@ impl Connection {
         self.health.close();
     }
 
+    /// Whether its server no longer answers, which is told once; it is not used from then on.
+    pub(super) fn fell_silent(&self) -> bool {
+        self.health.is_silent() && !self.health.closed.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether nothing was wrong with it when its runtime ended.
+    pub(super) fn was_left(&self) -> bool {
+        self.health.is_fit() && self.wire.has_ended()
+    }
+
     /// Sends commands, which no others come between, and waits for their replies. Ends by the
     /// deadline. Cancel safe: what was sent is sent, and its replies are thrown away.
     pub(super) async fn ask(
@@ -133,7 +143,11 @@ impl Connection {
 
 impl Health {
     pub(super) fn is_fit(&self) -> bool {
-        !self.closed.load(Ordering::Relaxed) && self.silences.load(Ordering::Relaxed) < SILENCES
+        !self.closed.load(Ordering::Relaxed) && !self.is_silent()
+    }
+
+    fn is_silent(&self) -> bool {
+        self.silences.load(Ordering::Relaxed) >= SILENCES
     }
 
     pub(super) fn close(&self) {

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex as StdMutex, MutexGuard, PoisonError, RwLock,
+        Arc, Mutex as StdMutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -55,8 +55,16 @@ struct Dialing {
 impl Lane {
     /// The present connection, if it is fit for use.
     pub(super) fn present(&self) -> Option<Arc<Connection>> {
-        let present = self.present.read().unwrap_or_else(PoisonError::into_inner);
-        present.as_ref().filter(|connection| connection.is_fit()).cloned()
+        self.last().as_ref().filter(|connection| connection.is_fit()).cloned()
+    }
+
+    /// Whether the server fell silent on the last connection: true for the first who asks.
+    pub(super) fn fell_silent(&self) -> bool {
+        self.last().as_ref().is_some_and(|connection| connection.fell_silent())
+    }
+
+    fn last(&self) -> RwLockReadGuard<'_, Option<Arc<Connection>>> {
+        self.present.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// For how long every try to connect has failed.
@@ -138,7 +146,8 @@ impl Lane {
     ) -> Result<Arc<Connection>, Fault> {
         // A server that takes connections and then does not serve is not asked without pause either.
         let soon = |connected: Instant| connected.elapsed() < LONGEST_PAUSE * 2;
-        if dialed.is_err() || dialing.connected.is_some_and(soon) {
+        let was_left = self.last().as_ref().is_some_and(|last| last.was_left());
+        if dialed.is_err() || !was_left && dialing.connected.is_some_and(soon) {
             dialing.in_a_row += 1;
         } else {
             dialing.in_a_row = 0;

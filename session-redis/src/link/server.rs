@@ -91,6 +91,11 @@ impl Server {
         }
         self.lane(use_of)
             .connection(Patience::Wait, deadline, || async {
+                if self.lane(use_of).fell_silent() {
+                    // It may answer again when another has its part: what only it may answer is
+                    // not sent to it from any runtime.
+                    self.retire();
+                }
                 let connection = self.dial(replicas, None, false).await?;
                 if !self.is_connected() {
                     // The server may be another one now.

@@ -85,10 +85,13 @@ impl State {
         }
     }
 
-    fn put_back(&mut self, connection: Connection, since: Instant) {
-        if connection.generation == self.generation {
-            self.idle.push(Resting { connection, since });
+    /// Returns it if it is of no use any more, to be closed without the lock.
+    fn put_back(&mut self, connection: Connection, since: Instant) -> Option<Connection> {
+        if connection.generation != self.generation {
+            return Some(connection);
         }
+        self.idle.push(Resting { connection, since });
+        None
     }
 }
 
@@ -353,10 +356,10 @@ impl Pool {
         self.for_ever
     }
 
-    /// Returns the time.
     fn put_back(&self, connection: Connection) {
         let since = Instant::now();
-        self.state().put_back(connection, since);
+        let useless = self.state().put_back(connection, since);
+        drop(useless);
     }
 
     /// A panic elsewhere leaves it whole: every change to it is a single step.
@@ -407,7 +410,9 @@ impl Lease<'_> {
         if let Some(connection) = self.connection.take() {
             let mut state = self.pool.state();
             state.answered(wrote);
-            state.put_back(connection, now);
+            let useless = state.put_back(connection, now);
+            drop(state);
+            drop(useless);
         }
         now.saturating_duration_since(self.since)
     }

@@ -35,7 +35,10 @@ impl Pace {
 
     /// A statement with hardly any work was answered.
     pub(super) fn answered(&mut self, took: Duration) {
-        self.round_trip = Some(self.round_trip.map_or(took, |least| least.min(took)));
+        if self.round_trip.is_none_or(|least| took < least) {
+            // What a row takes was reckoned with a longer one, and came out too short.
+            (self.round_trip, self.row) = (Some(took), None);
+        }
     }
 
     /// How long to rest after so many rows were removed.

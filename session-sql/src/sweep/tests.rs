@@ -6,6 +6,8 @@ use super::*;
 struct Rows {
     left: Mutex<usize>,
     round_trip: Duration,
+    /// What the first look takes.
+    first_look: Mutex<Option<Duration>>,
     each: Duration,
     /// What others add to every statement that removes something.
     others: Duration,
@@ -21,6 +23,7 @@ impl Rows {
         Self {
             left: Mutex::new(ALL),
             round_trip,
+            first_look: Mutex::default(),
             each,
             others: Duration::ZERO,
             batches: Mutex::default(),
@@ -63,7 +66,8 @@ impl Expired for Rows {
     async fn oldest(&self, low: i64) -> Result<Option<Oldest>> {
         *self.worked.lock().unwrap() += self.round_trip;
         assert!(low <= self.first(), "rows from {} to {low} are left behind", self.first());
-        let (deadline, took) = (self.first(), self.round_trip);
+        let first = self.first_look.lock().unwrap().take();
+        let (deadline, took) = (self.first(), first.unwrap_or(self.round_trip));
         let oldest = Oldest { deadline, lag: Duration::from_secs(1), took };
         Ok((*self.left.lock().unwrap() > 0).then_some(oldest))
     }
@@ -108,6 +112,14 @@ async fn a_batch_takes_no_longer_than_its_slice() {
         rows.sweep(100).await;
         assert_eq!(rows.sizes().iter().max(), Some(&largest), "{each} us: {:?}", rows.sizes());
     }
+}
+
+#[tokio::test]
+async fn a_first_look_that_took_long_makes_no_large_batches() {
+    let rows = Rows::taking(100 * MICRO, 50 * MICRO);
+    *rows.first_look.lock().unwrap() = Some(3 * MILLI);
+    rows.sweep(100).await;
+    assert!(rows.sizes().iter().all(|size| *size <= 40), "{:?}", rows.sizes());
 }
 
 #[tokio::test]

@@ -52,6 +52,31 @@ async fn the_new_primary_is_found_while_the_old_one_hangs() {
 }
 
 #[tokio::test]
+async fn no_runtime_goes_back_to_a_primary_that_another_found_to_hang() {
+    let sentinels = Sentinels::start(&Options::redis()).await.unwrap();
+    let mut config = config(&sentinels);
+    config.response_timeout = Duration::from_millis(200);
+    config.connect_timeout = Duration::from_millis(200);
+    let link = open(&config).await;
+    let runtime = tokio::runtime::Builder::new_multi_thread();
+    let aside = { runtime }.worker_threads(1).enable_all().build().unwrap();
+    let ask_aside = |request| {
+        let link = link.clone();
+        aside.spawn(async move { link.ask(request).await })
+    };
+    ask_aside(get("key")).await.unwrap().unwrap();
+    let old = sentinels.primary().await.unwrap();
+    old.stop().unwrap();
+    assert!(link.ask(set("key", "other")).await.unwrap().resent);
+    let new = sentinels.wait_for_another(old, SOON).await.unwrap();
+    old.resume().unwrap();
+    // It thinks that it is the primary, until it is told that it is not.
+    ask_aside(set("key", "again")).await.unwrap().unwrap();
+    assert_eq!(new.command(&["GET", "key"]).await.unwrap().trim(), "again");
+    aside.shutdown_background();
+}
+
+#[tokio::test]
 async fn a_replica_that_sentinels_name_answers_reads_and_is_stepped_over_when_dead() {
     let sentinels = Sentinels::start(&Options::redis()).await.unwrap();
     let mut config = config(&sentinels);

@@ -356,7 +356,7 @@ pub(super) fn what_was_run(results: &Results) -> String {
          {} of its median (the median of all figures).</p>\
          <div class=\"wide\"><table><thead><tr><th>place</th><th>memory of its process at the end</th></tr></thead>\
          <tbody>{places}</tbody></table></div>\
-         <p>What a program grows by: it opens one candidate, makes {} sessions, and has 64 requests of mixed \
+         <p>What a program grows by: it opens the candidates of the place, then one makes {} sessions, and has 64 requests of mixed \
          traffic at once. PHP's processes are counted in.</p>\
          <div class=\"wide\"><table class=\"words\"><thead><tr><th>candidate</th><th>version</th><th>a program<br>grows by</th><th>note</th></tr>\
          </thead><tbody>{candidates}</tbody></table></div><h3>Left out</h3>{}",

@@ -8,7 +8,7 @@ use std::{
 use tokio::{sync::Barrier, task::JoinSet, time::timeout};
 
 use super::{
-    library::{ADDED, Change, Library, Mode},
+    library::{ADDED, Change, Kept, Library, Mode},
     results::{Burst, LogOut, Shape},
     slice::shortened,
 };
@@ -68,9 +68,14 @@ pub(crate) async fn burst(
         outcomes.append(&mut done?);
     }
     let millis = in_millis(began.elapsed());
-    let kept = library.kept(&id).await?.unwrap_or_default();
-    library.destroy(&id).await?;
+    // A library may have made its own session unreadable: then nothing of it is left.
+    let (kept, unreadable) = match library.kept(&id).await {
+        Ok(kept) => (kept.unwrap_or_default(), None),
+        Err(error) => (Kept::default(), Some(shortened(&error))),
+    };
+    let ended = library.destroy(&id).await.map_err(|error| shortened(&error)).err();
     let first_error = outcomes.iter().find_map(|(_, error)| error.clone());
+    let first_error = first_error.or(unreadable).or(ended);
     let mut times: Vec<f64> = Vec::new();
     for (time, error) in &outcomes {
         if error.is_none() {
@@ -116,7 +121,9 @@ pub(crate) async fn log_out(library: &Arc<dyn Library>, trials: usize) -> Result
             });
         }
         tokio::time::sleep(LOG_OUT).await;
-        library.destroy(&id).await?;
+        if let Err(error) = library.destroy(&id).await {
+            found.first_error.get_or_insert_with(|| shortened(&error));
+        }
         let mut ids = vec![id.to_string()];
         while let Some(saved) = timeout(LIMIT, savers.join_next()).await? {
             found.saves += 1;
@@ -135,7 +142,8 @@ pub(crate) async fn log_out(library: &Arc<dyn Library>, trials: usize) -> Result
 
 async fn any_alive(library: &Arc<dyn Library>, ids: &[String]) -> Result<bool> {
     for id in ids {
-        if library.kept(id).await?.is_some() {
+        // What cannot be read is nobody's session.
+        if let Ok(Some(_)) = library.kept(id).await {
             return Ok(true);
         }
     }

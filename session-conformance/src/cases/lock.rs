@@ -309,7 +309,7 @@ async fn two_takers_of_stale_lock_one_wins(cx: Cx) -> Outcome {
         // Time for a second one to show; there must be none, however long it is.
         let second = tokio::time::timeout(Duration::from_millis(100), winners.recv()).await;
         match second {
-            Ok(Some(Err(error))) => return Err(error.into()),
+            Ok(Some(Err(error))) => return Err(error),
             second => ensure!(second.is_err(), "two takers of one lapsed lease in round {round}"),
         }
         takers.shutdown().await;

@@ -2,7 +2,10 @@
 //! else by a small one.
 
 use std::{
-    cell::Cell,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -53,9 +56,9 @@ struct Compared {
     server: Server,
     store: RedisStore,
     key: Key,
-    read: Cell<Instant>,
+    read: Mutex<Instant>,
     /// Saves of what was not read a moment ago, because the machine was busy.
-    late: Cell<u64>,
+    late: AtomicU64,
 }
 
 /// What was read is known for so long.
@@ -66,19 +69,20 @@ impl Compared {
         let World { server, store } = World::with(&options).await?;
         let key = new_key();
         create(&store, &key, b"0").await;
-        let (read, late) = (Cell::new(Instant::now()), Cell::default());
+        let (read, late) = (Mutex::new(Instant::now()), AtomicU64::default());
         Ok(Self { server, store, key, read, late })
     }
 
     /// Reads the session, as a page does.
     async fn read(&self) -> Revision {
-        self.read.set(Instant::now());
+        *self.read.lock().unwrap() = Instant::now();
         load(&self.store, &self.key).await.unwrap().unwrap().revision
     }
 
     async fn save(&self, write: Write, revision: Revision, op: OpToken) -> Result<Revision> {
         let saved = self.store.save(&self.key, write, Expected::Revision(revision), op).await;
-        self.late.set(self.late.get() + u64::from(self.read.get().elapsed() >= MOMENT));
+        let is_late = self.read.lock().unwrap().elapsed() >= MOMENT;
+        self.late.fetch_add(u64::from(is_late), Relaxed);
         saved
     }
 
@@ -94,7 +98,7 @@ impl Compared {
     /// fills nothing in.
     async fn whole(&self, before: &Traffic) -> u64 {
         let all = self.traffic().await.since(before).calls("setrange");
-        all.saturating_sub(self.late.get())
+        all.saturating_sub(self.late.load(Relaxed))
     }
 
     async fn ask(&self, command: &str) -> u64 {
@@ -108,9 +112,9 @@ async fn a_change_takes(scripts: u64, options: Options) -> TestResult {
     // The server learns the script.
     world.change("0", world.read().await).await?;
     let (saved, traffic) = loop {
-        let (before, late) = (world.traffic().await, world.late.get());
+        let (before, late) = (world.traffic().await, world.late.load(Relaxed));
         let saved = world.change("1", world.read().await).await?;
-        if world.late.get() == late {
+        if world.late.load(Relaxed) == late {
             break (saved, world.traffic().await.since(&before));
         }
     };

@@ -4,13 +4,8 @@
 //! [`Worker`]s, each a process of its own: PHP's extension, or our store in a copy of the test
 //! program. Both take the same [`Command`]s, so a case can be played with the sides changed.
 //!
-//! A test program without the usual harness is all that a backend adds:
-//!
-//! ```ignore
-//! fn main() -> ExitCode {
-//!     test_php::main(|place| Box::pin(open(place)), vec![Arc::new(Files)])
-//! }
-//! ```
+//! A test program without the usual harness is all that a backend adds: its `main` calls [`main`] with
+//! what opens a place, and with its layouts.
 
 #![expect(clippy::print_stdout, reason = "the peer answers on its standard output")]
 

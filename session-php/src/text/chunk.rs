@@ -44,6 +44,8 @@ const fn begin(letter: u8) -> u64 {
     packed([letter, b':', 0, 0, 0, 0, 0, 0])
 }
 
+/// What `b:0;` and `b:1;` have in common.
+const EITHER_BOOL: u64 = packed([255, 255, 254, 255, 0, 0, 0, 0]);
 const SEMICOLON: u64 = b';' as u64;
 const POINT: u64 = b'.' as u64;
 
@@ -51,6 +53,12 @@ const POINT: u64 = b'.' as u64;
 #[inline(always)]
 pub(super) const fn is_string(word: u64) -> bool {
     word & ONE == b's' as u64
+}
+
+/// Whether an array begins.
+#[inline(always)]
+pub(super) const fn is_array(word: u64) -> bool {
+    word & ONE == b'a' as u64
 }
 
 /// Whether it is `N;`.
@@ -63,7 +71,7 @@ pub(super) const fn is_null(word: u64) -> bool {
 #[inline(always)]
 pub(super) const fn bool(word: u64) -> Option<bool> {
     // The two differ in one bit.
-    let is_one = word & packed([255, 255, 254, 255, 0, 0, 0, 0]) == packed(*b"b:0;\0\0\0\0");
+    let is_one = word & EITHER_BOOL == packed(*b"b:0;\0\0\0\0");
     if is_one { Some(byte(word, 2) == b'1' as u64) } else { None }
 }
 
@@ -92,7 +100,13 @@ pub(super) fn string(input: &[u8], at: usize, word: u64) -> Option<(usize, usize
     let (length, head) = length(word, b's', b'"')?;
     let start = at + head;
     let end = start + length;
-    (input.get(end..)?.first_chunk() == Some(b"\";")).then_some((start, end))
+    is_string_end(input, end).then_some((start, end))
+}
+
+/// Whether a string ends there.
+#[inline(always)]
+fn is_string_end(input: &[u8], at: usize) -> bool {
+    input.get(at..).and_then(<[u8]>::first_chunk) == Some(b"\";")
 }
 
 /// How many of the bytes are digits before the first that is none.
@@ -127,6 +141,13 @@ pub(super) fn int_end(input: &[u8], at: usize, word: u64) -> Option<usize> {
         return (input.get(at + 2 + length) == Some(&b';')).then_some(at + 3 + length);
     }
     (length > 0 && byte(text, digits(text)) == SEMICOLON).then_some(at + 3 + length)
+}
+
+/// Where the array begins in an element of a list, `i:7;a:`.
+#[inline(always)]
+pub(super) fn array_in_list(input: &[u8], at: usize) -> Option<usize> {
+    let array = int_end(input, at, word(input, at)?)?;
+    (input.get(array) == Some(&b'a')).then_some(array)
 }
 
 /// The end of `d:7;` or `d:7.25;` that begins with a word.
@@ -257,10 +278,59 @@ pub(super) fn float(input: &[u8], at: usize, word: u64) -> Option<(f64, usize)> 
     (input.get(end) == Some(&b';')).then_some((value, end + 1))
 }
 
-/// The end of a value that has no entries.
+/// The head of a string, `N;` or `b:1;`: values that begin so are of one length.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Beginning {
+    /// Its bytes, and which of a word are its own.
+    bytes: u64,
+    own: u64,
+    /// How long the value is.
+    length: usize,
+}
+
+impl Beginning {
+    /// That of no value.
+    pub(super) const NONE: Self = Self { bytes: 1, own: 0, length: 0 };
+
+    /// The end of a value without entries that begins with a word. It is sooner found if it begins
+    /// so; otherwise this becomes its beginning.
+    #[inline(always)]
+    pub(super) fn plain_end(&mut self, input: &[u8], at: usize, word: u64) -> Option<usize> {
+        if word & self.own == self.bytes {
+            let end = at + self.length;
+            let is_whole = !is_string(word) || is_string_end(input, end - 2);
+            return is_whole.then_some(end);
+        }
+        let (own, length) = if is_string(word) {
+            let (length, head) = length(word, b's', b'"')?;
+            if !is_string_end(input, at + head + length) {
+                return None;
+            }
+            (u64::MAX >> (64 - 8 * head), head + length + 2)
+        } else if is_null(word) {
+            (TWO, 2)
+        } else if bool(word).is_some() {
+            (EITHER_BOOL, 4)
+        } else {
+            return number_end(input, at, word);
+        };
+        *self = Self { bytes: word & own, own, length };
+        Some(at + length)
+    }
+}
+
+/// The end of a number that begins with a word.
 #[inline(always)]
-pub(super) fn plain_end(input: &[u8], at: usize) -> Option<usize> {
-    let word = word(input, at)?;
+fn number_end(input: &[u8], at: usize, word: u64) -> Option<usize> {
+    match int_end(input, at, word) {
+        None => float_end(input, at, word),
+        end => end,
+    }
+}
+
+/// The end of a value without entries that begins with a word.
+#[inline(always)]
+pub(super) fn plain_end(input: &[u8], at: usize, word: u64) -> Option<usize> {
     if is_string(word) {
         string(input, at, word).map(|(_, end)| end + 2)
     } else if is_null(word) {
@@ -268,7 +338,7 @@ pub(super) fn plain_end(input: &[u8], at: usize) -> Option<usize> {
     } else if bool(word).is_some() {
         Some(at + 4)
     } else {
-        int_end(input, at, word).or_else(|| float_end(input, at, word))
+        number_end(input, at, word)
     }
 }
 

@@ -71,51 +71,45 @@ impl Scanner<'_> {
                 wanted = self.open.pop().unwrap_or_default();
                 continue;
             }
-            wanted -= 1;
-            at = self.outline_key(at, depth, wanted)?;
-            if let Some(end) = chunk::plain_end(input, at) {
-                at = end;
-                plain += 1;
-                continue;
+            if let Some(array) = chunk::array_in_list(input, at) {
+                (at, wanted) = (array, wanted - 1);
+            } else {
+                let passed = self.alike.pass(input, at, depth, wanted);
+                plain += wanted - passed.left - usize::from(passed.at_value);
+                (at, wanted) = (passed.at, passed.left);
+                if !passed.at_value {
+                    if wanted == 0 {
+                        continue;
+                    }
+                    wanted -= 1;
+                    self.at = at;
+                    self.key()?;
+                    at = self.at;
+                }
             }
-            if let Some((count, first)) = self.alike.array(input, at, depth) {
+            let word = chunk::word(input, at);
+            let array = word.and_then(|word| self.alike.array(at, word, depth));
+            if let Some((count, first)) = array {
                 at = first;
                 plain += 1;
                 self.deeper(outline, &mut wanted, count, false)?;
+                depth += 1;
             } else {
                 self.at = at;
-                outline.slots += plain;
-                self.values += plain as usize;
-                plain = 0;
+                self.add_plain(outline, mem::take(&mut plain));
                 self.element(outline, &mut wanted)?;
-                at = self.at;
+                (at, depth) = (self.at, self.open.len());
             }
-            depth = self.open.len();
         }
         self.at = at;
-        outline.slots += plain;
-        self.values += plain as usize;
+        self.add_plain(outline, plain);
         self.check_values()
     }
 
-    /// Reads over a key; where the next value begins.
-    #[inline(always)]
-    fn outline_key(&mut self, at: usize, depth: usize, left: usize) -> Result<usize> {
-        let input = self.input;
-        if let Some(words) = chunk::words(input, at) {
-            if let Some(end) = self.alike.known_end(words, depth, left) {
-                return Ok(at + end + 2);
-            }
-            if let Some(end) = chunk::int_end(input, at, words.0) {
-                return Ok(end);
-            }
-        }
-        if let Some(key) = self.alike.key(input, at, depth, left) {
-            return Ok(key.end + 2);
-        }
-        self.at = at;
-        self.key()?;
-        Ok(self.at)
+    /// Counts values that take a slot each.
+    fn add_plain(&mut self, outline: &mut Outline, plain: usize) {
+        outline.slots += index(plain);
+        self.values += plain;
     }
 
     /// Reads over a value up to its elements: from there on, they are those that are wanted.
@@ -142,5 +136,94 @@ impl Scanner<'_> {
             outline.depth = outline.depth.max(self.open.len());
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fastrand::Rng;
+
+    use super::*;
+    use crate::Limits;
+
+    /// What is known of a value that was read over.
+    type Seen = Result<(usize, usize, u32, usize), String>;
+
+    fn seen(text: &[u8], read: impl FnOnce(&mut Scanner<'_>, &mut Outline) -> Result<()>) -> Seen {
+        let mut scanner = Scanner::new(text, Limits::new()).unwrap();
+        let mut outline = Outline::default();
+        read(&mut scanner, &mut outline).map_err(|error| error.to_string())?;
+        Ok((scanner.at, scanner.values, outline.slots, outline.depth))
+    }
+
+    /// Element by element, with nothing that is known of others.
+    fn slowly(scanner: &mut Scanner<'_>, outline: &mut Outline) -> Result<()> {
+        let mut wanted = 0;
+        scanner.element(outline, &mut wanted)?;
+        while scanner.levels() > 0 {
+            if wanted == 0 {
+                scanner.expect(b'}')?;
+                wanted = scanner.open.pop().unwrap_or_default();
+            } else {
+                wanted -= 1;
+                scanner.key()?;
+                scanner.element(outline, &mut wanted)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn string(rng: &mut Rng, most: usize) -> String {
+        let length = rng.usize(..=most);
+        format!("s:{length}:\"{}\";", "x".repeat(length))
+    }
+
+    fn value(rng: &mut Rng, kind: u8) -> String {
+        match kind {
+            0 => "N;".to_owned(),
+            1 => format!("b:{};", rng.u8(..2)),
+            2 => format!("i:{};", rng.i64(..) >> rng.u32(..64)),
+            3 => format!("d:{};", f64::from(rng.u32(..)) / 64.0),
+            4 => string(rng, 9),
+            5 => string(rng, 120),
+            6 => format!("a:1:{{i:0;{}}}", string(rng, 9)),
+            _ => format!("O:3:\"Foo\":1:{{s:1:\"a\";{}}}", string(rng, 9)),
+        }
+    }
+
+    /// A list of arrays that look alike, more or less.
+    fn records(rng: &mut Rng) -> String {
+        let fields: Vec<(String, u8)> =
+            (0..rng.usize(1..20)).map(|_| (string(rng, 14), rng.u8(..8))).collect();
+        let mut text = format!("a:{0}:{{", rng.usize(1..8));
+        let count = text[2..3].parse().unwrap();
+        for number in 0..count {
+            let head = format!("i:{number};a:{}:{{", fields.len());
+            text += &head;
+            for (key, kind) in &fields {
+                let kind = if rng.u8(..8) == 0 { rng.u8(..8) } else { *kind };
+                let key = if rng.u8(..8) == 0 { &string(rng, 14) } else { key };
+                text = text + key + &value(rng, kind);
+            }
+            text.push('}');
+        }
+        text + "}"
+    }
+
+    #[test]
+    fn what_is_like_others_is_read_as_if_it_stood_alone() {
+        let mut rng = Rng::with_seed(8);
+        let mut found = [0; 2];
+        for case in 0..8_000 {
+            let mut text = records(&mut rng).into_bytes();
+            if case % 2 == 0 {
+                let at = rng.usize(..text.len());
+                text[at] = *rng.choice(b"019:;{}\"abdsiNx").unwrap();
+            }
+            let quickly = seen(&text, |scanner, outline| scanner.outline(outline));
+            found[usize::from(quickly.is_ok())] += 1;
+            assert_eq!(quickly, seen(&text, slowly), "{}", String::from_utf8_lossy(&text));
+        }
+        assert!(found.iter().all(|count| *count > 1_000), "{found:?}");
     }
 }

@@ -86,7 +86,9 @@ impl<'i> Scanner<'i> {
         // What is owed to the array or object in which this value is, which has not been counted.
         let outer = if depth > floor { need(*wanted) } else { 0 };
         self.owed += outer;
-        let count = if let Some((count, first)) = self.alike.array(self.input, start, depth) {
+        let word = chunk::word(self.input, start);
+        let array = word.and_then(|word| self.alike.array(start, word, depth));
+        let count = if let Some((count, first)) = array {
             self.at = first;
             self.promise(count, false)?;
             builder.plain_array(count);

@@ -40,6 +40,17 @@ impl Mode {
     }
 }
 
+/// What came of asking for another id.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Rotated {
+    /// The cookie would hold this from now on.
+    To(String),
+    /// A parallel request was quicker, and its answer has the new id: this one's sets no cookie.
+    ByAnother,
+    /// The id that was presented had just been replaced by another.
+    Refused,
+}
+
 /// What a request does: it reads the session, works, adds one to the entry `count` and sets the entry
 /// `entry`.
 #[derive(Debug, Clone)]
@@ -120,9 +131,8 @@ pub(crate) trait Library: Send + Sync + 'static {
     /// Logs out.
     async fn destroy(&self, id: &str) -> Result<()>;
 
-    /// Gives the session another id, as at a log-in; none where that is refused, because the id that
-    /// was presented had just been replaced by another.
-    async fn rotate(&self, id: &str) -> Result<Option<String>>;
+    /// Gives the session another id, as at a log-in.
+    async fn rotate(&self, id: &str) -> Result<Rotated>;
 
     /// What changes have left; none where there is no session, or nobody logged in.
     async fn kept(&self, id: &str) -> Result<Option<Kept>>;

@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{
     histogram::Histogram,
-    library::{Change, Library, Mode},
+    library::{Change, Library, Mode, Rotated},
     results::{Deed, Sample},
     sessions::{Sessions, Zipf},
 };
@@ -240,8 +240,9 @@ impl Task {
                 }
             }
             _ => match self.library.rotate(&id).await? {
-                Some(fresh) => self.work.sessions.set(index, fresh),
-                None => return Ok(Answer::Refused),
+                Rotated::To(fresh) => self.work.sessions.set(index, fresh),
+                Rotated::ByAnother => {}
+                Rotated::Refused => return Ok(Answer::Refused),
             },
         }
         Ok(Answer::Well)

@@ -18,7 +18,7 @@ pub(crate) use self::{
     redis::Redis,
     sql::{mysql, postgres, sqlite},
 };
-use super::library::{Change, Kept, Library, Mode};
+use super::library::{Change, Kept, Library, Mode, Rotated};
 use crate::measure::Result;
 
 /// What a store of ours keeps beside the payload; the bare commands move as many bytes.
@@ -95,11 +95,11 @@ impl<V: Values> Library for Bare<V> {
         self.values.delete(id).await
     }
 
-    async fn rotate(&self, id: &str) -> Result<Option<String>> {
+    async fn rotate(&self, id: &str) -> Result<Rotated> {
         self.values.get(id).await?;
         let fresh = self.create().await?;
         self.values.delete(id).await?;
-        Ok(Some(fresh))
+        Ok(Rotated::To(fresh))
     }
 
     /// It knows no entries.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use time::Duration;
 
 use crate::{
-    compare::library::{COUNT, Change, Kept, Library, Mode, any_part, entries},
+    compare::library::{COUNT, Change, Kept, Library, Mode, Rotated, any_part, entries},
     measure::Result,
 };
 
@@ -90,10 +90,10 @@ impl Library for Actix {
         Ok(self.store.delete(&key(id)?).await?)
     }
 
-    async fn rotate(&self, id: &str) -> Result<Option<String>> {
+    async fn rotate(&self, id: &str) -> Result<Rotated> {
         let state = self.load(id).await?.unwrap_or_default();
         self.store.delete(&key(id)?).await?;
-        Ok(Some(self.store.save(state, &TTL).await?.into()))
+        Ok(Rotated::To(self.store.save(state, &TTL).await?.into()))
     }
 
     async fn kept(&self, id: &str) -> Result<Option<Kept>> {

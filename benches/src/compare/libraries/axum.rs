@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::{
-    compare::library::{COUNT, Change, Kept, Library, Mode, any_part, entries},
+    compare::library::{COUNT, Change, Kept, Library, Mode, Rotated, any_part, entries},
     measure::Result,
 };
 
@@ -102,12 +102,12 @@ impl<P: DatabasePool + Send + Sync + 'static> Library for Axum<P> {
         Ok(self.pool.delete_one_by_id(id, TABLE).await?)
     }
 
-    async fn rotate(&self, id: &str) -> Result<Option<String>> {
+    async fn rotate(&self, id: &str) -> Result<Rotated> {
         let session = self.load(id).await?.unwrap_or_default();
         self.pool.delete_one_by_id(id, TABLE).await?;
         let fresh = fresh_id();
         self.store(&fresh, &session).await?;
-        Ok(Some(fresh))
+        Ok(Rotated::To(fresh))
     }
 
     async fn kept(&self, id: &str) -> Result<Option<Kept>> {

@@ -7,7 +7,7 @@ use session::{Lifetime, Session, SessionManager, SessionStore, SweepBudget};
 use session_core::{CookieChange, ErrorKind, SessionId};
 
 use crate::{
-    compare::library::{COUNT, Change, Kept, Library, Mode, any_part, entries},
+    compare::library::{COUNT, Change, Kept, Library, Mode, Rotated, any_part, entries},
     measure::Result,
     setup::TTL,
 };
@@ -123,14 +123,14 @@ impl Library for Ours {
         Ok(self.open(id)?.delete().await?)
     }
 
-    async fn rotate(&self, id: &str) -> Result<Option<String>> {
+    async fn rotate(&self, id: &str) -> Result<Rotated> {
         let session = self.open(id)?;
         match session.cycle_id().await {
-            Err(error) if error.kind() == ErrorKind::Conflict => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::Conflict => return Ok(Rotated::Refused),
             cycled => cycled?,
         }
         session.save().await?;
-        Ok(Some(set_to(&session).unwrap_or_else(|| id.to_owned())))
+        Ok(set_to(&session).map_or(Rotated::ByAnother, Rotated::To))
     }
 
     async fn kept(&self, id: &str) -> Result<Option<Kept>> {
@@ -157,5 +157,61 @@ impl Library for Ours {
                 return Ok(Some(deleted));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use session_core::{Key, MemoryStore, Operation, forward};
+    use tokio::sync::Barrier;
+
+    use super::*;
+
+    /// A store whose first two reads end together.
+    #[derive(Debug)]
+    struct Together {
+        inner: MemoryStore,
+        reads: AtomicUsize,
+        both: Barrier,
+    }
+
+    impl Together {
+        async fn with_the_other<T: Send>(
+            &self,
+            _operation: Operation,
+            _key: Option<&Key>,
+            call: impl Future<Output = session_core::Result<T>> + Send,
+        ) -> session_core::Result<T> {
+            let outcome = call.await;
+            if self.reads.fetch_add(1, Relaxed) < 2 {
+                self.both.wait().await;
+            }
+            outcome
+        }
+    }
+
+    #[async_trait]
+    impl SessionStore for Together {
+        forward!(self => self.inner, around with_the_other; load);
+        forward!(self => self.inner; create save touch delete lock renew release sweep ping
+            capabilities principal_index enumeration);
+    }
+
+    #[tokio::test]
+    async fn who_was_overtaken_does_not_bring_back_the_id_that_was_presented() {
+        let (inner, reads, both) = (MemoryStore::new(), AtomicUsize::new(0), Barrier::new(2));
+        let library = Ours::new(Arc::new(Together { inner, reads, both }), 64).unwrap();
+        let id = library.create().await.unwrap();
+        let (one, other) = tokio::join!(library.rotate(&id), library.rotate(&id));
+        let both = [one.unwrap(), other.unwrap()];
+        assert!(both.contains(&Rotated::ByAnother), "{both:?}");
+        let fresh = both.into_iter().find_map(|rotated| match rotated {
+            Rotated::To(fresh) => Some(fresh),
+            _ => None,
+        });
+        assert!(matches!(library.rotate(&fresh.unwrap()).await.unwrap(), Rotated::To(_)));
+        assert_eq!(library.rotate(&id).await.unwrap(), Rotated::Refused);
     }
 }

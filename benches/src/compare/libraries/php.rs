@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use crate::{
-    compare::library::{Change, Kept, Library, Mode, any_part},
+    compare::library::{Change, Kept, Library, Mode, Rotated, any_part},
     measure::Result,
 };
 
@@ -115,8 +115,8 @@ impl Library for Php {
         self.ask(&format!("destroy {id}")).await.map(drop)
     }
 
-    async fn rotate(&self, id: &str) -> Result<Option<String>> {
-        self.ask(&format!("rotate {id}")).await.map(Some)
+    async fn rotate(&self, id: &str) -> Result<Rotated> {
+        self.ask(&format!("rotate {id}")).await.map(Rotated::To)
     }
 
     fn processes(&self) -> Vec<i32> {

@@ -9,7 +9,7 @@ use ruts::{
 };
 
 use crate::{
-    compare::library::{COUNT, Change, FIRST, Kept, Library, Mode, any_part, entries},
+    compare::library::{COUNT, Change, FIRST, Kept, Library, Mode, Rotated, any_part, entries},
     measure::Result,
 };
 
@@ -82,10 +82,10 @@ impl<S: SessionStore> Library for Ruts<S> {
         Ok(())
     }
 
-    async fn rotate(&self, id: &str) -> Result<Option<String>> {
+    async fn rotate(&self, id: &str) -> Result<Rotated> {
         let fresh = Id::default();
         self.store.rename_session_id(&id_of(id)?, &fresh).await?;
-        Ok(Some(fresh.to_string()))
+        Ok(Rotated::To(fresh.to_string()))
     }
 
     async fn kept(&self, id: &str) -> Result<Option<Kept>> {

@@ -11,7 +11,9 @@ macro_rules! tower {
             use $core::{Expiry, Session, SessionStore, session::Id};
 
             use crate::{
-                compare::library::{COUNT, Change, Kept, Library, Mode, any_part, entries},
+                compare::library::{
+                    COUNT, Change, Kept, Library, Mode, Rotated, any_part, entries,
+                },
                 measure::Result,
             };
 
@@ -85,11 +87,11 @@ macro_rules! tower {
                     Ok(self.open(id)?.flush().await?)
                 }
 
-                async fn rotate(&self, id: &str) -> Result<Option<String>> {
+                async fn rotate(&self, id: &str) -> Result<Rotated> {
                     let session = self.open(id)?;
                     session.cycle_id().await?;
                     session.save().await?;
-                    id_of(&session).map(Some)
+                    id_of(&session).map(Rotated::To)
                 }
 
                 async fn kept(&self, id: &str) -> Result<Option<Kept>> {

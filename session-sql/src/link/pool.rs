@@ -78,6 +78,14 @@ struct State {
 }
 
 impl State {
+    /// What went wrong long ago tells nothing, unless someone is finding out just now.
+    fn forget(&mut self) {
+        if self.dialing == 0 {
+            self.down = self.down.filter(Outage::is_fresh);
+        }
+        self.refuses = self.refuses.filter(Outage::is_fresh);
+    }
+
     fn answered(&mut self, wrote: bool) {
         self.down = None;
         if wrote {
@@ -168,14 +176,17 @@ impl Pool {
 
     /// A connection: one that rests, or a new one. Cancel safe.
     pub(super) async fn take(&self, deadline: Instant) -> Result<Lease<'_>, Fault> {
-        if let Some(lease) = self.take_rested(Instant::now()) {
-            return Ok(lease);
+        let slot = match self.slots.try_acquire() {
+            Ok(slot) => slot,
+            Err(_) => self.wait(deadline).await?,
+        };
+        let now = Instant::now();
+        if let Some(connection) = self.pop_rested(now) {
+            return Ok(self.lease(connection, true, slot, now));
         }
-        self.forget();
         if let Some(fault) = self.given_up() {
             return Err(fault);
         }
-        let slot = self.slot(deadline).await?;
         if let Some(spent) = self.pop_spent() {
             let by = deadline.min(Instant::now() + PING);
             drop(timeout_at(by, spent.wire.close()).await);
@@ -197,8 +208,7 @@ impl Pool {
 
     /// The connection that was used last, where there is nothing to find out or to clear away first. That is
     /// so nearly always, and looked at once.
-    fn take_rested(&self, now: Instant) -> Option<Lease<'_>> {
-        let slot = self.slots.try_acquire().ok()?;
+    fn pop_rested(&self, now: Instant) -> Option<Connection> {
         let mut state = self.state();
         if state.down.is_some() || state.refuses.is_some() {
             return None;
@@ -211,8 +221,7 @@ impl Pool {
         if !self.for_ever && (!fresh || state.idle.iter().any(spent)) {
             return None;
         }
-        let last = state.idle.pop()?;
-        Some(self.lease(last.connection, true, slot, now))
+        state.idle.pop().map(|last| last.connection)
     }
 
     const fn lease<'a>(
@@ -225,9 +234,10 @@ impl Pool {
         Lease { pool: self, connection: Some(connection), reused, since, _slot: slot }
     }
 
-    async fn slot(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, Fault> {
-        if let Ok(slot) = self.slots.try_acquire() {
-            return Ok(slot);
+    /// Waits until fewer are in use than there may be.
+    async fn wait(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, Fault> {
+        if let Some(fault) = self.given_up() {
+            return Err(fault);
         }
         let _waiter = Counted::one_of(&self.waiting, WAITERS).ok_or_else(|| {
             Fault::lasting(ErrorKind::Unavailable, "too many wait for a connection")
@@ -287,19 +297,11 @@ impl Pool {
         }
     }
 
-    /// What went wrong long ago tells nothing, unless someone is finding out just now.
-    fn forget(&self) {
-        let mut state = self.state();
-        if state.dialing == 0 {
-            state.down = state.down.filter(Outage::is_fresh);
-        }
-        state.refuses = state.refuses.filter(Outage::is_fresh);
-    }
-
     /// While the server has been out of reach for long, one caller at a time tries it, and the others
     /// are told at once, so that an outage does not hold up every caller in turn.
     fn given_up(&self) -> Option<Fault> {
-        let state = self.state();
+        let mut state = self.state();
+        state.forget();
         let is_tried = state.dialing > 0 && state.idle.is_empty();
         let long = state.down.is_some_and(Outage::is_long);
         if long && is_tried { state.last.clone() } else { None }

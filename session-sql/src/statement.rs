@@ -43,6 +43,8 @@ pub(crate) struct Statement {
     pub(crate) names: Arc<[Name]>,
     /// Whether it only reads.
     pub(crate) reads: bool,
+    /// Whether it returns one row at most, by what it asks for.
+    pub(crate) one_row: bool,
 }
 
 /// Defines the names of values, and the values.
@@ -120,8 +122,18 @@ impl Statement {
             }
             text.push_str(if tail == "\n" { " " } else { tail });
         }
-        let reads = text.trim_start().starts_with("SELECT");
-        Self { text: text.trim().into(), names: names.into(), reads }
+        Self { names: names.into(), ..Self::plain(text.trim().into()) }
+    }
+
+    /// A text for one engine, with that engine's placeholders.
+    pub(crate) fn plain(text: Arc<str>) -> Self {
+        let reads = text.starts_with("SELECT");
+        Self { text, names: Arc::new([]), reads, one_row: false }
+    }
+
+    /// The same, which returns one row at most.
+    pub(crate) fn of_one_row(self) -> Self {
+        Self { one_row: true, ..self }
     }
 
     /// The values in the order of the placeholders.

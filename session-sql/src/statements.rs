@@ -176,8 +176,8 @@ impl Statements {
         let save = save.as_str();
         let delete = file!("delete_revision");
         Self {
-            load: render(file!("load")),
-            slot: render(file!("slot")),
+            load: render(file!("load")).of_one_row(),
+            slot: render(file!("slot")).of_one_row(),
             create: render(dialect.create),
             create_only_inserts: matches!(engine, Engine::MySql | Engine::MariaDb),
             replace: [free, keep, release].map(|lock| under(&anew(replace), lock)),
@@ -194,17 +194,17 @@ impl Statements {
             lock: render(dialect.lock),
             lock_or_mark: dialect.lock_or_mark.map(render),
             placeholder: render(file!("placeholder")),
-            held: render(file!("held")),
+            held: render(file!("held")).of_one_row(),
             renew: render(file!("renew")),
             release: render(file!("release")),
-            oldest: render(file!("oldest")),
+            oldest: render(file!("oldest")).of_one_row(),
             sweep: render(dialect.sweep),
             list: render(file!("list")),
             keys: render(file!("keys")),
-            epoch: render(file!("epoch")),
+            epoch: render(file!("epoch")).of_one_row(),
             first_epoch: render(file!("first_epoch")),
             next_epoch: render(file!("next_epoch")),
-            ping: render("SELECT 1"),
+            ping: render("SELECT 1").of_one_row(),
             channel: channel(table),
         }
     }

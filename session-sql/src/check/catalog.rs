@@ -1,7 +1,5 @@
 //! What the database says of a table.
 
-use std::sync::Arc;
-
 use crate::{
     Engine,
     link::{Fault, Link},
@@ -79,7 +77,7 @@ async fn rows<const N: usize>(
     };
     let text = query.replace("{schema}", &schema).replace("{name}", name);
     let text = text.replace("{table}", table);
-    let statement = Statement { text: text.into(), names: Arc::from([]), reads: true };
+    let statement = Statement::plain(text.into());
     let answer = link.run(&statement, &[]).await?;
     Ok(answer.rows.into_iter().map(texts).collect())
 }

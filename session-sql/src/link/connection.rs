@@ -1,6 +1,6 @@
 //! A connection, whatever the engine.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
@@ -14,7 +14,7 @@ use super::{
 use crate::url::Dialect;
 use crate::{
     SqlConfig,
-    statement::{Arg, Value},
+    statement::{Arg, Statement, Value},
 };
 
 /// So many bytes of rows are read of one reply at least, before it counts as too large.
@@ -67,7 +67,7 @@ pub(crate) trait Wire: Send {
     /// Runs a statement. A reply with more bytes than `limit` is not read to its end.
     async fn run(
         &mut self,
-        text: &Arc<str>,
+        statement: &Statement,
         values: &[Arg<'_>],
         limit: usize,
     ) -> Result<Answer, Verdict>;
@@ -132,6 +132,9 @@ pub(super) struct Reader<DB: Database> {
     pub(super) affected: fn(&DB::QueryResult) -> u64,
     pub(super) value: fn(&DB::Row, usize) -> Result<Value, sqlx::Error>,
     pub(super) classify: fn(&dyn DatabaseError) -> Class,
+    /// Whether a reply is over with its first result, so that nobody need wait to hear that nothing comes
+    /// any more.
+    pub(super) ends_with_result: bool,
 }
 
 type Stream<'a, DB> = futures_util::stream::BoxStream<
@@ -151,7 +154,12 @@ impl<DB: Database> Reader<DB> {
         let verdict = |error| Verdict::of(error, self.classify);
         while let Some(part) = stream.try_next().await.map_err(verdict)? {
             match part {
-                Either::Left(result) => answer.affected += (self.affected)(&result),
+                Either::Left(result) => {
+                    answer.affected += (self.affected)(&result);
+                    if self.ends_with_result {
+                        break;
+                    }
+                }
                 Either::Right(row) => {
                     let values: Result<Vec<Value>, _> =
                         (0..row.len()).map(|at| (self.value)(&row, at)).collect();

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     SqlConfig,
     engine::Engine,
-    statement::{Arg, Value},
+    statement::{Arg, Statement, Value},
 };
 
 pub(super) struct MySqlTarget {
@@ -78,11 +78,12 @@ struct MySqlWire(MySqlConnection);
 impl Wire for MySqlWire {
     async fn run(
         &mut self,
-        text: &Arc<str>,
+        statement: &Statement,
         values: &[Arg<'_>],
         limit: usize,
     ) -> Result<Answer, Verdict> {
-        let query = sqlx::query_with(AssertSqlSafe(Arc::clone(text)), arguments(values)?);
+        let query =
+            sqlx::query_with(AssertSqlSafe(Arc::clone(&statement.text)), arguments(values)?);
         READER.read(self.0.fetch_many(query), limit).await
     }
 
@@ -151,7 +152,8 @@ fn arguments(values: &[Arg<'_>]) -> Result<MySqlArguments, Verdict> {
     Ok(arguments)
 }
 
-const READER: Reader<MySql> = Reader { affected: MySqlQueryResult::rows_affected, value, classify };
+const READER: Reader<MySql> =
+    Reader { affected: MySqlQueryResult::rows_affected, value, classify, ends_with_result: false };
 
 fn value(row: &MySqlRow, at: usize) -> Result<Value, sqlx::Error> {
     let raw = row.try_get_raw(at)?;

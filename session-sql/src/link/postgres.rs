@@ -25,7 +25,7 @@ use super::{
 use crate::{
     SqlConfig,
     engine::Engine,
-    statement::{Arg, Value},
+    statement::{Arg, Statement, Value},
 };
 
 /// A server, or a pooler in front of it.
@@ -141,15 +141,16 @@ struct PgWire {
 impl Wire for PgWire {
     async fn run(
         &mut self,
-        text: &Arc<str>,
+        statement: &Statement,
         values: &[Arg<'_>],
         limit: usize,
     ) -> Result<Answer, Verdict> {
         if !self.prepares {
-            let query = sqlx::raw_sql(AssertSqlSafe(pooler::with_values(text, values)));
+            let query = sqlx::raw_sql(AssertSqlSafe(pooler::with_values(&statement.text, values)));
             return READER.read(self.connection.fetch_many(query), limit).await;
         }
-        let query = sqlx::query_with(AssertSqlSafe(Arc::clone(text)), arguments(values)?);
+        let query =
+            sqlx::query_with(AssertSqlSafe(Arc::clone(&statement.text)), arguments(values)?);
         READER.read(self.connection.fetch_many(query), limit).await
     }
 
@@ -196,7 +197,8 @@ fn arguments(values: &[Arg<'_>]) -> Result<PgArguments, Verdict> {
     Ok(arguments)
 }
 
-const READER: Reader<Postgres> = Reader { affected: PgQueryResult::rows_affected, value, classify };
+const READER: Reader<Postgres> =
+    Reader { affected: PgQueryResult::rows_affected, value, classify, ends_with_result: false };
 
 fn value(row: &PgRow, at: usize) -> Result<Value, sqlx::Error> {
     let raw = row.try_get_raw(at)?;

@@ -133,7 +133,7 @@ impl<'a> Course<'a> {
     ) -> Result<Option<Answer>, Fault> {
         let by = self.deadline.min(lease.since() + self.limits.one_try);
         let Some(wire) = lease.wire() else { return Ok(None) };
-        let ran = timeout_at(by, wire.run(&statement.text, values, self.limits.reply)).await;
+        let ran = timeout_at(by, wire.run(statement, values, self.limits.reply)).await;
         match ran {
             Ok(Ok(mut answer)) => {
                 if statement.reads && answer.rows.is_empty() {

@@ -1,11 +1,12 @@
 //! SQLite.
 
-use std::sync::Arc;
+use std::{future::ready, sync::Arc};
 
 use async_trait::async_trait;
+use futures_util::{StreamExt, TryFutureExt, TryStreamExt, stream};
 use session_core::ErrorKind;
 use sqlx::{
-    Arguments as _, AssertSqlSafe, ConnectOptions, Connection, Decode, Executor, Row, Type,
+    Arguments as _, AssertSqlSafe, ConnectOptions, Connection, Decode, Either, Executor, Row, Type,
     ValueRef,
     error::DatabaseError,
     sqlite::{
@@ -22,7 +23,7 @@ use super::{
 use crate::{
     SqlConfig,
     engine::Engine,
-    statement::{Arg, Value},
+    statement::{Arg, Statement, Value},
 };
 
 pub(super) struct SqliteTarget {
@@ -87,12 +88,20 @@ struct SqliteWire(SqliteConnection);
 impl Wire for SqliteWire {
     async fn run(
         &mut self,
-        text: &Arc<str>,
+        statement: &Statement,
         values: &[Arg<'_>],
         limit: usize,
     ) -> Result<Answer, Verdict> {
-        let query = sqlx::query_with(AssertSqlSafe(Arc::clone(text)), arguments(values)?);
-        READER.read(self.0.fetch_many(query), limit).await
+        let query =
+            sqlx::query_with(AssertSqlSafe(Arc::clone(&statement.text)), arguments(values)?);
+        let stream = if statement.one_row {
+            // After the row, the connection's thread sends nothing more that somebody were woken for.
+            let row = self.0.fetch_optional(query).map_ok(|row| row.map(Either::Right));
+            stream::once(row).try_filter_map(|row| ready(Ok(row))).boxed()
+        } else {
+            self.0.fetch_many(query)
+        };
+        READER.read(stream, limit).await
     }
 
     async fn define(&mut self, text: &str) -> Result<(), Verdict> {
@@ -135,7 +144,7 @@ fn arguments(values: &[Arg<'_>]) -> Result<SqliteArguments, Verdict> {
 }
 
 const READER: Reader<Sqlite> =
-    Reader { affected: SqliteQueryResult::rows_affected, value, classify };
+    Reader { affected: SqliteQueryResult::rows_affected, value, classify, ends_with_result: true };
 
 fn value(row: &SqliteRow, at: usize) -> Result<Value, sqlx::Error> {
     let raw = row.try_get_raw(at)?;

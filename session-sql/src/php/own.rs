@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::{PhpLock, row::Row, store::Inner};
 use crate::{
     link::{Answer, Verdict, Wire},
-    statement::{Arg, Value},
+    statement::{Arg, Statement, Value},
     url::Dialect,
 };
 
@@ -37,8 +37,8 @@ pub(super) struct Own<'a> {
 
 impl Own<'_> {
     pub(super) async fn run(&mut self, text: &Arc<str>, values: &[Arg<'_>]) -> Done<Answer> {
-        let limit = self.inner.reply_limit();
-        let ran = timeout(self.inner.patience(), self.wire.run(text, values, limit)).await;
+        let (statement, limit) = (Statement::plain(Arc::clone(text)), self.inner.reply_limit());
+        let ran = timeout(self.inner.patience(), self.wire.run(&statement, values, limit)).await;
         ran.unwrap_or_else(|_| Err(Verdict::no_answer())).map_err(|verdict| self.trouble(verdict))
     }
 

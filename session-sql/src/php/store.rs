@@ -192,10 +192,9 @@ impl Inner {
         text: &Arc<str>,
         values: &[Arg<'_>],
     ) -> Result<Answer> {
-        let reads = text.starts_with("SELECT");
-        let statement = Statement { text: Arc::clone(text), names: Arc::new([]), reads };
+        let statement = Statement::plain(Arc::clone(text));
         let answer = self.link.run(&statement, values).await;
-        answer.map_err(|fault| fault.into_error(self.backend(), operation, !reads))
+        answer.map_err(|fault| fault.into_error(self.backend(), operation, !statement.reads))
     }
 
     pub(super) async fn read(&self, operation: Operation, id: &SessionId) -> Result<Option<Row>> {

@@ -8,7 +8,7 @@ use super::{
     super::{Answer, Server, fault::Verdict},
     *,
 };
-use crate::statement::Arg;
+use crate::statement::{Arg, Statement};
 
 /// Nobody is there.
 struct Nowhere;
@@ -32,7 +32,7 @@ impl Target for Deaf {
 
 #[async_trait]
 impl Wire for Deaf {
-    async fn run(&mut self, _: &Arc<str>, _: &[Arg<'_>], _: usize) -> Result<Answer, Verdict> {
+    async fn run(&mut self, _: &Statement, _: &[Arg<'_>], _: usize) -> Result<Answer, Verdict> {
         Ok(Answer::default())
     }
 

@@ -17,11 +17,11 @@ mod statements;
 const SOON: Duration = Duration::from_secs(90);
 
 fn reads(text: &str) -> Statement {
-    Statement { text: text.into(), names: Arc::new([]), reads: true }
+    Statement { reads: true, ..Statement::plain(text.into()) }
 }
 
 fn writes(text: &str) -> Statement {
-    Statement { text: text.into(), names: Arc::new([]), reads: false }
+    Statement { reads: false, ..Statement::plain(text.into()) }
 }
 
 /// Patient: on a busy machine logging in takes its time.

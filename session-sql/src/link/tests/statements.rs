@@ -22,6 +22,7 @@ pub(super) async fn mean_the_same(link: &Link) {
     link.define(&table).await.unwrap();
     writes_count_what_they_match(link, engine).await;
     values_come_back(link, engine).await;
+    one_row_comes_back_or_none(link, engine).await;
     rows_of_a_write_are_counted(link, engine).await;
     what_is_missing_is_told(link).await;
     a_value_is_in_no_error(link, engine).await;
@@ -54,6 +55,16 @@ async fn values_come_back(link: &Link, engine: Engine) {
     link.run(&put, &[Arg::Bytes(&large)]).await.unwrap();
     let answer = link.run(&reads("SELECT v FROM things WHERE k = 2"), &[]).await.unwrap();
     assert!(*only(&answer) == Value::Bytes(large));
+}
+
+async fn one_row_comes_back_or_none(link: &Link, engine: Engine) {
+    let select = reads(&text(engine, "SELECT n FROM things WHERE k = ?"));
+    let select = Statement { one_row: true, ..select };
+    for (key, rows) in [(1, 1), (9, 0), (2, 1)] {
+        let answer = link.run(&select, &[Arg::Int(key)]).await.unwrap();
+        assert_eq!(answer.rows, vec![[Value::Int(7)]; rows]);
+        assert_eq!(answer.affected, u64::try_from(rows).unwrap());
+    }
 }
 
 async fn rows_of_a_write_are_counted(link: &Link, engine: Engine) {

@@ -19,7 +19,12 @@ pub(crate) async fn client(place: &Place) -> Result<Client> {
     let first = urls.first().ok_or("no server")?;
     let url =
         if place.is_cluster() { first.replace("redis:", "redis-cluster:") } else { first.clone() };
-    let mut config = Config::from_url(&url)?;
+    connect(&url).await
+}
+
+/// A client of the server or cluster at this URL. The runtime in which it is made drives its connections.
+pub(crate) async fn connect(url: &str) -> Result<Client> {
+    let mut config = Config::from_url(url)?;
     config.version = RespVersion::RESP3;
     let mut builder = Builder::from_config(config);
     builder.with_connection_config(|connection| {

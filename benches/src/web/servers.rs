@@ -22,6 +22,7 @@ use super::pages;
 use crate::{
     WORKERS,
     measure::{Error, Result},
+    redis::fred,
 };
 
 /// An answer of axum's.
@@ -49,8 +50,8 @@ pub(crate) fn session_tower(url: String) -> Result<SocketAddr> {
     })
 }
 
-pub(crate) fn tower_sessions(client: fred::prelude::Client) -> Result<SocketAddr> {
-    on_axum(async move || Ok(tower(TowerRedisStore::new(client))))
+pub(crate) fn tower_sessions(url: String) -> Result<SocketAddr> {
+    on_axum(async move || Ok(tower(TowerRedisStore::new(fred::connect(&url).await?))))
 }
 
 pub(crate) fn tower_sessions_on_ours(url: String) -> Result<SocketAddr> {

@@ -104,8 +104,9 @@ pub(crate) struct Listing<'a> {
     pub(crate) limit: usize,
 }
 
-/// An answer, and whether an earlier attempt may have been done before.
-type Answered<O, E> = (std::result::Result<O, SdkError<E>>, bool);
+/// An answer, or the refusal of a condition that was not met; and whether an earlier attempt may have been done
+/// before.
+pub(crate) type Answered<O, E> = (std::result::Result<O, SdkError<E>>, bool);
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,10 +3,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use aws_sdk_dynamodb::{
-    operation::{delete_item::DeleteItemError, update_item::UpdateItemError},
-    types::AttributeValue,
-};
+use aws_sdk_dynamodb::types::AttributeValue;
 use session_core::{Error, ErrorKind, Jitter, Key, Operation, Result, Slot, Timestamp};
 use tokio::time::{Instant, sleep};
 
@@ -15,7 +12,7 @@ use super::{
     item::{self, Damage, PHP},
     layout::LOCK,
 };
-use crate::{BACKEND, change::corrupt, fault::Fault, item::Attributes};
+use crate::{BACKEND, change::corrupt, fault::Fault, item::Attributes, link::Answered};
 
 /// After so many changes of others in between, a pause lets them get ahead.
 const CROWDED: u32 = 3;
@@ -161,13 +158,7 @@ impl<'a> Change<'a> {
             .set_expression_attribute_names(Some(words.names))
             .set_expression_attribute_values(Some(words.values).filter(|all| !all.is_empty()));
         let sent = link.send(self.deadline, || request.clone().send()).await;
-        let (answer, in_doubt) = sent.map_err(|fault| self.fault(fault))?;
-        self.in_doubt |= in_doubt;
-        match answer.map_err(aws_sdk_dynamodb::error::SdkError::into_service_error) {
-            Ok(_) => Ok(true),
-            Err(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
-            Err(_) => Err(self.fault(Fault::crowded())),
-        }
+        self.is_done(sent)
     }
 
     async fn delete(&mut self, words: Words) -> Result<bool> {
@@ -181,13 +172,14 @@ impl<'a> Change<'a> {
             .set_expression_attribute_names(Some(words.names))
             .set_expression_attribute_values(Some(words.values).filter(|all| !all.is_empty()));
         let sent = link.send(self.deadline, || request.clone().send()).await;
+        self.is_done(sent)
+    }
+
+    /// Whether a write was done, or refused because its condition was not met.
+    fn is_done<O, E>(&mut self, sent: Result<Answered<O, E>, Fault>) -> Result<bool> {
         let (answer, in_doubt) = sent.map_err(|fault| self.fault(fault))?;
         self.in_doubt |= in_doubt;
-        match answer.map_err(aws_sdk_dynamodb::error::SdkError::into_service_error) {
-            Ok(_) => Ok(true),
-            Err(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(false),
-            Err(_) => Err(self.fault(Fault::crowded())),
-        }
+        Ok(answer.is_ok())
     }
 
     fn fault(&self, fault: Fault) -> Error {

@@ -142,6 +142,17 @@ impl Lane {
         Ok(Arc::new(builder.open().await?))
     }
 
+    /// The clock of a namespace, as a server with a wrong one sees it.
+    pub(crate) fn skewed_clock(&self, namespace: &Namespace, skew: Skew) -> impl Clock + use<> {
+        let clock = OffsetClock::new(PlaceClock(self.place(namespace)));
+        match skew {
+            Skew::Ahead(by) => clock.advance(by),
+            Skew::Behind(by) => clock.step_back(by),
+            _ => {}
+        }
+        clock
+    }
+
     /// What opens a store on the table of a namespace, by its clock.
     pub(crate) async fn builder(&self, namespace: &Namespace) -> Result<DynamoStoreBuilder> {
         let started = self.started().await?;
@@ -230,13 +241,7 @@ impl SkewedOpen for Lane {
         namespace: &Namespace,
         skew: Skew,
     ) -> Result<Arc<dyn SessionStore>> {
-        let clock = OffsetClock::new(PlaceClock(self.place(namespace)));
-        match skew {
-            Skew::Ahead(by) => clock.advance(by),
-            Skew::Behind(by) => clock.step_back(by),
-            _ => {}
-        }
-        self.open_with(namespace, clock).await
+        self.open_with(namespace, self.skewed_clock(namespace, skew)).await
     }
 }
 

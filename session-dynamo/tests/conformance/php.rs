@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use session_conformance::{Backend, Layout, MovableClock, Namespace, Suite, WriteCounter};
+use session_conformance::{
+    Backend, Layout, MovableClock, Namespace, Skew, SkewedOpen, Suite, WriteCounter,
+};
 use session_core::{Result, SessionStore};
 use session_dynamo::{
-    DynamoConfig, Leases,
+    DynamoConfig, DynamoStoreBuilder, Leases,
     php::{PhpData, PhpLayout, PhpLock, PhpStore},
 };
 use test_servers::dynamodb::Server;
@@ -26,6 +28,13 @@ const NAME: &str = "dynamodb-php";
 #[derive(Debug)]
 struct PhpLane(Lane);
 
+async fn open(builder: DynamoStoreBuilder) -> Result<Arc<dyn SessionStore>> {
+    let layout = PhpLayout::new(DynamoConfig::default())
+        .with_data_type(PhpData::Binary)
+        .with_lock(PhpLock::new());
+    Ok(Arc::new(PhpStore::open_with(builder, layout).await?))
+}
+
 #[async_trait]
 impl Backend for PhpLane {
     fn name(&self) -> &'static str {
@@ -33,11 +42,7 @@ impl Backend for PhpLane {
     }
 
     async fn open(&self, namespace: &Namespace) -> Result<Arc<dyn SessionStore>> {
-        let builder = self.0.builder(namespace).await?;
-        let layout = PhpLayout::new(DynamoConfig::default())
-            .with_data_type(PhpData::Binary)
-            .with_lock(PhpLock::new());
-        Ok(Arc::new(PhpStore::open_with(builder, layout).await?))
+        open(self.0.builder(namespace).await?).await
     }
 
     async fn cleanup(&self, namespace: &Namespace) -> Result<()> {
@@ -56,7 +61,23 @@ impl Backend for PhpLane {
         self.0.clock()
     }
 
+    fn skewed(&self) -> Option<&dyn SkewedOpen> {
+        Some(self)
+    }
+
     fn write_counter(&self) -> Option<&dyn WriteCounter> {
         self.0.write_counter()
+    }
+}
+
+#[async_trait]
+impl SkewedOpen for PhpLane {
+    async fn open_skewed(
+        &self,
+        namespace: &Namespace,
+        skew: Skew,
+    ) -> Result<Arc<dyn SessionStore>> {
+        let clock = self.0.skewed_clock(namespace, skew);
+        open(self.0.builder(namespace).await?.clock(clock)).await
     }
 }

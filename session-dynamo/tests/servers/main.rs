@@ -14,6 +14,8 @@ mod counts;
 mod faults;
 #[cfg(feature = "php")]
 mod php;
+#[cfg(feature = "php")]
+mod php_faults;
 mod principals;
 mod refusals;
 mod support;
@@ -85,6 +87,11 @@ fn main() -> ExitCode {
              php_and_this_side_exclude_each_other
              a_page_that_waited_in_vain_takes_session_and_lock
              a_string_takes_text_only;
+        php_faults: a_write_whose_answer_is_lost_happens_once_and_is_in_doubt
+                    what_may_be_done_twice_is_no_matter_of_doubt
+                    faults_at_random_lose_and_double_nothing
+                    clocks_that_are_far_apart_lose_nothing
+                    clocks_that_are_apart_as_allowed_take_no_lock;
     });
     libtest_mimic::run(&libtest_mimic::Arguments::from_args(), trials).exit_code()
 }

@@ -135,7 +135,7 @@ fn tests(workspace: &Workspace, scope: Scope) -> io::Result<Outcome> {
     }
     // The report groups these by reason.
     for store in conformance::stores(workspace) {
-        let prefix = format!("ignored: {}::", store.name);
+        let prefix = format!("ignored: {}: ", store.name);
         outcome.notes.retain(|note| !note.starts_with(&prefix));
     }
     Ok(outcome)

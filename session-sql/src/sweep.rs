@@ -52,7 +52,8 @@ pub(crate) async fn sweep(
     cursor: Option<&Cursor>,
     budget: SweepBudget,
 ) -> Result<SweepReport> {
-    walk(store, Pace::new(store.0.config.sweep_share), cursor, budget).await
+    let pace = Pace::new(store.0.config.sweep_share, store.engine());
+    walk(store, pace, cursor, budget).await
 }
 
 /// The cursor is the deadline at which the next batch begins.

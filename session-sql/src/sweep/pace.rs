@@ -5,10 +5,22 @@
 
 use std::time::Duration;
 
-/// What removing a batch should take.
-const SLICE: Duration = Duration::from_millis(1);
-/// The first batch. With fewer rows, most of the work would be sending the statement.
-const FEWEST: usize = 20;
+use crate::Engine;
+
+/// How large batches are to be.
+#[derive(Debug, Clone, Copy)]
+struct Slice {
+    /// What removing one should take.
+    time: Duration,
+    /// The first one. With fewer rows, most of the work would be sending the statement.
+    fewest: usize,
+}
+
+/// Beside which other statements go on.
+const BESIDE: Slice = Slice { time: Duration::from_millis(1), fewest: 20 };
+/// For which every writer waits; but nothing is sent anywhere.
+const ALONE: Slice = Slice { time: Duration::from_micros(250), fewest: 5 };
+
 /// Their locks are held until the end of the statement.
 const MOST: usize = 500;
 
@@ -16,6 +28,7 @@ const MOST: usize = 500;
 pub(super) struct Pace {
     /// In percent of the time, how much of it the sweep may work.
     share: u32,
+    slice: Slice,
     /// The shortest round trip so far.
     round_trip: Option<Duration>,
     /// What a row takes without what others do at that time: the least so far.
@@ -24,8 +37,10 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) fn new(share: u8) -> Self {
-        Self { share: u32::from(share).clamp(1, 100), round_trip: None, row: None, rows: FEWEST }
+    pub(super) fn new(share: u8, engine: Engine) -> Self {
+        let slice = if engine == Engine::Sqlite { ALONE } else { BESIDE };
+        let share = u32::from(share).clamp(1, 100);
+        Self { share, slice, round_trip: None, row: None, rows: slice.fewest }
     }
 
     /// How many rows to remove at once.
@@ -47,8 +62,8 @@ impl Pace {
         let row = work / u32::try_from(removed.max(1)).unwrap_or(u32::MAX);
         let row = self.row.map_or(row, |least| least.min(row)).max(Duration::from_nanos(1));
         self.row = Some(row);
-        let fit = usize::try_from(SLICE.as_nanos() / row.as_nanos()).unwrap_or(MOST);
-        self.rows = fit.min(2 * self.rows).clamp(FEWEST, MOST);
+        let fit = usize::try_from(self.slice.time.as_nanos() / row.as_nanos()).unwrap_or(MOST);
+        self.rows = fit.min(2 * self.rows).clamp(self.slice.fewest, MOST);
         took * (100 - self.share) / self.share
     }
 }

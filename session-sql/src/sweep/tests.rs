@@ -1,10 +1,12 @@
 use std::sync::Mutex;
 
 use super::*;
+use crate::Engine;
 
 /// Rows that expired one after the other, in a database where things take their time.
 struct Rows {
     left: Mutex<usize>,
+    engine: Engine,
     round_trip: Duration,
     /// What the first look takes.
     first_look: Mutex<Option<Duration>>,
@@ -22,6 +24,7 @@ impl Rows {
     fn taking(round_trip: Duration, each: Duration) -> Self {
         Self {
             left: Mutex::new(ALL),
+            engine: Engine::Postgres,
             round_trip,
             first_look: Mutex::default(),
             each,
@@ -41,7 +44,8 @@ impl Rows {
         let mut cursor = None;
         loop {
             let budget = SweepBudget::new(5_000, Duration::from_secs(3_600));
-            let report = walk(self, Pace::new(share), cursor.as_ref(), budget).await.unwrap();
+            let pace = Pace::new(share, self.engine);
+            let report = walk(self, pace, cursor.as_ref(), budget).await.unwrap();
             cursor = report.next;
             if cursor.is_none() {
                 assert_eq!(*self.left.lock().unwrap(), 0);
@@ -109,6 +113,16 @@ async fn a_batch_takes_no_longer_than_its_slice() {
     // A row takes so many microseconds.
     for (each, largest) in [(2, 500), (20, 50), (50, 20)] {
         let rows = Rows::taking(100 * MICRO, each * MICRO);
+        rows.sweep(100).await;
+        assert_eq!(rows.sizes().iter().max(), Some(&largest), "{each} us: {:?}", rows.sizes());
+    }
+}
+
+#[tokio::test]
+async fn a_batch_for_which_writers_wait_takes_a_quarter_of_that() {
+    for (each, largest) in [(1, 250), (25, 10), (100, 5)] {
+        let mut rows = Rows::taking(10 * MICRO, each * MICRO);
+        rows.engine = Engine::Sqlite;
         rows.sweep(100).await;
         assert_eq!(rows.sizes().iter().max(), Some(&largest), "{each} us: {:?}", rows.sizes());
     }

@@ -161,7 +161,7 @@ impl<'a> Run<'a> {
         }
         self.costs().await?;
         self.memory().await;
-        self.further().await?;
+        self.further().await;
         Ok(self.finish())
     }
 
@@ -263,27 +263,41 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// What was asked for beside.
-    async fn further(&mut self) -> Result<()> {
+    /// What was asked for beside. Whoever fails there is left out of it.
+    async fn further(&mut self) {
+        let mut failed = Vec::new();
         for runner in &mut self.runners {
-            let place = &self.places[runner.place];
+            let (place, candidate) = (&self.places[runner.place], &runner.candidate);
+            let mut fails = |what, error| failed.push((what, candidate.facts.full_name(), error));
             if self.options.sweep && place.own {
-                runner.outcome.sweep = further::sweep(place, &runner.candidate, self.plan).await?;
+                match further::sweep(place, candidate, self.plan).await {
+                    Ok(sweep) => runner.outcome.sweep = sweep,
+                    Err(error) => fails("sweep", error),
+                }
             }
             if let Some(most) = self.options.growth {
-                let growth = further::growth(place, &runner.candidate, self.plan, most);
-                runner.outcome.growth = growth.await?;
+                match further::growth(place, candidate, self.plan, most).await {
+                    Ok(growth) => runner.outcome.growth = growth,
+                    Err(error) => fails("growth", error),
+                }
             }
         }
         for (index, place) in self.places.iter().enumerate().filter(|_| self.options.sizes) {
-            let mut sizes: HashMap<_, _> =
-                further::sizes(place, place.own, self.plan).await?.into_iter().collect();
+            let mut sizes: HashMap<_, _> = match further::sizes(place, place.own, self.plan).await {
+                Ok(sizes) => sizes.into_iter().collect(),
+                Err(error) => {
+                    failed.push(("sizes", place.title.clone(), error));
+                    continue;
+                }
+            };
             for runner in self.runners.iter_mut().filter(|runner| runner.place == index) {
                 let name = &runner.candidate.facts.name;
                 runner.outcome.sizes = sizes.remove(name).unwrap_or_default();
             }
         }
-        Ok(())
+        for (what, name, error) in failed {
+            self.leave_out(&format!("{what} of {name}"), &shortened(&error));
+        }
     }
 
     fn finish(mut self) -> Results {

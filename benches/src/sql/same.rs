@@ -46,24 +46,42 @@ async fn on<C: Client>(place: &Place, setup: &Setup) -> Result<Vec<Contender>> {
         rows.push(Row { digest: *key.digest().as_bytes(), commits: Mutex::new(commits) });
     }
     let [load, save] = store.texts().map(|(text, names)| Text { text: text.leak(), names });
-    let clients = C::open(&place.url(), CONNECTIONS).await?;
     let base = Base {
-        slots: clients.into_iter().map(Mutex::new).collect(),
+        slots: slots::<C>(place, limit(place.engine)).await?,
         rows: rows.into(),
         data: [&[7; BEFORE], &setup.payload[..]].concat().into(),
         texts: [load, save].into(),
         writer: place.engine == Engine::Sqlite,
     };
-    let one = |(name, operation)| {
+    let one = |name: &'static str, operation, base: &Base<C>| {
         let base = base.clone();
         let make = move |share| Steps { base: base.clone(), operation, share };
         Contender::new(name, Role::Same, operation, make)
     };
-    let all = [
-        ("our statement of a load", Operation::Read),
-        ("our statement of a save", Operation::Write),
+    let mut all = vec![
+        one("our statement of a load", Operation::Read, &base),
+        one("our statement of a save", Operation::Write, &base),
     ];
-    Ok(all.into_iter().map(one).collect())
+    if limit(place.engine).is_some() {
+        let base = Base { slots: slots::<C>(place, None).await?, ..base };
+        all.push(one("our statement of a load, without a limit of time", Operation::Read, &base));
+    }
+    Ok(all)
+}
+
+/// What our store has the server end, on MySQL for reading statements only: it keeps a timer for each.
+fn limit(engine: Engine) -> Option<&'static str> {
+    (engine == Engine::MySql).then_some("SET max_execution_time = 4500")
+}
+
+async fn slots<C: Client>(place: &Place, limit: Option<&str>) -> Result<Arc<[Mutex<C>]>> {
+    let mut clients = C::open(&place.url(), CONNECTIONS).await?;
+    for client in &mut clients {
+        if let Some(limit) = limit {
+            client.define(limit).await?;
+        }
+    }
+    Ok(clients.into_iter().map(Mutex::new).collect())
 }
 
 struct Text {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use session::{Lifetime, Session, SessionManager, SessionStore, SweepBudget};
-use session_core::{CookieChange, ErrorKind, SessionId};
+use session_core::{CookieChange, ErrorKind, SessionId, Sweeping};
 
 use crate::{
     compare::library::{COUNT, Change, Kept, Library, Mode, Rotated, any_part, entries},
@@ -147,6 +147,9 @@ impl Library for Ours {
     }
 
     async fn sweep(&self) -> Result<Option<u64>> {
+        if self.manager.store().capabilities().sweeping == Sweeping::ByServer {
+            return Ok(None);
+        }
         let (mut cursor, mut deleted) = (None, 0);
         loop {
             let report =

@@ -61,11 +61,11 @@ pub struct SqlConfig {
     pub max_payload: usize,
     /// The most waiters for one lock in one process. Default: 64.
     pub max_waiters: usize,
-    /// In percent of the time, how much of it a sweep may work; the rest are pauses after its batches,
-    /// each of which is to take no more than a millisecond, on SQLite a quarter of one. Default: 20: live traffic has the
-    /// database for itself most of the time, and a million expired sessions are gone within minutes. A pause
-    /// ends with the step of the sweep, whose budget bounds it. PHP's tables are swept as PHP does it, by one
-    /// statement without a pause.
+    /// In percent of the time, how much of it a sweep may work; the rest are pauses after its
+    /// batches, each of which is to take no more than a millisecond, on SQLite a quarter of one.
+    /// Default: 20: live traffic has the database for itself most of the time, and a million
+    /// expired sessions are gone within minutes. A pause ends with the step of the sweep, whose
+    /// budget bounds it. PHP's tables are swept as PHP does it, by one statement without a pause.
     pub sweep_share: u8,
 }
 

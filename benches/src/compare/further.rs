@@ -115,8 +115,7 @@ pub(crate) async fn sizes(
             show(&format!("{}: {bytes} bytes", candidate.facts.full_name()));
             // What is too large for it is left out of its line.
             let Ok(sessions) = Sessions::make(&candidate.library, 32).await else { continue };
-            let measured = point(place, &candidate.library, &sessions, plan, bytes).await;
-            let Ok(point) = measured else { continue };
+            let point = point(place, &candidate.library, &sessions, plan, bytes).await?;
             match all.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, points)) => points.push(point),
                 None => all.push((name, vec![point])),

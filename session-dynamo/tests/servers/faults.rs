@@ -10,8 +10,8 @@ use std::{
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use session_core::{
-    ErrorKind, Expected, Key, Lease, OffsetClock, Record, Result, SessionStore, SweepBudget,
-    SystemClock, Then, Under, Write,
+    ErrorKind, Expected, Key, OffsetClock, Record, Result, SessionStore, SweepBudget, SystemClock,
+    Then, Under, Write,
 };
 use session_dynamo::{DynamoStoreBuilder, Leases};
 use test_load::{
@@ -62,21 +62,6 @@ impl World {
         assert!(self.front.sent().len() > LOST.len(), "no answer was lost");
         self.front.pass();
         done
-    }
-
-    async fn locked(&self, key: &Key) -> Lease {
-        self.store.lock(key, lock(HOUR / 2, Duration::ZERO)).await.unwrap().lease.unwrap()
-    }
-
-    /// Nobody holds it: somebody else can take it, and gives it back.
-    async fn is_free(&self, key: &Key) {
-        let taken = self.other.lock(key, lock(HOUR / 2, Duration::ZERO)).await.expect("it is free");
-        self.other.release(key, &taken.lease.unwrap()).await.unwrap();
-    }
-
-    async fn is_held(&self, key: &Key) {
-        let refused = self.other.lock(key, lock(HOUR / 2, Duration::ZERO)).await.unwrap_err();
-        assert_eq!(refused.kind(), ErrorKind::LockTimeout);
     }
 }
 

@@ -10,8 +10,8 @@ use std::{
 };
 
 use session_core::{
-    Clock, ErrorKind, Expected, Key, Lease, OffsetClock, Operation, Result, SessionStore,
-    SystemClock, Then, Under,
+    Clock, ErrorKind, Expected, Key, OffsetClock, Operation, Result, SessionStore, SystemClock,
+    Then, Under,
 };
 use session_dynamo::{
     DynamoConfig, DynamoStoreBuilder,
@@ -25,16 +25,10 @@ use test_servers::{
 
 use crate::{
     faults::{THROTTLED, count_at_odds},
-    support::{builder, new_table},
+    support::{WorldOf, builder, new_table},
 };
 
-/// A table, a store on it through a proxy, and one past it.
-struct World {
-    front: Front,
-    store: PhpStore,
-    other: PhpStore,
-    table: String,
-}
+type World = WorldOf<PhpStore>;
 
 async fn open(builder: DynamoStoreBuilder) -> PhpStore {
     let layout = PhpLayout::new(DynamoConfig::default())
@@ -96,20 +90,6 @@ impl World {
     async fn holds(&self, key: &Key, payload: &[u8]) -> TestResult {
         assert_eq!(&*load(&self.other, key).await?.unwrap().payload, payload);
         Ok(())
-    }
-
-    async fn locked(&self, key: &Key) -> Lease {
-        self.store.lock(key, lock(HOUR / 2, Duration::ZERO)).await.unwrap().lease.unwrap()
-    }
-
-    async fn is_free(&self, key: &Key) {
-        let taken = self.other.lock(key, lock(HOUR / 2, Duration::ZERO)).await.expect("it is free");
-        self.other.release(key, &taken.lease.unwrap()).await.unwrap();
-    }
-
-    async fn is_held(&self, key: &Key) {
-        let refused = self.other.lock(key, lock(HOUR / 2, Duration::ZERO)).await.unwrap_err();
-        assert_eq!(refused.kind(), ErrorKind::LockTimeout);
     }
 }
 

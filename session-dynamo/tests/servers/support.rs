@@ -6,8 +6,9 @@ use aws_sdk_dynamodb::{
     Client,
     config::{BehaviorVersion, Credentials, Region},
 };
-use session_core::Sweeping;
+use session_core::{ErrorKind, Key, Lease, SessionStore, Sweeping};
 use session_dynamo::{DynamoConfig, DynamoStore, DynamoStoreBuilder, Leases};
+use test_load::{HOUR, lock};
 use test_servers::{
     Result,
     dynamodb::{Front, Server},
@@ -17,11 +18,31 @@ use test_servers::{
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A table, a store on it through a proxy, and one past it.
-pub(crate) struct World {
+pub(crate) struct WorldOf<S> {
     pub(crate) front: Front,
-    pub(crate) store: DynamoStore,
-    pub(crate) other: DynamoStore,
+    pub(crate) store: S,
+    pub(crate) other: S,
     pub(crate) table: String,
+}
+
+/// With our own layout.
+pub(crate) type World = WorldOf<DynamoStore>;
+
+impl<S: SessionStore> WorldOf<S> {
+    pub(crate) async fn locked(&self, key: &Key) -> Lease {
+        self.store.lock(key, lock(HOUR / 2, Duration::ZERO)).await.unwrap().lease.unwrap()
+    }
+
+    /// Nobody holds it: somebody else can take it, and gives it back.
+    pub(crate) async fn is_free(&self, key: &Key) {
+        let taken = self.other.lock(key, lock(HOUR / 2, Duration::ZERO)).await.expect("it is free");
+        self.other.release(key, &taken.lease.unwrap()).await.unwrap();
+    }
+
+    pub(crate) async fn is_held(&self, key: &Key) {
+        let refused = self.other.lock(key, lock(HOUR / 2, Duration::ZERO)).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::LockTimeout);
+    }
 }
 
 impl World {

@@ -17,9 +17,9 @@ use tokio::time::timeout;
 
 use crate::{
     BACKEND, RedisStore,
+    answer::nonsense,
     link::{Command, Request, Value},
     record,
-    store::nonsense,
 };
 
 /// How long a set is kept at least after the last log-in: sessions that are used live on, and say
@@ -37,7 +37,8 @@ type Digest = [u8; 32];
 /// one of the session.
 pub(crate) async fn enlist(store: &RedisStore, key: &Key, write: &Write) {
     let Some(principal) = write.meta.principal else { return };
-    let enlisted = timeout(AT_MOST, try_enlist(store, key, &principal, write)).await;
+    // Most writes do not come here, and are to have small futures.
+    let enlisted = timeout(AT_MOST, Box::pin(try_enlist(store, key, &principal, write))).await;
     let error = match enlisted {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error,

@@ -7,21 +7,22 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::{FutureExt as _, TryFutureExt as _, future::OptionFuture};
 use session_core::{
     Capabilities, Cursor, Enumeration, Error, ErrorKind, Expected, Idempotency, Incarnation, Key,
     Lease, Lineage, LockQueue, LockRequest, Locked, OpToken, Operation, PrincipalIndex,
     REMEMBERED_OPS, ReadOptions, Record, Result, Revision, SessionStore, SweepBudget, SweepReport,
     Sweeping, Then, Ttl, Under, Write,
 };
-
 use tokio::time::Instant as Deadline;
 
 use crate::{
     BACKEND, RedisConfig, RedisStoreBuilder, Servers,
+    answer::{Plain, Reply, corrupt, nonsense, server_time},
     clock::{PROMPT, ServerClock},
     index,
     keys::Keys,
-    link::{Answer, Command, Fault, Link, Parts, Request, Script, Value},
+    link::{Answer, Command, Link, Request, Script, Value},
     record::{self, Damage},
     scripts::{Dialect, Scripts, code},
     seen::Seen,
@@ -49,35 +50,12 @@ pub(crate) struct Inner {
     capabilities: Capabilities,
 }
 
-/// What came of a write of which nothing is left to be found out.
-enum Plain {
-    Done,
-    /// The whole script has to do it, or to tell why not. `in_doubt`: whether it may have been done.
-    Not {
-        in_doubt: bool,
-        /// Whether the server did not even understand it.
-        unknown: bool,
-    },
-}
-
-impl Plain {
-    /// It was not tried.
-    const NO: Self = Self::Not { in_doubt: false, unknown: false };
-}
-
 /// What such a write depends on.
 enum Condition<'a> {
     /// There is nothing.
     Absent,
     /// There is this.
     Same(&'a [u8]),
-}
-
-/// What a script or a command said, taken apart.
-pub(crate) struct Reply {
-    code: i64,
-    pub(crate) parts: Parts,
-    resent: bool,
 }
 
 impl RedisStore {
@@ -126,62 +104,62 @@ impl RedisStore {
         Ok(Self(Arc::new(inner)))
     }
 
-    pub(crate) async fn ask(&self, operation: Operation, request: Request) -> Result<Answer> {
+    // What these are given does not go into their futures, where it would stay until the end.
+
+    pub(crate) fn ask(
+        &self,
+        operation: Operation,
+        request: Request,
+    ) -> impl Future<Output = Result<Answer>> + Send {
         let writes = !matches!(operation, Operation::Load | Operation::Ping);
-        self.0.link.ask(request).await.map_err(|fault| fault.into_error(operation, writes))
+        self.0.link.ask(request).map_err(move |fault| fault.into_error(operation, writes))
     }
 
     /// Runs a script on a key.
-    async fn run(
-        &self,
+    fn run<'a>(
+        &'a self,
         operation: Operation,
         script: &Script,
         key: &Key,
         arguments: &[&[u8]],
-    ) -> Result<Reply> {
-        self.run_on(operation, script, self.0.keys.name(key), arguments).await
+    ) -> impl Future<Output = Result<Reply>> + Send + use<'a> {
+        self.run_on(operation, script, self.0.keys.name(key), arguments)
     }
 
     /// Runs a script on the key of this name.
-    pub(crate) async fn run_on(
-        &self,
+    pub(crate) fn run_on<'a>(
+        &'a self,
         operation: Operation,
         script: &Script,
         name: Vec<u8>,
         arguments: &[&[u8]],
-    ) -> Result<Reply> {
+    ) -> impl Future<Output = Result<Reply>> + Send + use<'a> {
         let command = Command::script(script, &[&name], arguments);
-        self.run_by(operation, command, name, self.0.link.deadline()).await
+        self.run_by(operation, command, name, self.0.link.deadline())
     }
 
-    async fn run_by(
+    fn run_by(
         &self,
         operation: Operation,
         script: Command,
         name: Vec<u8>,
         deadline: Deadline,
-    ) -> Result<Reply> {
+    ) -> impl Future<Output = Result<Reply>> + Send {
         let request = Request { key: name, commands: vec![script], replica: false };
-        let answer = self.0.link.ask_by(request, deadline).await;
-        let mut answer = answer.map_err(|fault| fault.into_error(operation, true))?;
-        let parts = answer.values.pop().and_then(Parts::of);
-        let mut parts = parts.ok_or_else(|| nonsense(operation))?;
-        let code = parts.number().ok_or_else(|| nonsense(operation))?;
-        if code == code::OK && !answer.acknowledged {
-            return Err(Fault::unacknowledged().into_error(operation, true));
-        }
-        Ok(Reply { code, parts, resent: answer.resent })
+        self.0.link.ask_by(request, deadline).map(move |asked| {
+            Reply::of(operation, asked.map_err(|fault| fault.into_error(operation, true))?)
+        })
     }
 
     /// Sets a key until a time of the server's clock.
-    async fn set_if(
-        &self,
+    fn set_if<'a>(
+        &'a self,
         operation: Operation,
         condition: Condition<'_>,
         name: &[u8],
         (draft, until): (&[u8], u64),
         deadline: Deadline,
-    ) -> Result<Plain> {
+    ) -> impl Future<Output = Result<Plain>> + Send + use<'a> {
         let until = until.to_string();
         let until = until.as_bytes();
         let command = match condition {
@@ -195,12 +173,8 @@ impl RedisStore {
             }
         };
         let request = Request { key: name.to_vec(), commands: vec![command], replica: false };
-        match self.0.link.ask_by(request, deadline).await {
-            Ok(answer) => match answer.values.first() {
-                Some(Value::Okay) => Ok(Plain::Done),
-                Some(Value::Nil) => Ok(Plain::Not { in_doubt: answer.resent, unknown: false }),
-                _ => Err(nonsense(operation)),
-            },
+        self.0.link.ask_by(request, deadline).map(move |asked| match asked {
+            Ok(answer) => Plain::of(operation, &answer),
             Err(fault) => {
                 let error = fault.into_error(operation, true);
                 if error.kind() != ErrorKind::Backend {
@@ -208,7 +182,7 @@ impl RedisStore {
                 }
                 Ok(Plain::Not { in_doubt: error.maybe_applied(), unknown: true })
             }
-        }
+        })
     }
 
     /// Until when a new record lives, if all is known of it that a script would find out.
@@ -248,68 +222,6 @@ impl RedisStore {
             _ => Err(error),
         }
     }
-}
-
-impl Reply {
-    /// The error of a refusal.
-    fn refusal(mut self, operation: Operation) -> Result<Error> {
-        let kind = match self.code {
-            code::NOT_FOUND => ErrorKind::NotFound,
-            code::CONFLICT => ErrorKind::Conflict,
-            code::HELD => ErrorKind::LockHeld,
-            code::LOST => ErrorKind::LockLost,
-            code::EXISTS => ErrorKind::AlreadyExists,
-            code::CORRUPT => return Err(corrupt(operation)),
-            _ => return Err(nonsense(operation)),
-        };
-        let mut error = Error::new(kind, BACKEND, operation);
-        if kind == ErrorKind::LockHeld {
-            let millis = self.parts.number().and_then(|millis| u64::try_from(millis).ok());
-            error = error.with_retry_after(millis.map(Duration::from_millis));
-        }
-        if let (ErrorKind::Conflict, Some(value)) = (kind, self.parts.bytes()) {
-            error = error.with_current(self.record(operation, value).unwrap_or_default());
-        }
-        Ok(if self.resent { error.with_maybe_applied() } else { error })
-    }
-
-    /// The record in a value that is followed by the server's time.
-    fn record(&mut self, operation: Operation, value: Vec<u8>) -> Result<Option<Record>> {
-        let now = self.parts.number().and_then(|now| u64::try_from(now).ok());
-        let now = now.ok_or_else(|| nonsense(operation))?;
-        record::decode(&value.into(), now).map_err(|Damage| corrupt(operation))
-    }
-
-    fn done(self, operation: Operation) -> Result<()> {
-        if self.code == code::OK { Ok(()) } else { Err(self.refusal(operation)?) }
-    }
-
-    /// The new revision, which is that of the draft where the reply tells none, and whether the
-    /// principal may be another one now.
-    fn revision(mut self, operation: Operation, drafted: Revision) -> Result<(Revision, bool)> {
-        if self.code != code::OK {
-            return Err(self.refusal(operation)?);
-        }
-        let Some(bytes) = self.parts.bytes() else { return Ok((drafted, false)) };
-        let revision = record::revision(&bytes).map_err(|Damage| nonsense(operation))?;
-        Ok((revision, self.parts.number().is_some()))
-    }
-}
-
-/// The milliseconds in a reply to `TIME`.
-fn server_time(reply: Value) -> Option<u64> {
-    let mut parts = Parts::of(reply)?;
-    let mut next = || str::from_utf8(&parts.bytes()?).ok()?.parse::<u64>().ok();
-    Some(next()? * 1_000 + next()? / 1_000)
-}
-
-pub(crate) fn nonsense(operation: Operation) -> Error {
-    Error::new(ErrorKind::Backend, BACKEND, operation).with_detail("the reply makes no sense")
-}
-
-fn corrupt(operation: Operation) -> Error {
-    Error::new(ErrorKind::Corrupt, BACKEND, operation)
-        .with_detail("what is stored is damaged or not a session")
 }
 
 /// The name of an expectation, the revision and the lease in it, as the scripts read them.
@@ -458,14 +370,12 @@ impl SessionStore for RedisStore {
         .concat();
         let mut draft = record::draft(&write, drafted, op);
         let (name, deadline) = (self.0.keys.name(key), self.0.link.deadline());
-        let saved = match self.0.seen.swap(key, &write, expected, &mut draft) {
-            Some(swap) => {
-                let same = Condition::Same(&swap.old);
-                self.set_if(operation, same, &name, (&draft, swap.end), deadline).await?
-            }
-            None => Plain::NO,
-        };
-        let (revision, has_moved) = match saved {
+        let swapping = self.0.seen.swap(key, &write, expected, &mut draft).map(|swap| {
+            let same = Condition::Same(&swap.old);
+            self.set_if(operation, same, &name, (&draft, swap.end), deadline)
+        });
+        let swapped = OptionFuture::from(swapping).await.transpose()?;
+        let (revision, has_moved) = match swapped.unwrap_or(Plain::NO) {
             Plain::Done => (drafted, false),
             Plain::Not { in_doubt, unknown } => {
                 if unknown {

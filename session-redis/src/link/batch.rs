@@ -5,17 +5,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use redis::{Cmd, Pipeline};
 use session_core::ErrorKind;
 use tokio::{
     sync::{mpsc, oneshot},
     task::yield_now,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, timeout_at},
 };
 
 use super::{
-    Command, Script, Value,
-    connection::{Failure, Health, Why, refusal},
+    Command, Value,
+    connection::{Health, Why, refusal},
     fault::Fault,
     wire::Wire,
 };
@@ -42,7 +41,7 @@ pub(super) struct Replicas {
 
 struct Job {
     commands: Vec<Command>,
-    reply: oneshot::Sender<Result<Vec<Value>, Failure>>,
+    reply: oneshot::Sender<Result<Vec<Value>, Why>>,
 }
 
 impl Line {
@@ -63,23 +62,27 @@ impl Line {
         &self,
         commands: Vec<Command>,
         deadline: Instant,
-    ) -> Result<Vec<Value>, Failure> {
+    ) -> Result<Vec<Value>, Why> {
         let (reply, answer) = oneshot::channel();
-        let lost = || Failure { commands: Vec::new(), why: Why::Unanswered(Fault::timeout()) };
         let answer = async {
-            if let Err(unsent) = self.jobs.send(Job { commands, reply }).await {
+            if self.jobs.send(Job { commands, reply }).await.is_err() {
                 // Its task has ended with its runtime.
                 self.health.close();
-                let why = Why::Unsent(Fault::new(ErrorKind::Unavailable, ""));
-                return Err(Failure { commands: unsent.0.commands, why });
+                return Err(turned_back());
             }
             answer.await.unwrap_or_else(|_ended| {
                 self.health.close();
-                Err(lost())
+                Err(Why::Unanswered(Fault::timeout()))
             })
         };
-        timeout_at(deadline, answer).await.unwrap_or_else(|_| Err(lost()))
+        let late = |_| Err(Why::Unanswered(Fault::timeout()));
+        timeout_at(deadline, answer).await.unwrap_or_else(late)
     }
+}
+
+/// Another connection has to take it.
+fn turned_back() -> Why {
+    Why::Unsent(Fault::new(ErrorKind::Unavailable, ""))
 }
 
 /// Takes what waits, sends it as one batch, hands the replies out, and begins anew.
@@ -92,8 +95,8 @@ struct Flight {
 
 /// What is left of a job whose commands are in a batch.
 struct Passenger {
-    scripts: Vec<Option<Script>>,
-    reply: oneshot::Sender<Result<Vec<Value>, Failure>>,
+    count: usize,
+    reply: oneshot::Sender<Result<Vec<Value>, Why>>,
 }
 
 impl Flight {
@@ -114,75 +117,60 @@ impl Flight {
             if self.health.is_fit() {
                 self.fly(&mut waiting).await;
             } else {
-                waiting.drain(..).for_each(Job::turn_back);
+                for job in waiting.drain(..) {
+                    drop(job.reply.send(Err(turned_back())));
+                }
             }
         }
     }
 
     async fn fly(&self, jobs: &mut Vec<Job>) {
-        let mut pipeline = Pipeline::with_capacity(jobs.len() * 2);
+        let mut commands = Vec::with_capacity(jobs.len() + 1);
         let mut passengers = Vec::with_capacity(jobs.len());
-        for job in jobs.drain(..) {
-            if !job.reply.is_closed() {
-                passengers.push(job.board(&mut pipeline));
+        for Job { commands: theirs, reply } in jobs.drain(..) {
+            if !reply.is_closed() {
+                passengers.push(Passenger { count: theirs.len(), reply });
+                commands.extend(theirs);
             }
         }
         if passengers.is_empty() {
             return;
         }
-        let Replicas { count, within } = self.replicas;
-        let millis = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
-        pipeline.cmd("WAIT").arg(count).arg(millis.max(1));
+        commands.push(self.replicas.wait());
         let began = Instant::now();
-        let replies = timeout(self.limit + within, self.wire.send_all(&pipeline)).await;
-        match self.health.judge(replies.ok(), pipeline.len(), began) {
-            Ok(replies) => self.arrive(passengers, &pipeline, replies),
-            Err(fault) => give_back(passengers, &pipeline, &fault),
-        }
-    }
-
-    fn arrive(&self, passengers: Vec<Passenger>, pipeline: &Pipeline, mut replies: Vec<Value>) {
-        let acknowledged = self.replicas.have_it(replies.pop());
-        let mut replies = replies.into_iter();
-        let mut cmds = pipeline.cmd_iter();
-        for passenger in passengers {
-            let count = passenger.scripts.len();
-            let mut mine: Vec<Value> = replies.by_ref().take(count).collect();
-            let why = match refusal(&mut mine) {
-                Some(error) => Why::Refused(error),
-                None if !acknowledged => Why::Unacknowledged(mine),
-                None => {
-                    cmds.by_ref().take(count).for_each(drop);
-                    drop(passenger.reply.send(Ok(mine)));
-                    continue;
+        let replies = self.wire.ask(&commands, began + self.limit + self.replicas.within).await;
+        match self.health.judge(replies, began) {
+            Ok(replies) => self.arrive(passengers, replies),
+            Err(lost) => {
+                for passenger in passengers {
+                    drop(passenger.reply.send(Err(lost.clone().into())));
                 }
-            };
-            passenger.turn_back(&mut cmds, why);
-        }
-    }
-}
-
-fn give_back(passengers: Vec<Passenger>, pipeline: &Pipeline, fault: &Fault) {
-    let mut cmds = pipeline.cmd_iter();
-    for passenger in passengers {
-        passenger.turn_back(&mut cmds, Why::Unanswered(fault.clone()));
-    }
-}
-
-impl Passenger {
-    /// Takes its commands along.
-    fn turn_back<'a>(self, cmds: &mut impl Iterator<Item = &'a Cmd>, why: Why) {
-        let mut commands = Vec::with_capacity(self.scripts.len());
-        for script in self.scripts {
-            if let Some(cmd) = cmds.next() {
-                commands.push(Command::from_parts(cmd.clone(), script));
             }
         }
-        drop(self.reply.send(Err(Failure { commands, why })));
+    }
+
+    fn arrive(&self, passengers: Vec<Passenger>, mut replies: Vec<Value>) {
+        let acknowledged = self.replicas.have_it(replies.pop());
+        let mut replies = replies.into_iter();
+        for Passenger { count, reply } in passengers {
+            let mut mine: Vec<Value> = replies.by_ref().take(count).collect();
+            let outcome = match refusal(&mut mine) {
+                Some(error) => Err(Why::Refused(error)),
+                None if !acknowledged => Err(Why::Unacknowledged(mine)),
+                None => Ok(mine),
+            };
+            drop(reply.send(outcome));
+        }
     }
 }
 
 impl Replicas {
+    fn wait(self) -> Command {
+        let millis = u64::try_from(self.within.as_millis()).unwrap_or(u64::MAX).max(1);
+        let [count, millis] = [self.count.to_string(), millis.to_string()];
+        Command::new("WAIT", &[count.as_bytes(), millis.as_bytes()])
+    }
+
     fn have_it(self, reply: Option<Value>) -> bool {
         matches!(reply, Some(Value::Int(count)) if count >= i64::from(self.count))
     }
@@ -190,22 +178,6 @@ impl Replicas {
 
 impl Job {
     fn size(&self) -> usize {
-        self.commands.iter().map(Command::size).sum()
-    }
-
-    /// Another connection has to take it.
-    fn turn_back(self) {
-        let why = Why::Unsent(Fault::new(ErrorKind::Unavailable, ""));
-        drop(self.reply.send(Err(Failure { commands: self.commands, why })));
-    }
-
-    fn board(self, pipeline: &mut Pipeline) -> Passenger {
-        let mut scripts = Vec::with_capacity(self.commands.len());
-        for command in self.commands {
-            let (cmd, script) = command.into_parts();
-            pipeline.add_command(cmd);
-            scripts.push(script);
-        }
-        Passenger { scripts, reply: self.reply }
+        self.commands.iter().map(|command| command.packed().len()).sum()
     }
 }

@@ -14,6 +14,7 @@ use tokio::{
 
 use super::{
     Boxed, Command, Value,
+    connection::Why,
     dial::Address,
     fault::Fault,
     server::{Common, Origin, Server, Use},
@@ -171,8 +172,8 @@ impl Cluster {
         let deadline = Instant::now() + PATIENCE.max(self.common.dialer.timeout);
         let connection = server.connection(Use::Read, deadline).await?;
         let command = Command::new("CLUSTER", &[b"SLOTS"]);
-        let asked = connection.ask(vec![command], Instant::now() + PATIENCE).await;
-        let reply = asked.map_err(|failure| failure.into_fault())?.pop();
+        let asked = connection.ask(&[command], Instant::now() + PATIENCE).await;
+        let reply = asked.map_err(Why::into_fault)?.pop();
         let map = reply.and_then(|reply| self.read(reply, server, old));
         map.ok_or_else(|| Fault::new(ErrorKind::Config, "the server is not part of a cluster"))
     }

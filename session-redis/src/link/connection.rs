@@ -8,16 +8,14 @@ use std::{
     time::Duration,
 };
 
-use redis::{Pipeline, PushInfo, PushKind, RedisError, ServerError};
-use session_core::ErrorKind;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::{
     Command, Value,
     batch::{Line, Replicas},
-    dial::OnPush,
     fault::Fault,
-    wire::Wire,
+    reply::ErrorReply,
+    wire::{Lost, Wire},
 };
 
 /// So many tries, one after the other, without an answer make a connection unfit.
@@ -42,16 +40,10 @@ pub(super) struct Health {
     silent: Mutex<Option<Instant>>,
 }
 
-/// A try without answers. The commands come back, so that they can be sent again.
-pub(super) struct Failure {
-    pub(super) commands: Vec<Command>,
-    pub(super) why: Why,
-}
-
 /// Why a try failed.
 pub(super) enum Why {
     /// A server said so; nothing was done.
-    Refused(ServerError),
+    Refused(ErrorReply),
     /// The request did not leave.
     Unsent(Fault),
     /// The server may have got it.
@@ -60,16 +52,10 @@ pub(super) enum Why {
     Unacknowledged(Vec<Value>),
 }
 
-impl Failure {
-    pub(super) fn into_fault(self) -> Fault {
-        self.why.into_fault()
-    }
-}
-
 impl Why {
     pub(super) fn into_fault(self) -> Fault {
         match self {
-            Self::Refused(error) => RedisError::from(error).into(),
+            Self::Refused(error) => (&error).into(),
             Self::Unsent(fault) | Self::Unanswered(fault) => fault,
             Self::Unacknowledged(_) => Fault::unacknowledged(),
         }
@@ -78,12 +64,8 @@ impl Why {
 
 impl Connection {
     /// `replicas`: what each request waits for.
-    pub(super) fn new(
-        wire: Wire,
-        health: Arc<Health>,
-        limit: Duration,
-        replicas: Option<Replicas>,
-    ) -> Self {
+    pub(super) fn new(wire: Wire, limit: Duration, replicas: Option<Replicas>) -> Self {
+        let health = Arc::<Health>::default();
         let line = replicas.map(|replicas| Line::new(&wire, &health, limit, replicas));
         Self { wire, health, limit, line }
     }
@@ -104,40 +86,32 @@ impl Connection {
 
     /// Whether nothing was wrong with it when its runtime ended.
     pub(super) fn was_left(&self) -> bool {
-        self.health.is_fit() && self.wire.has_ended()
+        self.health.is_fit() && self.wire.was_left()
     }
 
     /// Sends commands, which no others come between, and waits for their replies. Ends by the
     /// deadline. Cancel safe: what was sent is sent, and its replies are thrown away.
     pub(super) async fn ask(
         &self,
-        commands: Vec<Command>,
+        commands: &[Command],
         deadline: Instant,
-    ) -> Result<Vec<Value>, Failure> {
+    ) -> Result<Vec<Value>, Why> {
         if let Some(line) = &self.line {
-            return Box::pin(line.ask(commands, deadline)).await;
+            return Box::pin(line.ask(commands.to_vec(), deadline)).await;
         }
         let began = Instant::now();
-        let by = deadline.min(began + self.limit);
-        let replies = timeout_at(by, self.send(&commands)).await;
-        match self.health.judge(replies.ok(), commands.len(), began) {
-            Ok(mut replies) => match refusal(&mut replies) {
-                Some(error) => Err(Failure { commands, why: Why::Refused(error) }),
-                None => Ok(replies),
-            },
-            Err(fault) => Err(Failure { commands, why: Why::Unanswered(fault) }),
-        }
+        let replies = self.wire.ask(commands, deadline.min(began + self.limit)).await;
+        let mut replies = self.health.judge(replies, began)?;
+        refusal(&mut replies).map_or(Ok(replies), |error| Err(Why::Refused(error)))
     }
+}
 
-    async fn send(&self, commands: &[Command]) -> Result<Vec<Value>, RedisError> {
-        if let [command] = commands {
-            return Ok(vec![self.wire.send(command.cmd()).await?]);
+impl From<Lost> for Why {
+    fn from(lost: Lost) -> Self {
+        match lost {
+            Lost::Unsent(fault) => Self::Unsent(fault),
+            lost => Self::Unanswered(lost.into_fault()),
         }
-        let mut pipeline = Pipeline::with_capacity(commands.len());
-        for command in commands {
-            pipeline.add_command(command.cmd().clone());
-        }
-        Box::pin(self.wire.send_all(&pipeline)).await
     }
 }
 
@@ -154,56 +128,24 @@ impl Health {
         self.closed.store(true, Ordering::Relaxed);
     }
 
-    /// Passes on what comes between replies, and notes the end of the connection.
-    pub(super) fn watch(self: &Arc<Self>, then: Option<OnPush>) -> OnPush {
-        let health = Arc::downgrade(self);
-        Arc::new(move |info: PushInfo| {
-            if let (PushKind::Disconnection, Some(health)) = (&info.kind, health.upgrade()) {
-                health.close();
-            }
-            if let Some(then) = &then {
-                then(info);
-            }
-        })
-    }
-
     fn answered(&self) {
         if self.silences.load(Ordering::Relaxed) != 0 {
             self.silences.store(0, Ordering::Relaxed);
         }
     }
 
-    fn failed(&self, error: &RedisError) {
-        if error.is_io_error() && !error.is_timeout() || error.is_unrecoverable_error() {
-            self.close();
-        }
-    }
-
-    /// The replies to what began then, if they all came. `None` stands for a timeout.
+    /// Takes note of what has come to those who began then.
     pub(super) fn judge(
         &self,
-        replies: Option<Result<Vec<Value>, RedisError>>,
-        count: usize,
+        replies: Result<Vec<Value>, Lost>,
         began: Instant,
-    ) -> Result<Vec<Value>, Fault> {
-        match replies {
-            Some(Ok(replies)) if replies.len() == count => {
-                self.answered();
-                Ok(replies)
-            }
-            Some(Ok(_)) => {
-                self.close();
-                Err(Fault::new(ErrorKind::Unavailable, "the replies do not match"))
-            }
-            Some(Err(error)) => {
-                self.failed(&error);
-                Err(error.into())
-            }
-            None => {
-                self.silent(began);
-                Err(Fault::timeout())
-            }
+    ) -> Result<Vec<Value>, Lost> {
+        match &replies {
+            Ok(_) => self.answered(),
+            Err(Lost::Silence) => self.silent(began),
+            Err(_) => {}
         }
+        replies
     }
 
     fn silent(&self, began: Instant) {
@@ -216,10 +158,10 @@ impl Health {
 }
 
 /// The first error among replies.
-pub(super) fn refusal(replies: &mut [Value]) -> Option<ServerError> {
-    let error = replies.iter_mut().find(|reply| matches!(reply, Value::ServerError(_)))?;
-    match std::mem::take(error) {
-        Value::ServerError(error) => Some(error),
+pub(super) fn refusal(replies: &mut [Value]) -> Option<ErrorReply> {
+    let error = replies.iter_mut().find(|reply| matches!(reply, Value::Error(_)))?;
+    match std::mem::replace(error, Value::Nil) {
+        Value::Error(error) => Some(error),
         _ => None,
     }
 }
@@ -233,11 +175,11 @@ mod tests {
         let health = Health::default();
         let began = Instant::now();
         for _ in 0..SILENCES * 2 {
-            assert!(health.judge(None, 1, began).is_err());
+            assert!(health.judge(Err(Lost::Silence), began).is_err());
         }
         assert!(health.is_fit());
         for _ in 1..SILENCES {
-            assert!(health.judge(None, 1, Instant::now()).is_err());
+            assert!(health.judge(Err(Lost::Silence), Instant::now()).is_err());
         }
         assert!(!health.is_fit());
     }
@@ -246,8 +188,8 @@ mod tests {
     fn an_answer_ends_a_row_of_silences() {
         let health = Health::default();
         for _ in 0..SILENCES {
-            assert!(health.judge(None, 1, Instant::now()).is_err());
-            assert!(health.judge(Some(Ok(vec![Value::Nil])), 1, Instant::now()).is_ok());
+            assert!(health.judge(Err(Lost::Silence), Instant::now()).is_err());
+            assert!(health.judge(Ok(vec![Value::Nil]), Instant::now()).is_ok());
         }
         assert!(health.is_fit());
     }

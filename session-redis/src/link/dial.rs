@@ -11,16 +11,20 @@ use std::{
 };
 
 use futures_util::future::select_ok;
-use redis::{
-    AsyncConnectionConfig, ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError,
-    io::tcp::socket2::{SockRef, TcpKeepalive},
-};
+use session_core::ErrorKind;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::split,
     net::{TcpStream, UnixStream, lookup_host},
+    time::{Instant, timeout_at},
 };
 
-use super::{tls::Tls, wire::Wire};
+use super::{
+    Command, Value,
+    fault::Fault,
+    tls::Tls,
+    wire::{Lost, OnEvent, Wire},
+};
 
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -28,11 +32,6 @@ pub(super) enum Address {
     Tcp(String, u16),
     Unix(PathBuf),
 }
-
-/// How many requests wait to be written at most, before callers wait for a place.
-const LINE: usize = 1024;
-/// How many bytes wait to be written at most, before they are.
-const WRITE_BYTES: usize = 64 * 1024;
 
 /// Who connects, and how.
 #[derive(Clone)]
@@ -50,8 +49,12 @@ pub(super) struct Dialer {
     pub(super) old_protocol: Arc<AtomicBool>,
 }
 
-/// What is told of a connection between replies. Must not block.
-pub(super) type OnPush = Arc<dyn Fn(PushInfo) + Send + Sync>;
+/// A command that a connection begins with.
+struct Step {
+    command: Command,
+    /// What a refusal means if it does not say more; none where the server serves nonetheless.
+    refused: Option<&'static str>,
+}
 
 impl Dialer {
     pub(super) fn has_messages(&self) -> bool {
@@ -62,52 +65,33 @@ impl Dialer {
     pub(super) async fn dial(
         &self,
         address: &Address,
-        on_push: OnPush,
+        on_event: Option<OnEvent>,
         read_only: bool,
-    ) -> Result<Wire, RedisError> {
-        let dialing = self.dial_untimed(address, on_push, read_only);
-        let dialed = tokio::time::timeout(self.timeout, dialing).await;
-        dialed.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
-    }
-
-    async fn dial_untimed(
-        &self,
-        address: &Address,
-        on_push: OnPush,
-        read_only: bool,
-    ) -> Result<Wire, RedisError> {
-        let wire = match self.connect(address, on_push.clone()).await {
-            Err(error) if self.has_messages() && knows_only_the_old_protocol(&error) => {
-                self.old_protocol.store(true, Ordering::Relaxed);
-                self.connect(address, on_push).await?
+    ) -> Result<Wire, Fault> {
+        let by = Instant::now() + self.timeout;
+        loop {
+            let connecting = timeout_at(by, self.connect(address, on_event.clone())).await;
+            let wire = connecting.unwrap_or_else(|_elapsed| Err(Fault::timeout()))?;
+            if self.greet(&wire, read_only, by).await? {
+                return Ok(wire);
             }
-            wire => wire?,
-        };
-        let mut after = redis::pipe();
-        if let Some(name) = &self.name {
-            after.cmd("CLIENT").arg("SETNAME").arg(name);
+            self.old_protocol.store(true, Ordering::Relaxed);
         }
-        if read_only {
-            after.cmd("READONLY");
-        }
-        if !after.is_empty() {
-            // A server that refuses one of them serves nonetheless.
-            wire.send_all(&after).await?;
-        }
-        Ok(wire)
     }
 
-    async fn connect(&self, address: &Address, on_push: OnPush) -> Result<Wire, RedisError> {
-        match (address, &self.tls) {
-            (Address::Unix(path), _) => self.greet(UnixStream::connect(path).await?, on_push).await,
+    async fn connect(&self, address: &Address, on_event: Option<OnEvent>) -> Result<Wire, Fault> {
+        Ok(match (address, &self.tls) {
+            (Address::Unix(path), _) => {
+                Wire::over(UnixStream::connect(path).await?.into_split(), on_event)
+            }
             (Address::Tcp(host, port), None) => {
-                self.greet(self.reach(host, *port).await?, on_push).await
+                Wire::over(self.reach(host, *port).await?.into_split(), on_event)
             }
             (Address::Tcp(host, port), Some(tls)) => {
                 let stream = self.reach(host, *port).await?;
-                self.greet(tls.over(stream, host).await?, on_push).await
+                Wire::over(split(tls.over(stream, host).await?), on_event)
             }
-        }
+        })
     }
 
     /// Connects to the first address of a host that answers.
@@ -130,39 +114,59 @@ impl Dialer {
         Ok(stream)
     }
 
-    async fn greet<S>(&self, stream: S, on_push: OnPush) -> Result<Wire, RedisError>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let mut config = AsyncConnectionConfig::new()
-            .set_connection_timeout(None)
-            .set_response_timeout(None)
-            .set_pipeline_buffer_size(LINE)
-            .set_write_backpressure_boundary(WRITE_BYTES);
-        if self.has_messages() {
-            config = config.set_push_sender(move |info| {
-                on_push(info);
-                Ok::<(), ()>(())
-            });
+    /// Logs in, and says what is wanted of the connection: all in one round trip. False where the
+    /// server knows only the older protocol.
+    async fn greet(&self, wire: &Wire, read_only: bool, by: Instant) -> Result<bool, Fault> {
+        let steps = self.steps(read_only);
+        if steps.is_empty() {
+            return Ok(true);
         }
-        Wire::over(stream, &self.greeting(), config).await
+        let (commands, refused): (Vec<_>, Vec<_>) =
+            steps.into_iter().map(|step| (step.command, step.refused)).unzip();
+        let replies = wire.ask(&commands, by).await.map_err(Lost::into_fault)?;
+        for (reply, refused) in replies.iter().zip(refused) {
+            match (reply, refused) {
+                (Value::Error(error), _)
+                    if self.has_messages() && error.is_about_the_protocol() =>
+                {
+                    return Ok(false);
+                }
+                (Value::Error(error), Some(meaning)) => {
+                    return Err(Fault::from(error).or(ErrorKind::Config, meaning));
+                }
+                _ => {}
+            }
+        }
+        Ok(true)
     }
 
-    fn greeting(&self) -> RedisConnectionInfo {
-        let protocol =
-            if self.has_messages() { ProtocolVersion::RESP3 } else { ProtocolVersion::RESP2 };
-        let mut greeting =
-            RedisConnectionInfo::default().set_db(self.database).set_protocol(protocol);
-        if let Some(user) = &self.user {
-            greeting = greeting.set_username(user);
+    fn steps(&self, read_only: bool) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let mut step = |refused, name, arguments: &[&[u8]]| {
+            steps.push(Step { command: Command::new(name, arguments), refused });
+        };
+        let login = Some("user or password are wrong");
+        let user = self.user.as_ref().map(String::as_bytes);
+        let password = self.password.as_ref().map(String::as_bytes);
+        match (self.has_messages(), user, password) {
+            (true, _, None) => step(login, "HELLO", &[b"3"]),
+            (true, user, Some(password)) => {
+                step(login, "HELLO", &[b"3", b"AUTH", user.unwrap_or(b"default"), password]);
+            }
+            (false, None, Some(password)) => step(login, "AUTH", &[password]),
+            (false, Some(user), Some(password)) => step(login, "AUTH", &[user, password]),
+            (false, _, None) => {}
         }
-        if let Some(password) = &self.password {
-            greeting = greeting.set_password(password);
+        if self.database != 0 {
+            let number = self.database.to_string();
+            step(Some("the server has no such database"), "SELECT", &[number.as_bytes()]);
         }
-        greeting
+        if let Some(name) = &self.name {
+            step(None, "CLIENT", &[b"SETNAME", name.as_bytes()]);
+        }
+        if read_only {
+            step(None, "READONLY", &[]);
+        }
+        steps
     }
-}
-
-fn knows_only_the_old_protocol(error: &RedisError) -> bool {
-    error.kind() == redis::ErrorKind::RESP3NotSupported || error.code() == Some("NOPROTO")
 }

@@ -1,10 +1,10 @@
 //! From what servers and connections report to the errors of the contract.
 
-use std::{error::Error as StdError, fmt};
+use std::{error::Error as StdError, fmt, io};
 
-use redis::{RedisError, ServerError};
 use session_core::{Error, ErrorKind, Operation};
 
+use super::reply::ErrorReply;
 use crate::BACKEND;
 
 /// Why there is no answer.
@@ -47,92 +47,101 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    pub(super) fn of(error: &ServerError) -> Self {
-        let code = code(error.code(), error.details());
-        match code {
-            "NOSCRIPT" => return Self::NoScript,
-            "MOVED" | "ASK" => {
-                let target = error.details().and_then(|detail| detail.split_whitespace().nth(1));
-                match target {
-                    Some(target) if code == "MOVED" => return Self::Moved(target.to_owned()),
-                    Some(target) => return Self::Ask(target.to_owned()),
-                    None => {}
-                }
-            }
+    pub(super) fn of(error: &ErrorReply) -> Self {
+        let code = code(error);
+        match (code, error.detail().split_whitespace().nth(1)) {
+            ("NOSCRIPT", _) => return Self::NoScript,
+            ("MOVED", Some(target)) => return Self::Moved(target.to_owned()),
+            ("ASK", Some(target)) => return Self::Ask(target.to_owned()),
             _ => {}
         }
-        let (passes, kind, detail) = classify(code);
-        let cause = Some(Cause(format!("the server replied {code}")));
-        let fault = Fault { kind, detail, maybe_applied: false, cause };
+        let fault = Fault::from(error);
         match code {
             "READONLY" | "MASTERDOWN" | "LOADING" | "CLUSTERDOWN" => Self::Elsewhere(fault),
-            _ if passes => Self::Again(fault),
+            _ if passes(code) => Self::Again(fault),
             _ => Self::Never(fault),
         }
     }
 }
 
 /// Servers before 7.0 wrap what went wrong inside a script.
-fn code<'a>(code: &'a str, detail: Option<&str>) -> &'a str {
+fn code(error: &ErrorReply) -> &str {
     const WRAPPED: [&str; 5] = ["READONLY", "OOM", "WRONGTYPE", "NOREPLICAS", "MISCONF"];
-    match detail {
-        Some(detail) if code == "ERR" && detail.starts_with("Error running script") => {
-            WRAPPED.into_iter().find(|known| detail.contains(known)).unwrap_or(code)
-        }
-        Some(detail) if code == "ERR" && detail.starts_with("max number of clients") => "CLIENTS",
-        Some(detail) if code == "ERR" && detail.contains("cluster support disabled") => "NOCLUSTER",
-        Some(detail) if code == "ERR" && detail.starts_with("The user executing the script") => {
-            "NOPERM"
-        }
-        _ => code,
+    let (code, detail) = (error.code(), error.detail());
+    if code != "ERR" {
+        return code;
     }
+    if detail.starts_with("Error running script") {
+        return WRAPPED.into_iter().find(|known| detail.contains(known)).unwrap_or(code);
+    }
+    if detail.starts_with("max number of clients") {
+        return "CLIENTS";
+    }
+    if detail.contains("cluster support disabled") {
+        return "NOCLUSTER";
+    }
+    if detail.starts_with("The user executing the script") { "NOPERM" } else { code }
 }
 
-/// Whether it passes, what it is to the caller, and what to tell people.
-fn classify(code: &str) -> (bool, ErrorKind, &'static str) {
+/// Whether it passes.
+fn passes(code: &str) -> bool {
+    matches!(
+        code,
+        "LOADING"
+            | "READONLY"
+            | "MASTERDOWN"
+            | "NOREPLICAS"
+            | "BUSY"
+            | "CLIENTS"
+            | "CLUSTERDOWN"
+            | "MOVED"
+            | "ASK"
+            | "TRYAGAIN"
+    )
+}
+
+/// What it is to the caller, and what to tell people.
+fn classify(code: &str) -> (ErrorKind, &'static str) {
     use ErrorKind::{Backend, Config, Corrupt, Unavailable};
     match code {
-        "LOADING" => (true, Unavailable, "the server is loading its data"),
-        "READONLY" => (true, Unavailable, "the server is a replica"),
-        "MASTERDOWN" => (true, Unavailable, "the replica has lost its primary"),
-        "NOREPLICAS" => (true, Unavailable, "too few replicas are connected"),
-        "BUSY" => (true, Unavailable, "the server is busy with a script"),
-        "CLIENTS" => (true, Unavailable, "the server has too many clients"),
-        "CLUSTERDOWN" => (true, Unavailable, "the cluster is down"),
-        "MOVED" | "ASK" | "TRYAGAIN" => (true, Unavailable, "the cluster is being changed"),
-        "OOM" => (false, Unavailable, "the server's memory is full"),
-        "MISCONF" => (false, Unavailable, "the server cannot save to its disk"),
-        "NOAUTH" | "WRONGPASS" => (false, Config, "user or password are wrong"),
-        "NOPERM" => (false, Config, "the user may not do this"),
-        "NOCLUSTER" => (false, Config, "the server is not part of a cluster"),
-        "DENIED" => (false, Config, "the server refuses this client"),
-        "WRONGTYPE" => (false, Corrupt, "the key holds something else"),
-        _ => (false, Backend, ""),
+        "LOADING" => (Unavailable, "the server is loading its data"),
+        "READONLY" => (Unavailable, "the server is a replica"),
+        "MASTERDOWN" => (Unavailable, "the replica has lost its primary"),
+        "NOREPLICAS" => (Unavailable, "too few replicas are connected"),
+        "BUSY" => (Unavailable, "the server is busy with a script"),
+        "CLIENTS" => (Unavailable, "the server has too many clients"),
+        "CLUSTERDOWN" => (Unavailable, "the cluster is down"),
+        "MOVED" | "ASK" | "TRYAGAIN" => (Unavailable, "the cluster is being changed"),
+        "OOM" => (Unavailable, "the server's memory is full"),
+        "MISCONF" => (Unavailable, "the server cannot save to its disk"),
+        "NOAUTH" | "WRONGPASS" => (Config, "user or password are wrong"),
+        "NOPERM" => (Config, "the user may not do this"),
+        "NOCLUSTER" => (Config, "the server is not part of a cluster"),
+        "DENIED" => (Config, "the server refuses this client"),
+        "WRONGTYPE" => (Corrupt, "the key holds something else"),
+        _ => (Backend, ""),
     }
 }
 
-impl From<RedisError> for Fault {
-    fn from(error: RedisError) -> Self {
-        let code = error.code().map(|named| code(named, error.detail()));
-        let known = code.map(classify);
-        let (kind, detail) = match known {
-            _ if error.kind() == redis::ErrorKind::AuthenticationFailed => {
-                (ErrorKind::Config, "user or password are wrong")
-            }
-            Some((_, kind, detail)) => (kind, detail),
-            None if error.is_timeout() => (ErrorKind::Timeout, ""),
-            None if error.is_io_error() => (ErrorKind::Unavailable, ""),
-            None if error.kind() == redis::ErrorKind::InvalidClientConfig => {
-                (ErrorKind::Config, "")
-            }
-            None => (ErrorKind::Backend, ""),
+impl From<&ErrorReply> for Fault {
+    fn from(error: &ErrorReply) -> Self {
+        let code = code(error);
+        let (kind, detail) = classify(code);
+        let cause = Some(Cause(format!("the server replied {code}")));
+        Self { kind, detail, maybe_applied: false, cause }
+    }
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        let kind = match error.kind() {
+            io::ErrorKind::TimedOut => ErrorKind::Timeout,
+            // A name of a host, for instance, that can be in no certificate.
+            io::ErrorKind::InvalidInput => ErrorKind::Config,
+            _ => ErrorKind::Unavailable,
         };
-        let text = match code {
-            Some(code) => format!("the server replied {code}"),
-            None if error.is_io_error() => error.to_string(),
-            None => error.category().to_owned(),
-        };
-        Self { kind, detail, maybe_applied: false, cause: Some(Cause(text)) }
+        let cause = Some(Cause(error.to_string()));
+        Self { kind, detail: "", maybe_applied: false, cause }
     }
 }
 
@@ -148,6 +157,11 @@ impl Fault {
     pub(crate) const fn unacknowledged() -> Self {
         let detail = "written, but not acknowledged by enough replicas";
         Self::new(ErrorKind::Unavailable, detail).in_doubt(true)
+    }
+
+    /// The same, but for one that says nothing more than that the server refused.
+    pub(super) fn or(self, kind: ErrorKind, detail: &'static str) -> Self {
+        if self.kind == ErrorKind::Backend { Self { kind, detail, ..self } } else { self }
     }
 
     /// Whether the user is known, but may not do this.
@@ -181,11 +195,7 @@ mod tests {
     use super::*;
 
     fn reply(text: &str) -> Verdict {
-        let value = redis::parse_redis_value(format!("-{text}\r\n").as_bytes()).unwrap();
-        match value {
-            redis::Value::ServerError(error) => Verdict::of(&error),
-            other => panic!("no error: {other:?}"),
-        }
+        Verdict::of(&ErrorReply::new(text.to_owned()))
     }
 
     #[test]

@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 
-use redis::Value;
-
-use super::{Command, Request};
+use super::{Command, Request, Value};
 
 /// What is known of the servers: what they said when the link was opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,7 +84,6 @@ fn release(version: &str) -> Option<(u32, u32)> {
 fn text(reply: &Value) -> Option<String> {
     match reply {
         Value::BulkString(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
-        Value::VerbatimString { text, .. } | Value::SimpleString(text) => Some(text.clone()),
         _ => None,
     }
 }

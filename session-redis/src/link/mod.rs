@@ -1,4 +1,4 @@
-//! The way to the servers: the only module that knows the client crate.
+//! The way to the servers: the only module that knows their protocol.
 //!
 //! What it promises to the store above it: every [`ask`](Link::ask) ends by the operation's
 //! deadline; what a server says about its own state (a slot that moved, a failover, a script that it
@@ -9,24 +9,28 @@
 //! ask; a [`server`] has a connection for each runtime ([`lanes`]) and a few others, each in a
 //! [`lane`] that makes it anew when it is no longer fit; a [`connection`] sends over a [`wire`], on
 //! which what is asked at the same time goes in one write, or, where writes wait for replicas, in
-//! one [`batch`].
+//! one [`batch`]; a wire's callers and its task ([`drive`]) meet in what they have [`shared`], and
+//! [`parse`] understands what the server says.
 
 mod batch;
 mod cluster;
 mod command;
 mod connection;
 mod dial;
+mod drive;
 mod fault;
 mod info;
 mod lane;
 mod lanes;
 mod open;
+mod parse;
 mod pushes;
 mod reply;
 mod retry;
 mod script;
 mod sentinel;
 mod server;
+mod shared;
 mod slot;
 mod tls;
 mod topology;
@@ -96,18 +100,21 @@ impl Link {
     /// Sends a request, again if need be, until it is answered or the time for it is over.
     ///
     /// Cancel safe: what was sent is sent, and its answer is thrown away.
-    pub(crate) async fn ask(&self, request: Request) -> Result<Answer, Fault> {
-        self.ask_by(request, self.deadline()).await
+    pub(crate) fn ask(
+        &self,
+        request: Request,
+    ) -> impl Future<Output = Result<Answer, Fault>> + Send {
+        self.ask_by(request, self.deadline())
     }
 
     /// As [`ask`](Self::ask), for an operation that has begun before.
-    pub(crate) async fn ask_by(
+    pub(crate) fn ask_by(
         &self,
         mut request: Request,
         deadline: Instant,
-    ) -> Result<Answer, Fault> {
+    ) -> impl Future<Output = Result<Answer, Fault>> + Send {
         request.replica &= self.0.reads_replicas;
-        retry::ask(&self.0.topology, request, deadline).await
+        retry::ask(&self.0.topology, request, deadline)
     }
 
     /// Wants to be told of messages on a channel, until the subscription is dropped. Messages from

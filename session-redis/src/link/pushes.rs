@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use redis::{PushInfo, PushKind, Value};
 use session_core::ErrorKind;
 use tokio::{
     sync::{Notify, watch},
@@ -18,11 +17,12 @@ use tokio::{
 };
 
 use super::{
-    Command, OnMessage,
-    connection::{Connection, Failure, Why},
+    Command, OnMessage, Value,
+    connection::{Connection, Why},
     fault::Fault,
     server::Server,
     topology::Topology,
+    wire::Event,
 };
 
 /// How many channels can be subscribed to at most.
@@ -91,25 +91,28 @@ impl Channels {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a connection for subscriptions says between replies.
-    pub(super) fn pushed(&self, info: &PushInfo) {
-        let channel = match info.data.first() {
-            Some(Value::BulkString(channel)) => channel.as_slice(),
-            _ => &[],
-        };
-        match info.kind {
-            PushKind::Message | PushKind::SMessage => (self.on_message)(channel),
-            PushKind::Unsubscribe | PushKind::SUnsubscribe => {
-                if let Some(entry) = self.table().get_mut(channel)
-                    && entry.wanted > 0
-                {
-                    // Nobody asked for it: the slot has moved.
-                    entry.on = State::Nowhere;
-                    self.changed.notify_one();
+    /// Takes note of what a connection for subscriptions tells.
+    pub(super) fn happened(&self, event: &Event<'_>) {
+        match event {
+            Event::Push([Value::BulkString(kind), Value::BulkString(channel), ..]) => {
+                match kind.as_slice() {
+                    b"message" | b"smessage" => (self.on_message)(channel),
+                    b"unsubscribe" | b"sunsubscribe" => self.moved(channel),
+                    _ => {}
                 }
             }
-            PushKind::Disconnection => self.changed.notify_one(),
-            _ => {}
+            Event::Push(_) => {}
+            Event::End => self.look_again(),
+        }
+    }
+
+    /// Nobody asked for the end of the subscription.
+    fn moved(&self, channel: &[u8]) {
+        if let Some(entry) = self.table().get_mut(channel)
+            && entry.wanted > 0
+        {
+            entry.on = State::Nowhere;
+            self.look_again();
         }
     }
 
@@ -276,9 +279,9 @@ impl Channels {
         channels: &[Vec<u8>],
     ) -> Result<(), Why> {
         let name = if self.are_sharded() { "SSUBSCRIBE" } else { "SUBSCRIBE" };
-        let commands = channels.iter().map(|channel| Command::new(name, &[channel])).collect();
-        let replies = feed.ask(commands, Instant::now() + PATIENCE).await;
-        let replies = replies.map_err(|Failure { why, .. }| why)?;
+        let commands: Vec<_> =
+            channels.iter().map(|channel| Command::new(name, &[channel])).collect();
+        let replies = feed.ask(&commands, Instant::now() + PATIENCE).await?;
         if !replies.iter().zip(channels).all(|(reply, channel)| confirms(reply, channel)) {
             // Something was taken for a reply that was none.
             feed.retire();
@@ -300,7 +303,7 @@ impl Channels {
     async fn unsubscribe(&self, on: &Connection, channel: &[u8]) {
         let name = if self.are_sharded() { "SUNSUBSCRIBE" } else { "UNSUBSCRIBE" };
         let command = Command::new(name, &[channel]);
-        if on.ask(vec![command], Instant::now() + PATIENCE).await.is_err() {
+        if on.ask(&[command], Instant::now() + PATIENCE).await.is_err() {
             on.retire();
         }
     }
@@ -320,10 +323,11 @@ fn connection(entry: &Entry) -> Option<Arc<Connection>> {
 }
 
 fn confirms(reply: &Value, channel: &[u8]) -> bool {
+    let Value::Push(parts) = reply else { return false };
     matches!(
-        reply,
-        Value::Push { kind: PushKind::Subscribe | PushKind::SSubscribe, data }
-            if matches!(data.first(), Some(Value::BulkString(name)) if name == channel)
+        parts.as_slice(),
+        [Value::BulkString(kind), Value::BulkString(name), ..]
+            if (kind == b"subscribe" || kind == b"ssubscribe") && name == channel
     )
 }
 

@@ -6,8 +6,8 @@ use session_core::ErrorKind;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    Answer, Boxed, Command, Request,
-    connection::{Connection, Failure, Why},
+    Answer, Boxed, Command, Request, Value,
+    connection::{Connection, Why},
     fault::{Fault, Verdict},
     server::{Server, Use},
     topology::Topology,
@@ -22,6 +22,7 @@ const REDIRECTIONS: u32 = 5;
 /// What has come of a request so far.
 struct Course<'a> {
     topology: &'a Topology,
+    request: Request,
     deadline: Instant,
     tries: u32,
     /// Whether an earlier try may have been done.
@@ -39,130 +40,143 @@ struct Redirect {
 }
 
 /// Sends a request until it is answered.
-pub(super) async fn ask(
+// Not itself asynchronous: the compiler keeps what is moved into such a future twice.
+pub(super) fn ask(
     topology: &Topology,
     request: Request,
     deadline: Instant,
-) -> Result<Answer, Fault> {
-    let writes = request.writes();
-    let Request { key, mut commands, replica } = request;
-    let mut course =
-        Course { topology, deadline, tries: 0, in_doubt: false, redirect: None, last: None };
-    loop {
-        let replica = replica && course.tries == 0;
-        let (server, asking) = match course.redirect.take() {
-            Some(redirect) => (redirect.to, redirect.asking),
-            None => match found(topology, &key, replica, deadline).await {
-                Ok(server) => (server, false),
-                Err(fault) => {
-                    Box::pin(course.pause(fault)).await?;
-                    continue;
-                }
-            },
-        };
-        let use_of = match (replica, writes) {
-            (true, _) => Use::ReplicaRead,
-            (_, true) => Use::Write,
-            _ => Use::Read,
-        };
-        let connection = match connected(&server, use_of, deadline).await {
-            Ok(connection) => connection,
-            Err(fault) => {
-                let next: Boxed<'_, _> = Box::pin(course.do_without(&server, &key, fault, replica));
-                next.await?;
-                continue;
-            }
-        };
-        let asked = if asking { with_asking(commands) } else { commands };
-        commands = match connection.ask(asked, deadline).await {
-            Ok(values) => {
-                let values = if asking { without_asking(values) } else { values };
-                return Ok(Answer { values, resent: course.in_doubt, acknowledged: true });
-            }
-            Err(Failure { why: Why::Unacknowledged(values), .. }) => {
-                let values = if asking { without_asking(values) } else { values };
-                return Ok(Answer { values, resent: course.in_doubt, acknowledged: false });
-            }
-            Err(failure) => {
-                let Failure { mut commands, why } = failure;
-                if asking {
-                    commands = without_asking(commands);
-                }
-                let next: Boxed<'_, _> =
-                    Box::pin(course.follow(&server, commands, why, !connection.is_fit()));
-                next.await?
-            }
-        };
-    }
-}
-
-/// Boxed where it has to be found out: what is rare would make the future of every request large.
-async fn found(
-    topology: &Topology,
-    key: &[u8],
-    replica: bool,
-    deadline: Instant,
-) -> Result<Arc<Server>, Fault> {
-    match topology.known(key, replica) {
-        Some(server) => Ok(server),
-        None => Box::pin(topology.server(key, replica, deadline)).await,
-    }
-}
-
-async fn connected(
-    server: &Server,
-    use_of: Use,
-    deadline: Instant,
-) -> Result<Arc<Connection>, Fault> {
-    match server.present(use_of) {
-        Some(connection) => Ok(connection),
-        None => Box::pin(server.connection(use_of, deadline)).await,
-    }
+) -> impl Future<Output = Result<Answer, Fault>> + Send {
+    let mut course = Course {
+        topology,
+        request,
+        deadline,
+        tries: 0,
+        in_doubt: false,
+        redirect: None,
+        last: None,
+    };
+    async move { course.run().await }
 }
 
 impl Course<'_> {
-    /// What to send next.
-    async fn follow(
-        &mut self,
-        server: &Arc<Server>,
-        commands: Vec<Command>,
-        why: Why,
-        unfit: bool,
-    ) -> Result<Vec<Command>, Fault> {
+    /// Boxes what is rare: the future of every request would else be large.
+    async fn run(&mut self) -> Result<Answer, Fault> {
+        loop {
+            let (server, asking) = match self.known() {
+                Some(known) => known,
+                None => (Box::pin(self.find()).await?, false),
+            };
+            let connection = match server.present(self.use_of()) {
+                Some(connection) => connection,
+                None => match Box::pin(self.connect(&server)).await? {
+                    Some(connection) => connection,
+                    None => continue,
+                },
+            };
+            let asked = if asking {
+                Box::pin(self.ask_where_it_goes(&connection)).await
+            } else {
+                connection.ask(&self.request.commands, self.deadline).await
+            };
+            let (values, acknowledged) = match asked {
+                Ok(values) => (values, true),
+                Err(Why::Unacknowledged(values)) => (values, false),
+                Err(why) => {
+                    let next: Boxed<'_, _> =
+                        Box::pin(self.follow(&server, why, !connection.is_fit()));
+                    next.await?;
+                    continue;
+                }
+            };
+            return Ok(Answer { values, resent: self.in_doubt, acknowledged });
+        }
+    }
+
+    fn asks_a_replica(&self) -> bool {
+        self.request.replica && self.tries == 0
+    }
+
+    fn use_of(&self) -> Use {
+        match (self.asks_a_replica(), self.request.writes()) {
+            (true, _) => Use::ReplicaRead,
+            (_, true) => Use::Write,
+            _ => Use::Read,
+        }
+    }
+
+    /// The server to ask, and whether it has to be told that the slot is on its way there; if
+    /// nobody has to be asked.
+    fn known(&mut self) -> Option<(Arc<Server>, bool)> {
+        if let Some(Redirect { to, asking }) = self.redirect.take() {
+            return Some((to, asking));
+        }
+        let known = self.topology.known(&self.request.key, self.asks_a_replica());
+        known.map(|server| (server, false))
+    }
+
+    async fn find(&mut self) -> Result<Arc<Server>, Fault> {
+        loop {
+            let (key, replica) = (&self.request.key, self.asks_a_replica());
+            match self.topology.server(key, replica, self.deadline).await {
+                Ok(server) => return Ok(server),
+                Err(fault) => self.pause(fault).await?,
+            }
+        }
+    }
+
+    /// None where another server may be the one to ask by now.
+    async fn connect(&mut self, server: &Arc<Server>) -> Result<Option<Arc<Connection>>, Fault> {
+        let fault = match server.connection(self.use_of(), self.deadline).await {
+            Ok(connection) => return Ok(Some(connection)),
+            Err(fault) => fault,
+        };
+        if fault.passes() && !self.asks_a_replica() {
+            self.look_again_in_a_cluster(server).await;
+            self.give_up_on(server, &fault).await?;
+        }
+        self.pause(fault).await?;
+        Ok(None)
+    }
+
+    async fn ask_where_it_goes(&self, connection: &Connection) -> Result<Vec<Value>, Why> {
+        let each = |command: &Command| [Command::new("ASKING", &[]), command.clone()];
+        let commands: Vec<_> = self.request.commands.iter().flat_map(each).collect();
+        let of_ours = |values: Vec<Value>| values.into_iter().skip(1).step_by(2).collect();
+        match connection.ask(&commands, self.deadline).await {
+            Ok(values) => Ok(of_ours(values)),
+            Err(Why::Unacknowledged(values)) => Err(Why::Unacknowledged(of_ours(values))),
+            Err(why) => Err(why),
+        }
+    }
+
+    /// Prepares the next try.
+    async fn follow(&mut self, server: &Arc<Server>, why: Why, unfit: bool) -> Result<(), Fault> {
         let refused = match why {
             Why::Refused(error) => Verdict::of(&error),
-            Why::Unacknowledged(_) => return Err(Fault::unacknowledged()),
-            Why::Unsent(fault) | Why::Unanswered(fault) if commands.is_empty() => {
-                return Err(fault.in_doubt(true));
-            }
-            Why::Unsent(fault) => {
-                self.pause(fault).await?;
-                return Ok(commands);
-            }
-            Why::Unanswered(fault) => {
-                self.in_doubt = true;
+            why => {
+                self.in_doubt |= !matches!(why, Why::Unsent(_));
                 if unfit {
                     self.look_again_in_a_cluster(server).await;
                 }
-                self.pause(fault).await?;
-                return Ok(commands);
+                return self.pause(why.into_fault()).await;
             }
         };
         match refused {
             Verdict::NoScript => {
                 self.tries += 1;
-                return Ok(commands.into_iter().map(Command::with_text).collect());
+                let commands = self.request.commands.iter_mut();
+                commands.for_each(|command| *command = command.with_text());
+                Ok(())
             }
-            Verdict::Moved(target) => self.redirected(server, &target, false).await?,
-            Verdict::Ask(target) => self.redirected(server, &target, true).await?,
-            Verdict::Again(fault) => self.pause(fault).await?,
+            Verdict::Moved(target) => self.redirected(server, &target, false).await,
+            Verdict::Ask(target) => self.redirected(server, &target, true).await,
+            Verdict::Again(fault) => self.pause(fault).await,
             Verdict::Elsewhere(fault) => {
                 self.topology.look_again(server, None, self.deadline).await;
-                self.pause(fault).await?;
+                self.pause(fault).await
             }
-            Verdict::Never(fault) => return Err(fault.in_doubt(self.in_doubt)),
+            Verdict::Never(fault) => Err(fault.in_doubt(self.in_doubt)),
         }
-        Ok(commands)
     }
 
     /// The connection is done for: it is made anew in any case, but the slots may be elsewhere now.
@@ -173,35 +187,15 @@ impl Course<'_> {
     }
 
     /// Fails when the key is still on a server that has been down for long.
-    async fn give_up_on(
-        &self,
-        server: &Arc<Server>,
-        key: &[u8],
-        fault: &Fault,
-    ) -> Result<(), Fault> {
+    async fn give_up_on(&self, server: &Arc<Server>, fault: &Fault) -> Result<(), Fault> {
         if !server.is_long_down() {
             return Ok(());
         }
-        match self.topology.server(key, false, self.deadline).await {
+        match self.topology.server(&self.request.key, false, self.deadline).await {
             Ok(now) if !Arc::ptr_eq(&now, server) => Ok(()),
             // What was known before tells more than that there is no time left.
             _ => Err(self.last.as_ref().unwrap_or(fault).clone().in_doubt(self.in_doubt)),
         }
-    }
-
-    /// Goes on when there is no connection.
-    async fn do_without(
-        &mut self,
-        server: &Arc<Server>,
-        key: &[u8],
-        fault: Fault,
-        replica: bool,
-    ) -> Result<(), Fault> {
-        if fault.passes() && !replica {
-            self.look_again_in_a_cluster(server).await;
-            self.give_up_on(server, key, &fault).await?;
-        }
-        self.pause(fault).await
     }
 
     async fn redirected(&mut self, from: &Server, target: &str, asking: bool) -> Result<(), Fault> {
@@ -238,13 +232,4 @@ impl Course<'_> {
         sleep_until(until).await;
         Ok(())
     }
-}
-
-fn with_asking(commands: Vec<Command>) -> Vec<Command> {
-    commands.into_iter().flat_map(|command| [Command::new("ASKING", &[]), command]).collect()
-}
-
-/// Every second one.
-fn without_asking<T>(all: Vec<T>) -> Vec<T> {
-    all.into_iter().skip(1).step_by(2).collect()
 }

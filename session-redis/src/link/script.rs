@@ -2,6 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
+use data_encoding::HEXLOWER;
+use sha1::{Digest, Sha1};
+
 /// A script; a clone is the same one.
 #[derive(Clone)]
 pub(crate) struct Script(Arc<Inner>);
@@ -13,7 +16,7 @@ struct Inner {
 
 impl Script {
     pub(crate) fn new(text: &str) -> Self {
-        let sha = redis::Script::new(text).get_hash().to_owned();
+        let sha = HEXLOWER.encode(&Sha1::digest(text));
         Self(Arc::new(Inner { text: text.to_owned(), sha }))
     }
 

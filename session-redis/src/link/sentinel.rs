@@ -2,13 +2,14 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use redis::{RedisError, Value};
 use session_core::ErrorKind;
+use tokio::time::Instant;
 
 use super::{
-    dial::{Address, Dialer, OnPush},
+    Command, Value,
+    dial::{Address, Dialer},
     fault::Fault,
-    wire::Wire,
+    wire::{Lost, OnEvent, Wire},
 };
 
 /// The Sentinels that watch one primary.
@@ -28,7 +29,7 @@ impl Sentinels {
     pub(super) async fn dial_primary(
         &self,
         dialer: &Dialer,
-        on_push: &OnPush,
+        on_event: Option<OnEvent>,
     ) -> Result<Wire, Fault> {
         let addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut last = Fault::new(ErrorKind::Unavailable, "no Sentinel names a primary");
@@ -38,12 +39,12 @@ impl Sentinels {
             let primary = match self.primary(&sentinel).await {
                 Ok(Some(primary)) => primary,
                 Ok(None) => continue,
-                Err(error) => {
-                    last = error.into();
+                Err(fault) => {
+                    last = fault;
                     continue;
                 }
             };
-            match dial_a_primary(dialer, &primary, on_push).await {
+            match dial_a_primary(dialer, &primary, on_event.clone()).await {
                 // One that hung meanwhile may have lost its part, and not know it yet.
                 Ok(wire) if self.still_names(&sentinel, &primary).await => {
                     self.prefer(&sentinel);
@@ -61,7 +62,7 @@ impl Sentinels {
     pub(super) async fn dial_replica(
         &self,
         dialer: &Dialer,
-        on_push: &OnPush,
+        on_event: Option<OnEvent>,
     ) -> Result<Wire, Fault> {
         let addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for sentinel in addresses {
@@ -70,20 +71,22 @@ impl Sentinels {
             };
             let replicas: Vec<Address> = replicas.into_iter().filter_map(well).collect();
             if let Some(replica) = fastrand::choice(&replicas) {
-                return Ok(dialer.dial(replica, OnPush::clone(on_push), true).await?);
+                return dialer.dial(replica, on_event, true).await;
             }
         }
         Err(Fault::new(ErrorKind::Unavailable, "no Sentinel names a replica"))
     }
 
-    async fn ask(&self, sentinel: &Address, what: &str) -> Result<Value, RedisError> {
-        let wire = self.dialer.dial(sentinel, std::sync::Arc::new(drop), false).await?;
-        let mut ask = redis::cmd("SENTINEL");
-        ask.arg(what).arg(&self.service);
-        within(&self.dialer, wire.send(&ask)).await?.extract_error()
+    async fn ask(&self, sentinel: &Address, what: &str) -> Result<Value, Fault> {
+        let wire = self.dialer.dial(sentinel, None, false).await?;
+        let command = Command::new("SENTINEL", &[what.as_bytes(), self.service.as_bytes()]);
+        match ask(&self.dialer, &wire, command).await? {
+            Value::Error(error) => Err((&error).into()),
+            reply => Ok(reply),
+        }
     }
 
-    async fn primary(&self, sentinel: &Address) -> Result<Option<Address>, RedisError> {
+    async fn primary(&self, sentinel: &Address) -> Result<Option<Address>, Fault> {
         let reply = self.ask(sentinel, "GET-MASTER-ADDR-BY-NAME").await?;
         let Value::Array(parts) = reply else { return Ok(None) };
         let [Value::BulkString(host), Value::BulkString(port)] = parts.as_slice() else {
@@ -119,11 +122,7 @@ impl Sentinels {
 
 /// The address of a replica that is up and follows its primary.
 fn well(replica: Value) -> Option<Address> {
-    let fields: Vec<Value> = match replica {
-        Value::Map(pairs) => pairs.into_iter().flat_map(|(name, value)| [name, value]).collect(),
-        Value::Array(fields) => fields,
-        _ => return None,
-    };
+    let Value::Array(fields) = replica else { return None };
     let field = |name: &str| {
         let mut pairs = fields.chunks_exact(2).filter_map(|pair| match pair {
             [Value::BulkString(name), Value::BulkString(value)] => Some((name, value)),
@@ -139,12 +138,10 @@ fn well(replica: Value) -> Option<Address> {
 async fn dial_a_primary(
     dialer: &Dialer,
     address: &Address,
-    on_push: &OnPush,
+    on_event: Option<OnEvent>,
 ) -> Result<Wire, Fault> {
-    let wire = dialer.dial(address, OnPush::clone(on_push), false).await?;
-    let role = redis::cmd("ROLE");
-    let reply = within(dialer, wire.send(&role)).await?;
-    match reply {
+    let wire = dialer.dial(address, on_event, false).await?;
+    match ask(dialer, &wire, Command::new("ROLE", &[])).await? {
         Value::Array(parts) if parts.first() != Some(&Value::BulkString(b"master".to_vec())) => {
             Err(Fault::new(ErrorKind::Unavailable, "the server that Sentinel names is a replica"))
         }
@@ -153,10 +150,7 @@ async fn dial_a_primary(
     }
 }
 
-async fn within<T>(
-    dialer: &Dialer,
-    reply: impl Future<Output = Result<T, RedisError>>,
-) -> Result<T, RedisError> {
-    let reply = tokio::time::timeout(dialer.timeout, reply).await;
-    reply.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
+async fn ask(dialer: &Dialer, wire: &Wire, command: Command) -> Result<Value, Fault> {
+    let asked = wire.ask(&[command], Instant::now() + dialer.timeout).await;
+    asked.map_err(Lost::into_fault)?.pop().ok_or_else(Fault::timeout)
 }

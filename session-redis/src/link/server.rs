@@ -6,13 +6,14 @@ use tokio::time::Instant;
 
 use super::{
     batch::Replicas,
-    connection::{Connection, Health},
-    dial::{Address, Dialer, OnPush},
+    connection::Connection,
+    dial::{Address, Dialer},
     fault::Fault,
     lane::{Lane, Patience},
     lanes::Lanes,
     pushes::Channels,
     sentinel::Sentinels,
+    wire::OnEvent,
 };
 
 /// What all servers have in common.
@@ -53,8 +54,8 @@ pub(super) struct Server {
     acknowledged: Lane,
     /// For reads of what replicas have: a server that became a replica must refuse all others.
     replicated: Lane,
-    /// For subscriptions. The client crate takes an unsolicited `sunsubscribe`, which a server sends
-    /// when a slot moves, for the reply to a command that is on its way: there must be none.
+    /// For subscriptions. A server says `sunsubscribe` when a slot moves as it does in reply to a
+    /// command: there must be no others on their way.
     feed: Lane,
 }
 
@@ -111,8 +112,8 @@ impl Server {
     pub(super) async fn feed(&self, deadline: Instant) -> Result<Arc<Connection>, Fault> {
         let dial = || {
             let channels = Arc::clone(&self.common.channels);
-            let then: OnPush = Arc::new(move |info| channels.pushed(&info));
-            self.dial(None, Some(then), false)
+            let on_event: OnEvent = Arc::new(move |event| channels.happened(&event));
+            self.dial(None, Some(on_event), false)
         };
         self.feed.connection(Patience::Wait, deadline, dial).await
     }
@@ -144,17 +145,15 @@ impl Server {
     async fn dial(
         &self,
         replicas: Option<Replicas>,
-        then: Option<OnPush>,
+        on_event: Option<OnEvent>,
         read_only: bool,
     ) -> Result<Connection, Fault> {
-        let health = Arc::<Health>::default();
-        let on_push = health.watch(then);
         let dialer = &self.common.dialer;
         let wire = match &self.origin {
-            Origin::At(address) => dialer.dial(address, on_push, read_only).await?,
-            Origin::Primary(sentinels) => sentinels.dial_primary(dialer, &on_push).await?,
-            Origin::Replica(sentinels) => sentinels.dial_replica(dialer, &on_push).await?,
+            Origin::At(address) => dialer.dial(address, on_event, read_only).await?,
+            Origin::Primary(sentinels) => sentinels.dial_primary(dialer, on_event).await?,
+            Origin::Replica(sentinels) => sentinels.dial_replica(dialer, on_event).await?,
         };
-        Ok(Connection::new(wire, health, self.common.response_timeout, replicas))
+        Ok(Connection::new(wire, self.common.response_timeout, replicas))
     }
 }

@@ -1,99 +1,108 @@
-//! The client crate's connection, driven so that what is asked at the same time goes in one write.
+//! A connection that its callers share: what they ask at the same time goes out in one write, and
+//! the replies come back in the order of the commands.
+//!
+//! A caller that goes away leaves his place in that order behind: the reply is read and thrown away.
 
-use std::{
-    future::poll_fn,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task::Poll,
-};
+use std::sync::Arc;
 
-use redis::{
-    AsyncConnectionConfig, Cmd, Pipeline, RedisConnectionInfo, RedisError,
-    aio::MultiplexedConnection,
-};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    task::{AbortHandle, JoinSet},
+    sync::oneshot,
+    task::JoinSet,
+    time::{Instant, timeout_at},
 };
 
-use super::Value;
+use super::{Command, Value, drive::Driver, fault::Fault, shared::Shared};
+
+/// What is told of a connection beside replies.
+pub(super) enum Event<'a> {
+    /// What the server says without having been asked: its kind, then what belongs to it.
+    Push(&'a [Value]),
+    /// There will be nothing more.
+    End,
+}
+
+/// Is told of events. Must not block.
+pub(super) type OnEvent = Arc<dyn Fn(Event<'_>) + Send + Sync>;
 
 /// A connection. A clone is the same one, which ends with its last clone.
 #[derive(Clone)]
 pub(super) struct Wire {
-    connection: MultiplexedConnection,
-    /// How many wait for an answer.
-    asking: Arc<AtomicUsize>,
-    driver: AbortHandle,
+    shared: Arc<Shared>,
     _driving: Arc<JoinSet<()>>,
 }
 
-/// One who waits for an answer.
-struct Asking<'a>(&'a AtomicUsize);
-
-impl<'a> Asking<'a> {
-    fn on(wire: &'a Wire) -> Self {
-        wire.asking.fetch_add(1, Ordering::Relaxed);
-        Self(&wire.asking)
-    }
+/// Why there are no replies.
+#[derive(Debug, Clone)]
+pub(super) enum Lost {
+    /// Nothing was sent.
+    Unsent(Fault),
+    /// It was sent, and may have been done.
+    Unanswered(Fault),
+    /// The same, and the server has been silent until the deadline.
+    Silence,
 }
 
-impl Drop for Asking<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+impl Lost {
+    pub(super) fn into_fault(self) -> Fault {
+        match self {
+            Self::Unsent(fault) | Self::Unanswered(fault) => fault,
+            Self::Silence => Fault::timeout(),
+        }
     }
 }
 
 impl Wire {
-    /// Greets the server at the other end of a stream.
-    pub(super) async fn over<S>(
-        stream: S,
-        greeting: &RedisConnectionInfo,
-        config: AsyncConnectionConfig,
-    ) -> Result<Self, RedisError>
+    pub(super) fn over<R, W>((from, to): (R, W), on_event: Option<OnEvent>) -> Self
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        R: AsyncRead + Send + Unpin + 'static,
+        W: AsyncWrite + Send + Unpin + 'static,
     {
-        let (connection, driver) =
-            MultiplexedConnection::new_with_config(greeting, stream, config).await?;
-        let asking = Arc::default();
+        let shared = Arc::new(Shared::new(Box::new(to)));
         let mut driving = JoinSet::new();
-        let driver = driving.spawn(drive(driver, Arc::clone(&asking)));
-        Ok(Self { connection, asking, driver, _driving: Arc::new(driving) })
+        driving.spawn(Driver::new(from, Arc::clone(&shared), on_event).run());
+        Self { shared, _driving: Arc::new(driving) }
     }
 
-    /// Whether nobody drives it any more: it was closed, or its runtime has ended.
+    /// Whether it is no more: it was closed, or its runtime has ended.
     pub(super) fn has_ended(&self) -> bool {
-        self.driver.is_finished()
+        self.shared.has_ended()
     }
 
-    pub(super) async fn send(&self, cmd: &Cmd) -> Result<Value, RedisError> {
-        let _asking = Asking::on(self);
-        self.connection.clone().send_packed_command(cmd).await
+    /// Whether it ended with its runtime.
+    pub(super) fn was_left(&self) -> bool {
+        self.shared.was_left()
     }
 
-    /// Sends commands that no others come between. Errors are among the replies.
-    pub(super) async fn send_all(&self, cmds: &Pipeline) -> Result<Vec<Value>, RedisError> {
-        let _asking = Asking::on(self);
-        self.connection.clone().send_packed_commands(cmds, 0, cmds.len()).await
-    }
-}
-
-/// Lets all who are ready to run ask before anything is written: the first who asks would else be
-/// alone in a write, and its reply alone in a read. Who is alone anyway is not held up.
-async fn drive(driver: impl Future<Output = ()>, asking: Arc<AtomicUsize>) {
-    let mut driver = pin!(driver);
-    let mut has_stepped_back = false;
-    poll_fn(|context| {
-        has_stepped_back = !has_stepped_back && asking.load(Ordering::Relaxed) > 1;
-        if has_stepped_back {
-            context.waker().wake_by_ref();
-            return Poll::Pending;
+    /// Sends commands, which no others come between, and waits for a reply to each; refusals are
+    /// among them.
+    ///
+    /// Cancel safe: what was sent is sent, and its replies are thrown away.
+    pub(super) async fn ask(&self, commands: &[Command], by: Instant) -> Result<Vec<Value>, Lost> {
+        let replies = match self.shared.send(commands).map_err(Lost::Unsent)? {
+            Some(replies) => replies,
+            None => Box::pin(self.send_when_there_is_room(commands, by)).await?,
+        };
+        match timeout_at(by, replies).await {
+            Ok(replies) => replies.map_err(|_ended| Lost::Unanswered(self.shared.fault())),
+            Err(_elapsed) => Err(Lost::Silence),
         }
-        driver.as_mut().poll(context)
-    })
-    .await;
+    }
+
+    async fn send_when_there_is_room(
+        &self,
+        commands: &[Command],
+        by: Instant,
+    ) -> Result<oneshot::Receiver<Vec<Value>>, Lost> {
+        loop {
+            let room = timeout_at(by, self.shared.room()).await;
+            room.map_err(|_elapsed| Lost::Unsent(Fault::timeout()))?;
+            if let Some(replies) = self.shared.send(commands).map_err(Lost::Unsent)? {
+                return Ok(replies);
+            }
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

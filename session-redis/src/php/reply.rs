@@ -6,7 +6,7 @@ use bytes::Bytes;
 use session_core::{Error, ErrorKind, Meta, Operation, Record, Result, Revision, Ttl};
 use sha1::{Digest, Sha1};
 
-use crate::{BACKEND, link::Parts, scripts::code, store::nonsense};
+use crate::{BACKEND, answer::nonsense, link::Parts, scripts::code};
 
 /// A reply, taken apart.
 pub(super) struct Reply {

@@ -17,10 +17,10 @@ use super::{
 };
 use crate::{
     BACKEND,
+    answer::nonsense,
     link::{Answer, Command, Fault, Link, Parts, Request, Script, Value},
     record,
     scripts::Dialect,
-    store::nonsense,
 };
 
 /// Keeps sessions in Redis or Valkey as PHP's extension phpredis does, so that both can use them at

@@ -1,0 +1,43 @@
+//! What a server sends; see the README of this folder.
+
+#![no_main]
+#![allow(dead_code, reason = "the crate uses all of it")]
+
+#[path = "../../src/link/parse.rs"]
+mod parse;
+#[path = "../../src/link/reply.rs"]
+mod reply;
+
+use parse::{Garbage, Parser};
+use reply::Value;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    let Some(([first, second], bytes)) = input.split_first_chunk() else { return };
+    let whole = replies(&[bytes]);
+    // Where the bytes are cut on their way makes no difference.
+    let (head, tail) = bytes.split_at(usize::from(*first).min(bytes.len()));
+    let (middle, tail) = tail.split_at(usize::from(*second).min(tail.len()));
+    assert_eq!(replies(&[head, middle, tail]), whole);
+});
+
+/// All replies, as the bytes come.
+fn replies(pieces: &[&[u8]]) -> (Vec<Value>, Result<(), Garbage>) {
+    let (mut parser, mut bytes, mut all) = (Parser::default(), Vec::new(), Vec::new());
+    for piece in pieces {
+        bytes.extend_from_slice(piece);
+        let mut rest = bytes.as_slice();
+        loop {
+            let before = rest.len();
+            match parser.next(&mut rest) {
+                Ok(Some(reply)) => {
+                    assert!(rest.len() < before, "a reply of nothing");
+                    all.push(reply);
+                }
+                Ok(None) => break,
+                Err(garbage) => return (all, Err(garbage)),
+            }
+        }
+        bytes = rest.to_vec();
+    }
+    (all, Ok(()))
+}

@@ -1,0 +1,187 @@
+//! The task of a connection: it reads replies, hands them out, and writes what is asked.
+
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    mem,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, BytesMut};
+use session_core::ErrorKind;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    sync::oneshot,
+};
+
+use super::{
+    Value,
+    fault::Fault,
+    parse::{Garbage, Parser},
+    shared::{Due, Shared},
+    wire::{Event, OnEvent},
+};
+
+/// How much is read at once, at first, and when more than that comes.
+const CHUNK: usize = 16 * 1_024;
+const LARGEST_CHUNK: usize = 256 * 1_024;
+
+/// A connection's task.
+pub(super) struct Driver<R> {
+    from: R,
+    /// What was read and not yet understood.
+    buffer: BytesMut,
+    chunk: usize,
+    parser: Parser,
+    hands: Hands,
+    shared: Arc<Shared>,
+    has_stepped_back: bool,
+}
+
+/// What the driver has in its hands.
+struct Hands {
+    due: VecDeque<Due>,
+    /// Those to the first of them that have come.
+    replies: Vec<Value>,
+    /// Who has all of his.
+    done: Vec<(oneshot::Sender<Vec<Value>>, Vec<Value>)>,
+    on_event: Option<OnEvent>,
+}
+
+impl<R: AsyncRead + Unpin> Driver<R> {
+    pub(super) fn new(from: R, shared: Arc<Shared>, on_event: Option<OnEvent>) -> Self {
+        Self {
+            from,
+            buffer: BytesMut::new(),
+            chunk: CHUNK,
+            parser: Parser::default(),
+            hands: Hands { due: VecDeque::new(), replies: Vec::new(), done: Vec::new(), on_event },
+            shared,
+            has_stepped_back: false,
+        }
+    }
+
+    /// Goes on until that cannot be.
+    pub(super) async fn run(mut self) {
+        let fault = poll_fn(|context| self.turn(context)).await;
+        self.shared.end(Some(fault));
+    }
+
+    /// Does what there is to do, and ends with the connection.
+    fn turn(&mut self, context: &mut Context<'_>) -> Poll<Fault> {
+        if self.steps_back() {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        while let Poll::Ready(read) = self.read(context) {
+            let understood = match read {
+                Ok(0) => Err(closed()),
+                Ok(_) => self.understand(),
+                Err(error) => Err(error.into()),
+            };
+            if let Err(fault) = understood {
+                return Poll::Ready(fault);
+            }
+        }
+        match ready!(self.shared.write(context)) {
+            Ok(()) => Poll::Pending,
+            Err(error) => Poll::Ready(error.into()),
+        }
+    }
+
+    /// Lets all who are ready to run ask before anything is written: the first who asks would else
+    /// be alone in a write, and its reply alone in a read. Who is alone anyway is not held up.
+    fn steps_back(&mut self) -> bool {
+        self.has_stepped_back = !self.has_stepped_back && self.shared.is_busy();
+        self.has_stepped_back
+    }
+
+    fn read(&mut self, context: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
+        if self.buffer.is_empty() && self.buffer.capacity() > 2 * LARGEST_CHUNK {
+            self.buffer = BytesMut::new();
+        }
+        self.buffer.reserve(self.chunk);
+        let room = self.buffer.capacity();
+        let read = ready!(pin!(self.from.read_buf(&mut self.buffer)).poll(context));
+        if self.buffer.len() == room {
+            self.chunk = (2 * self.chunk).min(LARGEST_CHUNK);
+        }
+        Poll::Ready(read)
+    }
+
+    /// Takes what was read for replies, and hands them out.
+    fn understand(&mut self) -> Result<(), Fault> {
+        let mut rest = &*self.buffer;
+        while let Some(reply) = self.parser.next(&mut rest).map_err(|Garbage| nonsense())? {
+            self.hands.take(reply, &self.shared)?;
+        }
+        let understood = self.buffer.len() - rest.len();
+        self.buffer.advance(understood);
+        self.shared.settle(self.hands.done.len());
+        for (to, replies) in self.hands.done.drain(..) {
+            // Who has gone away needs no answer.
+            drop(to.send(replies));
+        }
+        Ok(())
+    }
+}
+
+impl Hands {
+    fn take(&mut self, reply: Value, shared: &Shared) -> Result<(), Fault> {
+        if self.due.is_empty() {
+            shared.hand_over(&mut self.due);
+        }
+        let due = self.due.front();
+        if let Value::Push(parts) = &reply
+            && !(due.is_some_and(|due| due.subscribes) && is_about_a_subscription(parts))
+        {
+            if let Some(on_event) = &self.on_event {
+                on_event(Event::Push(parts));
+            }
+            return Ok(());
+        }
+        let Some(Due { count, .. }) = due else {
+            return Err(match &reply {
+                // The server ends the connection, and says why.
+                Value::Error(error) => error.into(),
+                _ => nonsense(),
+            });
+        };
+        let count = *count;
+        self.replies.reserve_exact(count - self.replies.len());
+        self.replies.push(reply);
+        if self.replies.len() == count
+            && let Some(due) = self.due.pop_front()
+        {
+            self.done.push((due.to, mem::take(&mut self.replies)));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a message is what a server replies to a command about a channel.
+fn is_about_a_subscription(parts: &[Value]) -> bool {
+    let Some(Value::BulkString(kind)) = parts.first() else { return false };
+    kind.ends_with(b"subscribe")
+}
+
+fn nonsense() -> Fault {
+    Fault::new(ErrorKind::Backend, "the reply makes no sense")
+}
+
+fn closed() -> Fault {
+    Fault::new(ErrorKind::Unavailable, "the connection was closed")
+}
+
+/// Whichever way the driver ends, with its runtime for instance: nobody waits any more.
+impl<R> Drop for Driver<R> {
+    fn drop(&mut self) {
+        self.shared.end(None);
+        self.hands.due.clear();
+        if let Some(on_event) = &self.hands.on_event {
+            on_event(Event::End);
+        }
+    }
+}

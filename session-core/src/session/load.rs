@@ -147,7 +147,8 @@ impl Session {
             return Ok(());
         };
         let key = self.presented_key(id);
-        let mut found = self.manager().find(&key, options).await?;
+        // Done once for a request, at most: what handlers await is to be small.
+        let mut found = Box::pin(self.manager().find(&key, options)).await?;
         if !matches!(found, Found::Live(_)) && options != ReadOptions::latest() {
             // A replica may not know the session yet; to take it for none would begin another.
             found = Box::pin(self.manager().find(&key, ReadOptions::latest())).await?;
@@ -188,7 +189,7 @@ impl Session {
             return self.read(state, ReadOptions::latest()).await;
         };
         let key = place.key.clone();
-        let found = self.manager().find(&key, ReadOptions::latest()).await?;
+        let found = Box::pin(self.manager().find(&key, ReadOptions::latest())).await?;
         self.take_over(state, &key, found)
     }
 

@@ -188,7 +188,8 @@ impl Session {
             None => None,
         };
         self.read_again(&mut state).await?;
-        self.transact(&mut state, &mut change, deadline, turn).await
+        // Handlers that await it are to have small futures.
+        Box::pin(self.transact(&mut state, &mut change, deadline, turn)).await
     }
 
     /// Saves the changes now, in one round trip; the web layers do it at the end of each request.

@@ -9,7 +9,7 @@ const SIGNS: &[(&str, &str)] = &[
     ("dynamodb", "aws-sdk-dynamodb"),
     ("files", "session-files"),
     ("memcached", "session-memcached"),
-    ("redis", "redis"),
+    ("redis", "session-redis"),
     ("mysql", "sqlx-mysql"),
     ("postgres", "sqlx-postgres"),
     ("sqlite", "libsqlite3-sys"),

@@ -160,7 +160,7 @@ fn peer(reply: redis::Value) -> Option<Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
+    #![proptest_config(ProptestConfig::with_cases(8_000))]
 
     /// Where the bytes are cut on their way makes no difference.
     #[test]
@@ -170,10 +170,13 @@ proptest! {
         prop_assert_eq!(replies(&pieces), replies(&[&text]));
     }
 
-    /// What another reader understands, we understand as it does.
+    /// What another reader understands, we understand as it does, but for messages within replies,
+    /// which there are none.
     #[test]
     fn replies_are_what_they_are_to_others(text in text()) {
-        if let Some(reply) = redis::parse_redis_value(&text).ok().and_then(peer) {
+        if !text.contains(&b'>')
+            && let Some(reply) = redis::parse_redis_value(&text).ok().and_then(peer)
+        {
             let (ours, _) = replies(&[&text]);
             prop_assert_eq!(ours.first(), Some(&reply));
         }

@@ -164,6 +164,25 @@ async fn a_server_that_does_not_read_is_sent_no_more_than_fits() {
 }
 
 #[tokio::test]
+async fn who_waits_for_room_goes_on_as_soon_as_it_was_written() {
+    const CROWD: usize = 50;
+    let (wire, theirs, _) = connected(1_000);
+    let mut got = Got::by(theirs);
+    let mut asking = JoinSet::new();
+    for _ in 0..CROWD {
+        let wire = wire.clone();
+        asking.spawn(async move { wire.ask(&[echo(10_000)], by()).await.map(drop) });
+    }
+    for _ in 0..CROWD {
+        // None of them has an answer yet.
+        timeout(SOON, got.next()).await.expect("it is sent").unwrap();
+    }
+    got.stream.write_all("+OK\r\n".repeat(CROWD).as_bytes()).await.unwrap();
+    let answered = timeout(SOON, asking.join_all()).await.expect("no hang");
+    assert!(answered.iter().all(Result::is_ok));
+}
+
+#[tokio::test]
 async fn a_server_that_does_not_answer_has_no_endless_line() {
     let (wire, theirs, _) = connected(1024 * 1024);
     let mut got = Got::by(theirs);

@@ -37,21 +37,29 @@ impl SessionManager {
     /// Reads the session that a key leads to, unless it was revoked.
     pub(super) async fn find(&self, key: &Key, options: ReadOptions) -> Result<Found> {
         let record = self.backend().load(key, options).await?;
-        self.resolve(key, record, options).await
+        // Handlers await this: what is rare is not to make it large.
+        match self.look(key, record, 0)? {
+            Sight::Found(found) if self.settings().epoch_check == EpochCheck::Off => Ok(found),
+            sight => Box::pin(self.look_further(sight, options)).await,
+        }
     }
 
-    /// Follows the aliases from a record that was read under `key`, to a session that was not
-    /// revoked.
+    /// Goes on from a record that was read under `key`, to a session that was not revoked.
     pub(super) async fn resolve(
         &self,
         key: &Key,
         record: Option<Record>,
         options: ReadOptions,
     ) -> Result<Found> {
-        let found = self.follow(key, record, options).await?;
+        let sight = self.look(key, record, 0)?;
+        self.look_further(sight, options).await
+    }
+
+    async fn look_further(&self, sight: Sight, options: ReadOptions) -> Result<Found> {
+        let found = self.follow(sight, options).await?;
         match self.settings().epoch_check {
             EpochCheck::Off => Ok(found),
-            EpochCheck::EachLoad => Box::pin(self.unless_revoked(found)).await,
+            EpochCheck::EachLoad => self.unless_revoked(found).await,
         }
     }
 
@@ -76,30 +84,22 @@ impl SessionManager {
     /// Reads the session that a key leads to, whether or not it was revoked.
     pub(super) async fn trace(&self, key: &Key) -> Result<Found> {
         let record = self.backend().load(key, ReadOptions::latest()).await?;
-        self.follow(key, record, ReadOptions::latest()).await
+        let sight = self.look(key, record, 0)?;
+        self.follow(sight, ReadOptions::latest()).await
     }
 
-    async fn follow(
-        &self,
-        key: &Key,
-        record: Option<Record>,
-        options: ReadOptions,
-    ) -> Result<Found> {
-        match self.look(key, record, 0)? {
-            Sight::Found(found) => Ok(found),
-            Sight::Moved(alias) => Box::pin(self.go_on(alias, options)).await,
-        }
-    }
-
-    async fn go_on(&self, mut alias: Alias, options: ReadOptions) -> Result<Found> {
-        let mut hops = 1;
+    /// Follows the aliases.
+    async fn follow(&self, mut sight: Sight, options: ReadOptions) -> Result<Found> {
+        let mut hops = 0;
         loop {
+            let alias = match sight {
+                Sight::Found(found) => return Ok(found),
+                Sight::Moved(alias) => alias,
+            };
+            hops += 1;
             let key = Key::from_digest(alias.successor);
             let record = self.backend().load(&key, options).await?;
-            match self.look(&key, record, hops)? {
-                Sight::Found(found) => return Ok(found),
-                Sight::Moved(next) => (alias, hops) = (next, hops + 1),
-            }
+            sight = self.look(&key, record, hops)?;
         }
     }
 
@@ -147,8 +147,7 @@ impl Session {
             return Ok(());
         };
         let key = self.presented_key(id);
-        // Done once for a request, at most: what handlers await is to be small.
-        let mut found = Box::pin(self.manager().find(&key, options)).await?;
+        let mut found = self.manager().find(&key, options).await?;
         if !matches!(found, Found::Live(_)) && options != ReadOptions::latest() {
             // A replica may not know the session yet; to take it for none would begin another.
             found = Box::pin(self.manager().find(&key, ReadOptions::latest())).await?;
@@ -189,7 +188,7 @@ impl Session {
             return self.read(state, ReadOptions::latest()).await;
         };
         let key = place.key.clone();
-        let found = Box::pin(self.manager().find(&key, ReadOptions::latest())).await?;
+        let found = self.manager().find(&key, ReadOptions::latest()).await?;
         self.take_over(state, &key, found)
     }
 

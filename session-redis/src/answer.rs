@@ -70,20 +70,16 @@ impl Reply {
             error = error.with_retry_after(millis.map(Duration::from_millis));
         }
         if let (ErrorKind::Conflict, Some(value)) = (kind, self.parts.bytes()) {
-            error = error.with_current(self.record(operation, value).unwrap_or_default());
+            error = error.with_current(self.record(operation, &value).unwrap_or_default());
         }
         Ok(if self.resent { error.with_maybe_applied() } else { error })
     }
 
     /// The record in a value that is followed by the server's time.
-    pub(crate) fn record(
-        &mut self,
-        operation: Operation,
-        value: Vec<u8>,
-    ) -> Result<Option<Record>> {
+    pub(crate) fn record(&mut self, operation: Operation, value: &[u8]) -> Result<Option<Record>> {
         let now = self.parts.number().and_then(|now| u64::try_from(now).ok());
         let now = now.ok_or_else(|| nonsense(operation))?;
-        record::decode(&value.into(), now).map_err(|Damage| corrupt(operation))
+        record::decode(value, now).map_err(|Damage| corrupt(operation))
     }
 
     pub(crate) fn done(self, operation: Operation) -> Result<()> {

@@ -118,7 +118,7 @@ async fn ask(store: &RedisStore, key: Vec<u8>, command: Command) -> Result<Value
 
 fn digests(values: Vec<Value>) -> Vec<Digest> {
     let digest = |value| match value {
-        Value::BulkString(bytes) => bytes.try_into().ok(),
+        Value::BulkString(bytes) => bytes.as_ref().try_into().ok(),
         _ => None,
     };
     values.into_iter().filter_map(digest).collect()

@@ -162,7 +162,7 @@ pub(crate) fn lease(duration: Duration) -> u64 {
 }
 
 /// The record in a stored value, or `None` where there is only a lock. `now` is the server's time.
-pub(crate) fn decode(stored: &Bytes, now: u64) -> Result<Option<Record>, Damage> {
+pub(crate) fn decode(stored: &[u8], now: u64) -> Result<Option<Record>, Damage> {
     match stored.get(MAGIC) {
         Some(magic) if magic == RECORD => {}
         Some(magic) if magic == LOCK_ONLY => return Ok(None),
@@ -182,7 +182,9 @@ pub(crate) fn decode(stored: &Bytes, now: u64) -> Result<Option<Record>, Damage>
         .with_principal((flags & HAS_PRINCIPAL != 0).then_some(principal), epoch);
     let revision = revision(stored.get(INCARNATION.start..VERSION.end).ok_or(Damage)?)?;
     let remaining = remaining(number::<8>(stored, DEADLINE)?, now);
-    Ok(Some(Record::new(stored.slice(PAYLOAD..), meta, revision, remaining)))
+    // The bytes are part of what was read at once, which is not to be kept.
+    let payload = Bytes::copy_from_slice(stored.get(PAYLOAD..).ok_or(Damage)?);
+    Ok(Some(Record::new(payload, meta, revision, remaining)))
 }
 
 /// As much of a stored value as [`belongs_to`] looks at.

@@ -6,7 +6,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures_util::{FutureExt as _, TryFutureExt as _, future::OptionFuture};
 use session_core::{
     Capabilities, Cursor, Enumeration, Error, ErrorKind, Expected, Idempotency, Incarnation, Key,
@@ -211,7 +210,7 @@ impl RedisStore {
         let mut reply = self.run(operation, &self.0.scripts.lock, key, &[&want]).await?;
         if reply.code == code::OK {
             let record = match reply.parts.bytes() {
-                Some(value) => reply.record(operation, value)?,
+                Some(value) => reply.record(operation, &value)?,
                 None => None,
             };
             return Ok(Ok(Locked::new(Some(lease), record)));
@@ -323,7 +322,7 @@ impl SessionStore for RedisStore {
         let mut values = answer.values.into_iter();
         let value = match values.next() {
             Some(Value::Nil) => return Ok(None),
-            Some(Value::BulkString(value)) => Bytes::from(value),
+            Some(Value::BulkString(value)) => value,
             _ => return Err(nonsense(operation)),
         };
         let now = match (now, values.next()) {

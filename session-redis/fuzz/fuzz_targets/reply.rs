@@ -8,6 +8,7 @@ mod parse;
 #[path = "../../src/link/reply.rs"]
 mod reply;
 
+use bytes::BytesMut;
 use parse::{Garbage, Parser};
 use reply::Value;
 
@@ -22,22 +23,20 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
 
 /// All replies, as the bytes come.
 fn replies(pieces: &[&[u8]]) -> (Vec<Value>, Result<(), Garbage>) {
-    let (mut parser, mut bytes, mut all) = (Parser::default(), Vec::new(), Vec::new());
+    let (mut parser, mut bytes, mut all) = (Parser::default(), BytesMut::new(), Vec::new());
     for piece in pieces {
         bytes.extend_from_slice(piece);
-        let mut rest = bytes.as_slice();
         loop {
-            let before = rest.len();
-            match parser.next(&mut rest) {
+            let before = bytes.len();
+            match parser.next(&mut bytes) {
                 Ok(Some(reply)) => {
-                    assert!(rest.len() < before, "a reply of nothing");
+                    assert!(bytes.len() < before, "a reply of nothing");
                     all.push(reply);
                 }
                 Ok(None) => break,
                 Err(garbage) => return (all, Err(garbage)),
             }
         }
-        bytes = rest.to_vec();
     }
     (all, Ok(()))
 }

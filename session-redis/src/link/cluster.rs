@@ -243,8 +243,8 @@ fn address(node: Value, from: &Server) -> Option<Address> {
     let Value::Array(parts) = node else { return None };
     let mut parts = parts.into_iter();
     let host = match (parts.next()?, &from.origin) {
-        (Value::BulkString(host), _) if host == b"?" => return None,
-        (Value::BulkString(host), _) if !host.is_empty() => String::from_utf8(host).ok()?,
+        (Value::BulkString(host), _) if *host == b"?"[..] => return None,
+        (Value::BulkString(host), _) if !host.is_empty() => String::from_utf8(host.into()).ok()?,
         (_, Origin::At(Address::Tcp(host, _))) => host.clone(),
         _ => return None,
     };

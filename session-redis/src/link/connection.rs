@@ -110,6 +110,7 @@ impl From<Lost> for Why {
     fn from(lost: Lost) -> Self {
         match lost {
             Lost::Unsent(fault) => Self::Unsent(fault),
+            Lost::Crowded => Self::Unsent(Fault::timeout()),
             lost => Self::Unanswered(lost.into_fault()),
         }
     }
@@ -142,7 +143,8 @@ impl Health {
     ) -> Result<Vec<Value>, Lost> {
         match &replies {
             Ok(_) => self.answered(),
-            Err(Lost::Silence) => self.silent(began),
+            // Nobody gets a place any more on a connection whose server has fallen silent.
+            Err(Lost::Silence | Lost::Crowded) => self.silent(began),
             Err(_) => {}
         }
         replies

@@ -117,30 +117,25 @@ impl Dialer {
     /// Logs in, and says what is wanted of the connection: all in one round trip. False where the
     /// server knows only the older protocol.
     async fn greet(&self, wire: &Wire, read_only: bool, by: Instant) -> Result<bool, Fault> {
-        let steps = self.steps(read_only);
-        if steps.is_empty() {
-            return Ok(true);
-        }
+        let has_messages = self.has_messages();
+        let steps = self.steps(has_messages, read_only);
         let (commands, refused): (Vec<_>, Vec<_>) =
             steps.into_iter().map(|step| (step.command, step.refused)).unzip();
         let replies = wire.ask(&commands, by).await.map_err(Lost::into_fault)?;
+        if let (true, Some(Value::Error(error))) = (has_messages, replies.first())
+            && error.is_about_the_protocol()
+        {
+            return Ok(false);
+        }
         for (reply, refused) in replies.iter().zip(refused) {
-            match (reply, refused) {
-                (Value::Error(error), _)
-                    if self.has_messages() && error.is_about_the_protocol() =>
-                {
-                    return Ok(false);
-                }
-                (Value::Error(error), Some(meaning)) => {
-                    return Err(Fault::from(error).or(ErrorKind::Config, meaning));
-                }
-                _ => {}
+            if let (Value::Error(error), Some(meaning)) = (reply, refused) {
+                return Err(Fault::from(error).or(ErrorKind::Config, meaning));
             }
         }
         Ok(true)
     }
 
-    fn steps(&self, read_only: bool) -> Vec<Step> {
+    fn steps(&self, has_messages: bool, read_only: bool) -> Vec<Step> {
         let mut steps = Vec::new();
         let mut step = |refused, name, arguments: &[&[u8]]| {
             steps.push(Step { command: Command::new(name, arguments), refused });
@@ -148,14 +143,15 @@ impl Dialer {
         let login = Some("user or password are wrong");
         let user = self.user.as_ref().map(String::as_bytes);
         let password = self.password.as_ref().map(String::as_bytes);
-        match (self.has_messages(), user, password) {
+        match (has_messages, user, password) {
             (true, _, None) => step(login, "HELLO", &[b"3"]),
             (true, user, Some(password)) => {
                 step(login, "HELLO", &[b"3", b"AUTH", user.unwrap_or(b"default"), password]);
             }
-            (false, None, Some(password)) => step(login, "AUTH", &[password]),
+            // Servers that know no users know the password of this one.
+            (false, None | Some(b"default"), Some(password)) => step(login, "AUTH", &[password]),
             (false, Some(user), Some(password)) => step(login, "AUTH", &[user, password]),
-            (false, _, None) => {}
+            (false, _, None) => step(None, "PING", &[]),
         }
         if self.database != 0 {
             let number = self.database.to_string();

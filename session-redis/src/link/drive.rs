@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use session_core::ErrorKind;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
@@ -77,7 +77,7 @@ impl<R: AsyncRead + Unpin> Driver<R> {
         }
         while let Poll::Ready(read) = self.read(context) {
             let understood = match read {
-                Ok(0) => Err(closed()),
+                Ok(0) => Err(self.hands.last_word().unwrap_or_else(closed)),
                 Ok(_) => self.understand(),
                 Err(error) => Err(error.into()),
             };
@@ -99,10 +99,9 @@ impl<R: AsyncRead + Unpin> Driver<R> {
     }
 
     fn read(&mut self, context: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
-        if self.buffer.is_empty() && self.buffer.capacity() > 2 * LARGEST_CHUNK {
-            self.buffer = BytesMut::new();
+        if self.buffer.capacity() - self.buffer.len() < self.chunk / 4 {
+            self.buffer.reserve(self.chunk);
         }
-        self.buffer.reserve(self.chunk);
         let room = self.buffer.capacity();
         let read = ready!(pin!(self.from.read_buf(&mut self.buffer)).poll(context));
         if self.buffer.len() == room {
@@ -113,22 +112,32 @@ impl<R: AsyncRead + Unpin> Driver<R> {
 
     /// Takes what was read for replies, and hands them out.
     fn understand(&mut self) -> Result<(), Fault> {
-        let mut rest = &*self.buffer;
-        while let Some(reply) = self.parser.next(&mut rest).map_err(|Garbage| nonsense())? {
-            self.hands.take(reply, &self.shared)?;
-        }
-        let understood = self.buffer.len() - rest.len();
-        self.buffer.advance(understood);
+        let understood = self.understand_all();
         self.shared.settle(self.hands.done.len());
         for (to, replies) in self.hands.done.drain(..) {
             // Who has gone away needs no answer.
             drop(to.send(replies));
+        }
+        understood
+    }
+
+    fn understand_all(&mut self) -> Result<(), Fault> {
+        while let Some(reply) = self.parser.next(&mut self.buffer).map_err(|Garbage| nonsense())? {
+            self.hands.take(reply, &self.shared)?;
         }
         Ok(())
     }
 }
 
 impl Hands {
+    /// Why the server ends the connection, if it said so in reply to the first of several commands.
+    fn last_word(&self) -> Option<Fault> {
+        self.replies.iter().find_map(|reply| match reply {
+            Value::Error(error) => Some(error.into()),
+            _ => None,
+        })
+    }
+
     fn take(&mut self, reply: Value, shared: &Shared) -> Result<(), Fault> {
         if self.due.is_empty() {
             shared.hand_over(&mut self.due);

@@ -136,8 +136,6 @@ impl From<io::Error> for Fault {
     fn from(error: io::Error) -> Self {
         let kind = match error.kind() {
             io::ErrorKind::TimedOut => ErrorKind::Timeout,
-            // A name of a host, for instance, that can be in no certificate.
-            io::ErrorKind::InvalidInput => ErrorKind::Config,
             _ => ErrorKind::Unavailable,
         };
         let cause = Some(Cause(error.to_string()));

@@ -94,8 +94,8 @@ mod tests {
 
     #[test]
     fn the_version_and_the_policy_are_read() {
-        let server = Value::BulkString(b"# Server\r\nredis_version:7.2.4\r\n".to_vec());
-        let memory = Value::BulkString(b"maxmemory_policy:allkeys-lru\r\n".to_vec());
+        let server = Value::BulkString(b"# Server\r\nredis_version:7.2.4\r\n".to_vec().into());
+        let memory = Value::BulkString(b"maxmemory_policy:allkeys-lru\r\n".to_vec().into());
         let info = Info::read(&[server, memory]);
         assert_eq!(info.version, "7.2.4");
         assert!(info.evicts() && info.has_sharded_channels());
@@ -104,7 +104,8 @@ mod tests {
 
     #[test]
     fn servers_that_compare_are_known_by_their_versions() {
-        let compares = |text: &str| Info::read(&[Value::BulkString(text.into())]).compares;
+        let compares =
+            |text: &str| Info::read(&[Value::BulkString(text.to_owned().into())]).compares;
         assert!(compares("redis_version:7.2.4\r\nvalkey_version:8.1.0\r\n"));
         assert!(compares("redis_version:7.2.4\r\nvalkey_version:10.0.0\r\n"));
         assert!(!compares("redis_version:7.2.4\r\nvalkey_version:8.0.6\r\n"));

@@ -4,6 +4,7 @@
 //! Both versions of the protocol, which do not contradict each other:
 //! <https://redis.io/docs/latest/develop/reference/protocol-spec/>.
 
+use bytes::{Buf, BytesMut};
 use memchr::memchr;
 
 use super::reply::{ErrorReply, Value};
@@ -47,44 +48,66 @@ enum Kind {
 
 enum Token {
     Whole(Value),
+    /// What begins and ends there, and the kind that its line tells.
+    Blob(u8, usize, usize),
     Parts(Kind, usize),
 }
 
 impl Parser {
-    /// Takes the next reply out of `bytes`, or as much of it as is there.
-    pub(crate) fn next(&mut self, bytes: &mut &[u8]) -> Result<Option<Value>, Garbage> {
-        while let Some((token, length)) = token(bytes, LARGEST - self.size)? {
-            *bytes = bytes.get(length..).unwrap_or_default();
+    /// Takes the next reply out of `buffer`, or as much of it as is there. Bytes in the reply are
+    /// part of the buffer: who keeps them copies them.
+    pub(crate) fn next(&mut self, buffer: &mut BytesMut) -> Result<Option<Value>, Garbage> {
+        while let Some((token, length)) = token(buffer, LARGEST - self.size)? {
             self.size += length;
-            if let Some(value) = self.add(token)? {
+            let whole = match token {
+                Token::Blob(kind, begin, end) => {
+                    let mut blob = buffer.split_to(length).freeze();
+                    blob.truncate(end);
+                    blob.advance(begin);
+                    let error = || Value::Error(ErrorReply::new(text(&blob)));
+                    self.add(if kind == b'!' { error() } else { Value::BulkString(blob) })
+                }
+                Token::Whole(value) => {
+                    buffer.advance(length);
+                    self.add(value)
+                }
+                Token::Parts(kind, count) => {
+                    buffer.advance(length);
+                    self.open(kind, count)?
+                }
+            };
+            if whole.is_some() {
                 self.size = 0;
-                return Ok(Some(value));
+                return Ok(whole);
             }
         }
         Ok(None)
     }
 
+    /// Begins what has so many parts, and is whole if that is none.
+    fn open(&mut self, kind: Kind, left: usize) -> Result<Option<Value>, Garbage> {
+        if left == 0 {
+            return Ok(kind.of(Vec::new()).and_then(|value| self.add(value)));
+        }
+        if self.open.len() >= DEPTH || kind == Kind::Push && !self.open.is_empty() {
+            return Err(Garbage);
+        }
+        self.open.push(Frame { kind, left, parts: Vec::with_capacity(left.min(PLACES)) });
+        Ok(None)
+    }
+
     /// The reply that is whole with this.
-    fn add(&mut self, token: Token) -> Result<Option<Value>, Garbage> {
-        let mut whole = match token {
-            Token::Whole(value) => Some(value),
-            Token::Parts(kind, 0) => kind.of(Vec::new()),
-            Token::Parts(Kind::Push, _) if !self.open.is_empty() => return Err(Garbage),
-            Token::Parts(..) if self.open.len() >= DEPTH => return Err(Garbage),
-            Token::Parts(kind, left) => {
-                self.open.push(Frame { kind, left, parts: Vec::with_capacity(left.min(PLACES)) });
-                return Ok(None);
-            }
-        };
+    fn add(&mut self, value: Value) -> Option<Value> {
+        let mut whole = Some(value);
         while let Some(value) = whole.take() {
-            let Some(frame) = self.open.last_mut() else { return Ok(Some(value)) };
+            let Some(frame) = self.open.last_mut() else { return Some(value) };
             frame.parts.push(value);
             frame.left -= 1;
             if frame.left == 0 {
                 whole = self.open.pop().and_then(|frame| frame.kind.of(frame.parts));
             }
         }
-        Ok(None)
+        None
     }
 }
 
@@ -150,19 +173,17 @@ fn blob(
     let told = bytes.get(1..header - CRLF.len()).ok_or(Garbage)?;
     let end = header.checked_add(count(told)?).ok_or(Garbage)?;
     let length = end.checked_add(CRLF.len()).filter(|length| *length <= limit).ok_or(Garbage)?;
-    let Some(blob) = bytes.get(header..end) else { return Ok(None) };
     match bytes.get(end..length) {
         Some(CRLF) => {}
         Some(_) => return Err(Garbage),
         None => return Ok(None),
     }
-    let value = match kind {
-        b'!' => Value::Error(ErrorReply::new(text(blob))),
-        // Three letters and a colon tell the form of the text.
-        b'=' => Value::BulkString(blob.get(4..).ok_or(Garbage)?.to_vec()),
-        _ => Value::BulkString(blob.to_vec()),
-    };
-    Ok(Some((Token::Whole(value), length)))
+    // Three letters and a colon tell the form of a text.
+    let begin = if kind == b'=' { header + 4 } else { header };
+    if begin > end {
+        return Err(Garbage);
+    }
+    Ok(Some((Token::Blob(kind, begin, end), length)))
 }
 
 fn parts(

@@ -94,13 +94,12 @@ impl Channels {
     /// Takes note of what a connection for subscriptions tells.
     pub(super) fn happened(&self, event: &Event<'_>) {
         match event {
-            Event::Push([Value::BulkString(kind), Value::BulkString(channel), ..]) => {
-                match kind.as_slice() {
-                    b"message" | b"smessage" => (self.on_message)(channel),
-                    b"unsubscribe" | b"sunsubscribe" => self.moved(channel),
-                    _ => {}
-                }
-            }
+            Event::Push([Value::BulkString(kind), Value::BulkString(channel), ..]) => match &**kind
+            {
+                b"message" | b"smessage" => (self.on_message)(channel),
+                b"unsubscribe" | b"sunsubscribe" => self.moved(channel),
+                _ => {}
+            },
             Event::Push(_) => {}
             Event::End => self.look_again(),
         }
@@ -327,7 +326,7 @@ fn confirms(reply: &Value, channel: &[u8]) -> bool {
     matches!(
         parts.as_slice(),
         [Value::BulkString(kind), Value::BulkString(name), ..]
-            if (kind == b"subscribe" || kind == b"ssubscribe") && name == channel
+            if (*kind == "subscribe" || *kind == "ssubscribe") && name == channel
     )
 }
 

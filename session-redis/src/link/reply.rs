@@ -1,5 +1,7 @@
 //! Replies of a server, and how they are taken apart.
 
+use bytes::Bytes;
+
 /// What a server replies. Maps are arrays of names and values, sets are arrays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Value {
@@ -11,8 +13,9 @@ pub(crate) enum Value {
     Int(i64),
     /// A simple string, or a number that is no integer.
     SimpleString(String),
-    /// Bytes, or a text whose form was told.
-    BulkString(Vec<u8>),
+    /// Bytes, or a text whose form was told. They are part of what was read at once: who keeps them
+    /// copies them.
+    BulkString(Bytes),
     /// Several.
     Array(Vec<Self>),
     /// What is said without having been asked, and replies to subscriptions: its kind, then what
@@ -90,7 +93,7 @@ impl Parts {
     }
 
     /// The next part, bytes.
-    pub(crate) fn bytes(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn bytes(&mut self) -> Option<Bytes> {
         match self.0.next()? {
             Value::BulkString(bytes) => Some(bytes),
             _ => None,

@@ -158,7 +158,14 @@ impl Course<'_> {
                 if unfit {
                     self.look_again_in_a_cluster(server).await;
                 }
-                return self.pause(why.into_fault()).await;
+                let fault = match why {
+                    // What was wrong with that connection need not be with the next one.
+                    Why::Unsent(fault) if !fault.passes() => {
+                        Fault::new(ErrorKind::Unavailable, "the connection has ended")
+                    }
+                    why => why.into_fault(),
+                };
+                return self.pause(fault).await;
             }
         };
         match refused {

@@ -128,7 +128,7 @@ fn well(replica: Value) -> Option<Address> {
             [Value::BulkString(name), Value::BulkString(value)] => Some((name, value)),
             _ => None,
         });
-        let value = pairs.find(|(field, _)| field.as_slice() == name.as_bytes())?.1;
+        let value = pairs.find(|(field, _)| *field == name)?.1;
         std::str::from_utf8(value).ok()
     };
     let up = field("flags")? == "slave" && field("master-link-status")? == "ok";
@@ -142,12 +142,16 @@ async fn dial_a_primary(
 ) -> Result<Wire, Fault> {
     let wire = dialer.dial(address, on_event, false).await?;
     match ask(dialer, &wire, Command::new("ROLE", &[])).await? {
-        Value::Array(parts) if parts.first() != Some(&Value::BulkString(b"master".to_vec())) => {
+        Value::Array(parts) if !is_named(parts.first(), b"master") => {
             Err(Fault::new(ErrorKind::Unavailable, "the server that Sentinel names is a replica"))
         }
         // A user without the right to ask finds out by the first write.
         _ => Ok(wire),
     }
+}
+
+fn is_named(part: Option<&Value>, name: &[u8]) -> bool {
+    matches!(part, Some(Value::BulkString(told)) if told == name)
 }
 
 async fn ask(dialer: &Dialer, wire: &Wire, command: Command) -> Result<Value, Fault> {

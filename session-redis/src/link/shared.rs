@@ -69,7 +69,8 @@ enum End {
 }
 
 struct Writer {
-    to: Box<dyn AsyncWrite + Send + Unpin>,
+    /// None when the connection has ended.
+    to: Option<Box<dyn AsyncWrite + Send + Unpin>>,
     /// What is being written, and how much of it was.
     batch: Vec<u8>,
     written: usize,
@@ -79,7 +80,7 @@ struct Writer {
 
 impl Shared {
     pub(super) fn new(to: Box<dyn AsyncWrite + Send + Unpin>) -> Self {
-        let writer = Writer { to, batch: Vec::new(), written: 0, unflushed: false };
+        let writer = Writer { to: Some(to), batch: Vec::new(), written: 0, unflushed: false };
         Self {
             state: Mutex::default(),
             writer: Mutex::new(writer),
@@ -209,6 +210,9 @@ impl Shared {
         self.tell_of_room(&mut state);
         drop(state);
         drop(due);
+        // Its callers may still hold the connection, but are to hold nothing open.
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        (writer.to, writer.batch, writer.written) = Default::default();
     }
 }
 
@@ -227,16 +231,17 @@ impl State {
 impl Writer {
     fn write(&mut self, shared: &Shared, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.has_some(shared) {
+            let to = self.to.as_mut().ok_or(io::ErrorKind::NotConnected)?;
             let rest = self.batch.get(self.written..).unwrap_or_default();
-            let written = ready!(Pin::new(&mut self.to).poll_write(context, rest))?;
+            let written = ready!(Pin::new(to).poll_write(context, rest))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.written += written;
             self.unflushed = true;
         }
-        if self.unflushed {
-            ready!(Pin::new(&mut self.to).poll_flush(context))?;
+        if let Some(to) = self.to.as_mut().filter(|_| self.unflushed) {
+            ready!(Pin::new(to).poll_flush(context))?;
             self.unflushed = false;
         }
         Poll::Ready(Ok(()))

@@ -37,6 +37,8 @@ pub(super) struct Wire {
 pub(super) enum Lost {
     /// Nothing was sent.
     Unsent(Fault),
+    /// The same: there was no room until the deadline.
+    Crowded,
     /// It was sent, and may have been done.
     Unanswered(Fault),
     /// The same, and the server has been silent until the deadline.
@@ -47,7 +49,7 @@ impl Lost {
     pub(super) fn into_fault(self) -> Fault {
         match self {
             Self::Unsent(fault) | Self::Unanswered(fault) => fault,
-            Self::Silence => Fault::timeout(),
+            Self::Crowded | Self::Silence => Fault::timeout(),
         }
     }
 }
@@ -79,6 +81,9 @@ impl Wire {
     ///
     /// Cancel safe: what was sent is sent, and its replies are thrown away.
     pub(super) async fn ask(&self, commands: &[Command], by: Instant) -> Result<Vec<Value>, Lost> {
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
         let replies = match self.shared.send(commands).map_err(Lost::Unsent)? {
             Some(replies) => replies,
             None => Box::pin(self.send_when_there_is_room(commands, by)).await?,
@@ -96,7 +101,7 @@ impl Wire {
     ) -> Result<oneshot::Receiver<Vec<Value>>, Lost> {
         loop {
             let room = timeout_at(by, self.shared.room()).await;
-            room.map_err(|_elapsed| Lost::Unsent(Fault::timeout()))?;
+            room.map_err(|_elapsed| Lost::Crowded)?;
             if let Some(replies) = self.shared.send(commands).map_err(Lost::Unsent)? {
                 return Ok(replies);
             }

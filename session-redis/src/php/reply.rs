@@ -28,7 +28,7 @@ impl Reply {
     /// The record that follows, if there is one.
     pub(super) fn record(&mut self) -> Option<Record> {
         let value = self.parts.bytes()?;
-        Some(record(value, self.parts.number()?))
+        Some(record(&value, self.parts.number()?))
     }
 
     pub(super) fn done(mut self, operation: Operation) -> Result<()> {
@@ -59,14 +59,15 @@ impl Reply {
 }
 
 /// The record of stored bytes with so many milliseconds left.
-pub(super) fn record(value: Vec<u8>, left: i64) -> Record {
+pub(super) fn record(value: &[u8], left: i64) -> Record {
     let remaining = match u64::try_from(left) {
         // Never zero: the server has just shown that the record lives.
         Ok(millis) => Duration::from_millis(millis.max(1)).into(),
         Err(_) => Ttl::NEVER,
     };
-    let revision = revision(&value);
-    Record::new(Bytes::from(value), Meta::new(), revision, remaining)
+    // The bytes are part of what was read at once, which is not to be kept.
+    let (revision, payload) = (revision(value), Bytes::copy_from_slice(value));
+    Record::new(payload, Meta::new(), revision, remaining)
 }
 
 /// The revision of stored bytes: the first half of their SHA-1, which scripts can make as well.

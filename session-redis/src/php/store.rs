@@ -243,7 +243,7 @@ impl SessionStore for PhpStore {
             // It ended between the two.
             (Some(Value::Nil), _) | (_, Some(Value::Int(-2))) => Ok(None),
             (Some(Value::BulkString(value)), Some(Value::Int(left))) => {
-                Ok(Some(reply::record(value, left)))
+                Ok(Some(reply::record(&value, left)))
             }
             _ => Err(nonsense(operation)),
         }

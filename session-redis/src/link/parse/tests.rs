@@ -4,18 +4,16 @@ use super::*;
 
 /// All replies in pieces that come one after the other.
 fn replies(pieces: &[&[u8]]) -> (Vec<Value>, Result<(), Garbage>) {
-    let (mut parser, mut bytes, mut all) = (Parser::default(), Vec::new(), Vec::new());
+    let (mut parser, mut bytes, mut all) = (Parser::default(), BytesMut::new(), Vec::new());
     for piece in pieces {
         bytes.extend_from_slice(piece);
-        let mut rest = bytes.as_slice();
         loop {
-            match parser.next(&mut rest) {
+            match parser.next(&mut bytes) {
                 Ok(Some(reply)) => all.push(reply),
                 Ok(None) => break,
                 Err(garbage) => return (all, Err(garbage)),
             }
         }
-        bytes = rest.to_vec();
     }
     (all, Ok(()))
 }
@@ -28,7 +26,7 @@ fn one(text: &str) -> Value {
 }
 
 fn bulk(text: &str) -> Value {
-    Value::BulkString(text.into())
+    Value::BulkString(text.to_owned().into())
 }
 
 #[test]
@@ -144,8 +142,8 @@ fn peer(reply: redis::Value) -> Option<Value> {
         redis::Value::Boolean(truth) => Value::Int(truth.into()),
         redis::Value::Double(number) => Value::SimpleString(number.to_string()),
         redis::Value::SimpleString(text) => Value::SimpleString(text),
-        redis::Value::BulkString(bytes) => Value::BulkString(bytes),
-        redis::Value::VerbatimString { text, .. } => Value::BulkString(text.into()),
+        redis::Value::BulkString(bytes) => Value::BulkString(bytes.into()),
+        redis::Value::VerbatimString { text, .. } => Value::BulkString(text.to_owned().into()),
         redis::Value::Array(parts) | redis::Value::Set(parts) => Value::Array(all(parts)?),
         redis::Value::Map(pairs) => {
             Value::Array(all(pairs.into_iter().flat_map(|(name, value)| [name, value]).collect())?)

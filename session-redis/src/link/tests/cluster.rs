@@ -173,7 +173,7 @@ async fn replicas_answer_reads_and_a_dead_one_is_stepped_over() {
     owner.wait_for_replicas(1, SOON).await.unwrap();
     let replica = cluster.replicas(owner).await.unwrap()[0];
     let from_a_replica = || Request { replica: true, ..get("key 1") };
-    let value = [Value::BulkString(b"value".to_vec())];
+    let value = [Value::BulkString(b"value".to_vec().into())];
     // A replica is announced some time after it has its data.
     until("a read by the replica", async || {
         assert_eq!(link.ask(from_a_replica()).await.unwrap().values, value);

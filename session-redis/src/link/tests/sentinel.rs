@@ -95,7 +95,7 @@ async fn a_replica_that_sentinels_name_answers_reads_and_is_stepped_over_when_de
     replica.kill();
     for _ in 0..20 {
         let (answer, took) = timed(&link, from_a_replica()).await;
-        assert_eq!(answer.unwrap().values, [Value::BulkString(b"value".to_vec())]);
+        assert_eq!(answer.unwrap().values, [Value::BulkString(b"value".to_vec().into())]);
         assert!(took < Duration::from_secs(3), "{took:?}");
     }
 }

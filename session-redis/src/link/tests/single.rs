@@ -1,8 +1,11 @@
 use session_core::{ErrorKind, Operation};
 use test_servers::proxy::{Direction, Proxy};
 
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
 use super::{
-    super::{server, topology::Topology},
+    super::{parse::Parser, server, topology::Topology},
     *,
 };
 
@@ -20,7 +23,7 @@ async fn a_request_is_answered_alone_and_in_a_crowd() {
                 assert_eq!(number(&link.ask(count(&key)).await.unwrap()), turn);
                 let answer = link.ask(get(&key)).await.unwrap();
                 let number = turn.to_string().into_bytes();
-                assert_eq!(answer.values, [Value::BulkString(number)]);
+                assert_eq!(answer.values, [Value::BulkString(number.into())]);
                 assert!(!answer.resent);
             }
         });
@@ -221,7 +224,7 @@ async fn a_dropped_request_leaves_nothing_behind() {
     let answer = link.ask(set("other", "value")).await.unwrap();
     assert_eq!(answer.values, [Value::Okay]);
     let answer = link.ask(get("other")).await.unwrap();
-    assert_eq!(answer.values, [Value::BulkString(b"value".to_vec())]);
+    assert_eq!(answer.values, [Value::BulkString(b"value".to_vec().into())]);
 }
 
 #[tokio::test]
@@ -382,4 +385,52 @@ async fn a_connection_whose_runtime_has_ended_does_not_count() {
     assert!(!primary(&link).is_well());
     assert_eq!(number(&link.ask(count("key")).await.unwrap()), 1);
     assert!(primary(&link).is_well());
+}
+
+/// Answers as a server or a proxy does that does not know this command.
+async fn answer_without(unknown: &'static str, mut stream: tokio::net::TcpStream) {
+    let (mut bytes, mut parser) = (BytesMut::new(), Parser::default());
+    while stream.read_buf(&mut bytes).await.is_ok_and(|count| count > 0) {
+        let mut replies = String::new();
+        while let Some(Value::Array(strings)) = parser.next(&mut bytes).unwrap() {
+            replies += match strings.first() {
+                Some(Value::BulkString(name)) if *name == unknown => {
+                    "-ERR unknown command, with args beginning with: `3`, \r\n"
+                }
+                Some(Value::BulkString(name)) if *name == "INFO" => {
+                    "$19\r\nredis_version:6.2.0\r\n"
+                }
+                Some(Value::BulkString(name)) if *name == "GET" => "$-1\r\n",
+                _ => "+OK\r\n",
+            };
+        }
+        stream.write_all(replies.as_bytes()).await.unwrap();
+    }
+}
+
+/// Whether the newer protocol is spoken to a server that does not know this command.
+async fn has_messages_without(unknown: &'static str) -> bool {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut config = one(listener.local_addr().unwrap().port());
+    config.password = Some("password".to_owned());
+    (config.database, config.client_name) = (3, Some("name".to_owned()));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(answer_without(unknown, stream));
+        }
+    });
+    let link = tokio::time::timeout(SOON, open(&config)).await.expect("no hang");
+    assert_eq!(link.ask(get("key")).await.unwrap().values, [Value::Nil]);
+    let has_messages = link.0.dialer.has_messages();
+    if !has_messages {
+        let fault = link.subscribe(b"channel".to_vec()).await.map(drop).unwrap_err();
+        assert_eq!(fault.into_error(Operation::Lock, false).kind(), ErrorKind::Unsupported);
+    }
+    has_messages
+}
+
+#[tokio::test]
+async fn who_knows_only_the_older_protocol_is_spoken_to_in_it() {
+    assert!(!has_messages_without("HELLO").await);
+    assert!(has_messages_without("CLIENT").await);
 }

@@ -1,5 +1,6 @@
 use std::{sync::Mutex, time::Duration};
 
+use bytes::{Bytes, BytesMut};
 use session_core::ErrorKind;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split},
@@ -7,7 +8,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::{super::parse::Parser, *};
+use super::{
+    super::{connection::Connection, parse::Parser},
+    *,
+};
 
 /// More than any step takes: a hang is a failure, slowness is not.
 const SOON: Duration = Duration::from_secs(60);
@@ -43,7 +47,7 @@ fn echo(size: usize) -> Command {
 }
 
 fn bulk(text: &str) -> Value {
-    Value::BulkString(text.into())
+    Value::BulkString(text.to_owned().into())
 }
 
 /// Waits for a state.
@@ -59,22 +63,19 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 /// The commands that a server gets, by their last strings.
 struct Got {
     stream: DuplexStream,
-    bytes: Vec<u8>,
+    bytes: BytesMut,
     parser: Parser,
 }
 
 impl Got {
     fn by(stream: DuplexStream) -> Self {
-        Self { stream, bytes: Vec::new(), parser: Parser::default() }
+        Self { stream, bytes: BytesMut::new(), parser: Parser::default() }
     }
 
     /// The next command's last string.
-    async fn next(&mut self) -> Option<Vec<u8>> {
+    async fn next(&mut self) -> Option<Bytes> {
         loop {
-            let mut rest = self.bytes.as_slice();
-            let command = self.parser.next(&mut rest).unwrap();
-            self.bytes = rest.to_vec();
-            match command {
+            match self.parser.next(&mut self.bytes).unwrap() {
                 Some(Value::Array(mut strings)) => match strings.pop() {
                     Some(Value::BulkString(last)) => return Some(last),
                     other => panic!("no string: {other:?}"),
@@ -107,7 +108,7 @@ async fn large_values_pass_in_both_directions_at_once() {
         let wire = wire.clone();
         asking.spawn(async move {
             let replies = wire.ask(&[echo(size), echo(1)], by()).await.unwrap();
-            assert_eq!(replies, [Value::BulkString(vec![b'x'; size]), bulk("x")]);
+            assert_eq!(replies, [Value::BulkString(vec![b'x'; size].into()), bulk("x")]);
         });
     }
     timeout(SOON, asking.join_all()).await.expect("no hang");
@@ -151,8 +152,8 @@ async fn a_server_that_does_not_read_is_sent_no_more_than_fits() {
     }
     let mut unsent = 0;
     for lost in timeout(SOON, asking.join_all()).await.expect("they end in time") {
-        unsent += usize::from(matches!(&lost, Lost::Unsent(_)));
-        assert!(matches!(lost, Lost::Unsent(_) | Lost::Silence), "{lost:?}");
+        unsent += usize::from(matches!(&lost, Lost::Crowded));
+        assert!(matches!(lost, Lost::Crowded | Lost::Silence), "{lost:?}");
     }
     assert!((80..=95).contains(&unsent), "{unsent}");
     // What was sent comes, and who asks now gets in.
@@ -260,6 +261,43 @@ async fn the_end_of_a_connection_is_told_with_its_reason() {
 }
 
 #[tokio::test]
+async fn what_was_answered_before_the_end_is_answered() {
+    let (wire, mut theirs, _) = connected(1024);
+    let asking = tokio::spawn({
+        let wire = wire.clone();
+        async move { wire.ask(&[echo(1)], by()).await }
+    });
+    theirs.read_u8().await.unwrap();
+    theirs.write_all(b"+OK\r\nHTTP/1.1 400 Bad Request\r\n").await.unwrap();
+    let replies = timeout(SOON, asking).await.unwrap().unwrap();
+    assert_eq!(replies.unwrap(), [Value::Okay]);
+    let (wire, mut theirs, _) = connected(1024);
+    let asking = tokio::spawn(async move { wire.ask(&[echo(1), echo(1)], by()).await });
+    theirs.read_u8().await.unwrap();
+    theirs.write_all(b"-DENIED Redis is running in protected mode\r\n").await.unwrap();
+    drop(theirs);
+    let lost = timeout(SOON, asking).await.unwrap().unwrap().unwrap_err();
+    assert_eq!(lost.into_fault().kind, ErrorKind::Config);
+}
+
+#[tokio::test]
+async fn a_silent_server_is_noticed_also_when_nobody_gets_a_place() {
+    let (wire, _theirs, _) = connected(1_000);
+    let connection = Arc::new(Connection::new(wire, Duration::from_millis(20), None));
+    let noticed = timeout(SOON, async {
+        while connection.is_fit() {
+            let mut asking = JoinSet::new();
+            for _ in 0..20 {
+                let connection = Arc::clone(&connection);
+                asking.spawn(async move { connection.ask(&[echo(10_000)], by()).await.map(drop) });
+            }
+            assert!(asking.join_all().await.iter().all(Result::is_err));
+        }
+    });
+    noticed.await.expect("the silence is noticed");
+}
+
+#[tokio::test]
 async fn a_server_that_ends_the_connection_unasked_may_say_why() {
     let (wire, mut theirs, _) = connected(1024);
     theirs.write_all(b"-ERR max number of clients reached\r\n").await.unwrap();
@@ -287,6 +325,10 @@ fn who_waits_for_a_runtime_that_ends_is_told() {
     drop(its);
     let lost = other.block_on(asking).unwrap();
     assert!(matches!(lost, Lost::Unanswered(_)), "{lost:?}");
+    // Nothing is left open, though the connection is still in somebody's hands.
+    let mut rest = Vec::new();
+    let end = other.block_on(async { timeout(SOON, theirs.read_to_end(&mut rest)).await });
+    end.expect("the end").unwrap();
     assert!(wire.was_left());
     let late = other.block_on(wire.ask(&[echo(1)], by())).unwrap_err();
     assert!(matches!(late, Lost::Unsent(_)), "{late:?}");

@@ -55,15 +55,10 @@ impl Reply {
 
     /// The error of a refusal.
     pub(crate) fn refusal(mut self, operation: Operation) -> Result<Error> {
-        let kind = match self.code {
-            code::NOT_FOUND => ErrorKind::NotFound,
-            code::CONFLICT => ErrorKind::Conflict,
-            code::HELD => ErrorKind::LockHeld,
-            code::LOST => ErrorKind::LockLost,
-            code::EXISTS => ErrorKind::AlreadyExists,
-            code::CORRUPT => return Err(corrupt(operation)),
-            _ => return Err(nonsense(operation)),
-        };
+        if self.code == code::CORRUPT {
+            return Err(corrupt(operation));
+        }
+        let kind = refused(self.code).ok_or_else(|| nonsense(operation))?;
         let mut error = Error::new(kind, BACKEND, operation);
         if kind == ErrorKind::LockHeld {
             let millis = self.parts.number().and_then(|millis| u64::try_from(millis).ok());
@@ -100,6 +95,18 @@ impl Reply {
         let revision = record::revision(&bytes).map_err(|Damage| nonsense(operation))?;
         Ok((revision, self.parts.number().is_some()))
     }
+}
+
+/// What a script refuses by this code.
+pub(crate) const fn refused(code: i64) -> Option<ErrorKind> {
+    Some(match code {
+        code::NOT_FOUND => ErrorKind::NotFound,
+        code::CONFLICT => ErrorKind::Conflict,
+        code::HELD => ErrorKind::LockHeld,
+        code::LOST => ErrorKind::LockLost,
+        code::EXISTS => ErrorKind::AlreadyExists,
+        _ => return None,
+    })
 }
 
 /// The milliseconds in a reply to `TIME`.

@@ -31,13 +31,20 @@ const LARGEST_CHUNK: usize = 256 * 1_024;
 /// A connection's task.
 pub(super) struct Driver<R> {
     from: R,
-    /// What was read and not yet understood.
-    buffer: BytesMut,
-    chunk: usize,
+    buffer: Buffer,
     parser: Parser,
     hands: Hands,
     shared: Arc<Shared>,
     has_stepped_back: bool,
+}
+
+/// What was read and not yet understood.
+struct Buffer {
+    bytes: BytesMut,
+    /// How much is read at once.
+    chunk: usize,
+    /// Whether there was so much of it that the memory is not kept.
+    is_large: bool,
 }
 
 /// What the driver has in its hands.
@@ -54,8 +61,7 @@ impl<R: AsyncRead + Unpin> Driver<R> {
     pub(super) fn new(from: R, shared: Arc<Shared>, on_event: Option<OnEvent>) -> Self {
         Self {
             from,
-            buffer: BytesMut::new(),
-            chunk: CHUNK,
+            buffer: Buffer::new(),
             parser: Parser::default(),
             hands: Hands { due: VecDeque::new(), replies: Vec::new(), done: Vec::new(), on_event },
             shared,
@@ -99,14 +105,8 @@ impl<R: AsyncRead + Unpin> Driver<R> {
     }
 
     fn read(&mut self, context: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
-        if self.buffer.capacity() - self.buffer.len() < self.chunk / 4 {
-            self.buffer.reserve(self.chunk);
-        }
-        let room = self.buffer.capacity();
-        let read = ready!(pin!(self.from.read_buf(&mut self.buffer)).poll(context));
-        if self.buffer.len() == room {
-            self.chunk = (2 * self.chunk).min(LARGEST_CHUNK);
-        }
+        let read = ready!(pin!(self.from.read_buf(self.buffer.with_room())).poll(context));
+        self.buffer.grow();
         Poll::Ready(read)
     }
 
@@ -121,11 +121,40 @@ impl<R: AsyncRead + Unpin> Driver<R> {
         understood
     }
 
+    fn next_reply(&mut self) -> Result<Option<Value>, Fault> {
+        self.parser.next(&mut self.buffer.bytes).map_err(|Garbage| nonsense())
+    }
+
     fn understand_all(&mut self) -> Result<(), Fault> {
-        while let Some(reply) = self.parser.next(&mut self.buffer).map_err(|Garbage| nonsense())? {
+        while let Some(reply) = self.next_reply()? {
             self.hands.take(reply, &self.shared)?;
         }
         Ok(())
+    }
+}
+
+impl Buffer {
+    fn new() -> Self {
+        Self { bytes: BytesMut::new(), chunk: CHUNK, is_large: false }
+    }
+
+    /// The bytes, with room for a read. Replies that are part of them may be in use.
+    fn with_room(&mut self) -> &mut BytesMut {
+        if self.bytes.is_empty() && self.is_large {
+            (self.bytes, self.is_large) = (BytesMut::new(), false);
+        }
+        if self.bytes.capacity() - self.bytes.len() < self.chunk / 4 {
+            self.bytes.reserve(self.chunk);
+        }
+        &mut self.bytes
+    }
+
+    /// Reads more at once from now on, if there was as much to read as there was room for.
+    fn grow(&mut self) {
+        if self.bytes.len() == self.bytes.capacity() {
+            self.chunk = (2 * self.chunk).min(LARGEST_CHUNK);
+        }
+        self.is_large |= self.bytes.len() > 2 * LARGEST_CHUNK;
     }
 }
 
@@ -191,6 +220,23 @@ impl<R> Drop for Driver<R> {
         self.hands.due.clear();
         if let Some(on_event) = &self.hands.on_event {
             on_event(Event::End);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_of_a_large_reply_is_not_kept() {
+        let mut buffer = Buffer::new();
+        for _ in 0..3 {
+            buffer.with_room().extend_from_slice(&[b'x'; 8 * LARGEST_CHUNK]);
+            buffer.grow();
+            // All of it is taken out, and let go of.
+            drop(buffer.bytes.split());
+            assert!(buffer.with_room().capacity() <= 2 * LARGEST_CHUNK);
         }
     }
 }

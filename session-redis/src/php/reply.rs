@@ -6,7 +6,12 @@ use bytes::Bytes;
 use session_core::{Error, ErrorKind, Meta, Operation, Record, Result, Revision, Ttl};
 use sha1::{Digest, Sha1};
 
-use crate::{BACKEND, answer::nonsense, link::Parts, scripts::code};
+use crate::{
+    BACKEND,
+    answer::{nonsense, refused},
+    link::Parts,
+    scripts::code,
+};
 
 /// A reply, taken apart.
 pub(super) struct Reply {
@@ -37,14 +42,7 @@ impl Reply {
 
     /// The error of a refusal.
     pub(super) fn refusal(&mut self, operation: Operation) -> Error {
-        let kind = match self.code {
-            code::NOT_FOUND => ErrorKind::NotFound,
-            code::CONFLICT => ErrorKind::Conflict,
-            code::HELD => ErrorKind::LockHeld,
-            code::LOST => ErrorKind::LockLost,
-            code::EXISTS => ErrorKind::AlreadyExists,
-            _ => return nonsense(operation),
-        };
+        let Some(kind) = refused(self.code) else { return nonsense(operation) };
         let mut error = Error::new(kind, BACKEND, operation);
         if kind == ErrorKind::LockHeld {
             // PHP takes locks that never lapse.

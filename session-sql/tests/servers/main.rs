@@ -112,7 +112,8 @@ fn trials(fleet: &Arc<Fleet>) -> Vec<Trial> {
             the_oldest_go_first
             sessions_that_come_and_go_leave_no_row_behind;
         sweep on Kind::SERVERS =>
-            a_row_that_is_locked_is_passed_over;
+            a_row_that_is_locked_is_passed_over
+            a_row_that_is_locked_is_passed_over_among_few;
         values on Kind::ALL =>
             keys_that_differ_in_one_bit_are_different_sessions
             leases_and_principals_that_differ_in_one_bit_are_different

@@ -212,7 +212,6 @@ impl Fault {
         self
     }
 
-    #[cfg(test)]
     pub(super) const fn kind(&self) -> ErrorKind {
         self.kind
     }

@@ -110,14 +110,12 @@ impl<'a> Course<'a> {
     async fn lease(&mut self) -> Result<Lease<'a>, Fault> {
         loop {
             if Instant::now() >= self.deadline {
-                let late = || Fault::timeout("there was no time left for the statement");
-                let fault = self.last.take().unwrap_or_else(late);
-                return Err(self.end(fault));
+                return Err(self.late(Fault::timeout("there was no time left for the statement")));
             }
             match self.pool.take(self.deadline).await {
                 Ok(lease) => return Ok(lease),
                 Err(fault) if fault.passes() && self.pool.is_long_down() => {
-                    return Err(self.end(fault));
+                    return Err(self.late(fault));
                 }
                 Err(fault) => self.pause(fault).await?,
             }
@@ -234,21 +232,22 @@ impl<'a> Course<'a> {
         fault.in_doubt(self.in_doubt)
     }
 
+    /// There is no time for another try. What was known before tells more than that this one had none.
+    fn late(&mut self, fault: Fault) -> Fault {
+        let known = if fault.kind() == ErrorKind::Timeout { self.last.take() } else { None };
+        self.end(known.unwrap_or(fault))
+    }
+
     /// Waits before the next try, if there is time for one.
     async fn pause(&mut self, fault: Fault) -> Result<(), Fault> {
         if !fault.passes() {
-            return Err(self.end(fault));
-        }
-        if Instant::now() >= self.deadline {
-            // What was known before tells more than that there is no time left.
-            let fault = self.last.take().unwrap_or(fault);
             return Err(self.end(fault));
         }
         let longest = FIRST_PAUSE * 2_u32.saturating_pow(self.tries.min(10));
         let until = Instant::now() + longest.min(LONGEST_PAUSE).mul_f64(fastrand::f64());
         self.tries += 1;
         if until >= self.deadline {
-            return Err(self.end(fault));
+            return Err(self.late(fault));
         }
         self.last = Some(fault);
         self.pool.tries_again();

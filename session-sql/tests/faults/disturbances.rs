@@ -59,7 +59,7 @@ pub(crate) async fn a_server_that_takes_no_writes_for_a_while_reaches_no_caller(
 pub(crate) async fn a_server_with_too_many_connections_is_told(flavor: Flavor) -> TestResult {
     // The least that MariaDB takes. PostgreSQL keeps some of them for its administrators.
     const MOST: usize = 10;
-    let timeout = Duration::from_secs(2);
+    let timeout = Duration::from_secs(10);
     let options = options(flavor).argument("max_connections", &MOST.to_string());
     let server = Server::start(&options).await?;
     let store = open(&server.url(), timeout).await;

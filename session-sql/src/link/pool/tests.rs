@@ -5,7 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{
-    super::{Answer, Server, fault::Verdict},
+    super::{
+        Answer, Server,
+        fault::Verdict,
+        retry::{self, Limits},
+    },
     *,
 };
 use crate::statement::{Arg, Statement};
@@ -17,6 +21,21 @@ struct Nowhere;
 impl Target for Nowhere {
     async fn connect(&self) -> Result<Box<dyn Wire>, Verdict> {
         std::future::pending().await
+    }
+}
+
+/// Refuses so many connections, and then says nothing.
+struct Full(AtomicUsize);
+
+#[async_trait]
+impl Target for Full {
+    async fn connect(&self) -> Result<Box<dyn Wire>, Verdict> {
+        if self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_err()
+        {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(SILENCE).await;
+        Err(Verdict::Again(Fault::passing(ErrorKind::Unavailable, "too many connections")))
     }
 }
 
@@ -116,4 +135,19 @@ async fn who_goes_while_an_old_connection_is_closed_takes_no_other_along() {
     let taken = tokio::time::timeout(Duration::ZERO, pool.take(deadline)).await;
     assert!(taken.is_err(), "the old one was closed at once");
     assert!(pool.take(deadline).await.unwrap().is_reused());
+}
+
+/// Whether the last try comes when the server has been silent for long, or when there is no time left.
+#[tokio::test(start_paused = true)]
+async fn a_try_that_ran_out_of_time_hides_no_reason() {
+    for (refusals, seconds) in [(1, 60), (2, 60), (1, 1)] {
+        let pool = pool(Full(AtomicUsize::new(refusals)));
+        let call = Duration::from_secs(seconds) + SILENCE / 2;
+        let limits = Limits { call, one_try: call, reply: 100 };
+        let deadline = Instant::now() + call;
+        let statement = Statement::plain("SELECT 1".into());
+        let fault = retry::run(&pool, limits, deadline, &statement, &[]).await.err();
+        let fault = format!("{fault:?}");
+        assert!(fault.contains("too many connections"), "{refusals} in {seconds} s: {fault}");
+    }
 }

@@ -13,7 +13,7 @@ use super::cases;
 use crate::{
     client::Client,
     context::{Cx, new_key},
-    outcome::{Failure, Outcome, ensure, ensure_eq, soon},
+    outcome::{Outcome, ensure, ensure_eq, soon},
     together::{Effort, race},
 };
 

@@ -58,7 +58,8 @@ async fn sites(options: &Options, place: &Place, setup: &Setup) -> Result<Vec<Si
     let url = || place.our_url();
     let theirs = place.urls().into_iter().next().unwrap_or_default();
     let all = [
-        ("axum, no session", Role::Bare, servers::bare()?),
+        ("axum, no session", Role::Bare, servers::bare_axum()?),
+        ("actix, no session", Role::Bare, servers::bare_actix()?),
         ("session-tower", Role::Ours, servers::session_tower(url())?),
         ("session-actix", Role::Ours, servers::session_actix(url())?),
         ("tower-sessions", Role::Peer, servers::tower_sessions(theirs.clone())?),

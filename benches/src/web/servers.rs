@@ -36,8 +36,16 @@ async fn manager(url: &str) -> Result<SessionManager> {
     Ok(SessionManager::new(RedisStore::open(url).await?)?)
 }
 
-pub(crate) fn bare() -> Result<SocketAddr> {
+pub(crate) fn bare_axum() -> Result<SocketAddr> {
     on_axum(async || Ok(Router::new().fallback(async |uri: Uri| pages::bare(uri.path()))))
+}
+
+pub(crate) fn bare_actix() -> Result<SocketAddr> {
+    on_actix(async |listener| {
+        let page = async |request: HttpRequest| pages::bare(request.path());
+        let server = HttpServer::new(move || App::new().default_service(web::to(page)));
+        Ok(server.workers(WORKERS).listen(listener)?.run().await?)
+    })
 }
 
 pub(crate) fn session_tower(url: String) -> Result<SocketAddr> {

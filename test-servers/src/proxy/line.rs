@@ -87,12 +87,16 @@ impl Line {
         tokio::select! {
             _ = self.forward(REQUESTS, &mut from_client, to_server) => {}
             _ = self.forward(REPLIES, &mut from_server, to_client) => {}
-            () = self.until(|settings| settings.generation != self.generation) => return,
+            () = self.until(|settings| self.is_cut(settings)) => return,
         };
         drop(from_client);
         // Closing with unread replies would reset the connection, and the server might not even
         // read the request.
         drop(timeout(FAREWELL, drain(from_server)).await);
+    }
+
+    const fn is_cut(&self, settings: &Settings) -> bool {
+        settings.generation != self.generation
     }
 
     async fn until(&self, condition: impl Fn(&Settings) -> bool) {
@@ -126,7 +130,9 @@ impl Line {
                 () = self.until(|settings| !swallows(settings, side)), if swallowed => 0,
             };
             let bytes = buffer.get(..length).unwrap_or_default();
-            if bytes.is_empty() || self.is_lost(side) {
+            // What comes after the cut goes nowhere, even where the task has not heard of it.
+            let is_cut = self.is_cut(&self.settings.borrow());
+            if bytes.is_empty() || is_cut || self.is_lost(side) {
                 return Ok(());
             }
             swallowed |= swallows(&self.settings.borrow(), side);
@@ -178,4 +184,32 @@ fn swallows(settings: &Settings, side: usize) -> bool {
 async fn drain(mut from: OwnedReadHalf) {
     let mut buffer = vec![0; 64 * 1024];
     while from.read(&mut buffer).await.is_ok_and(|length| length > 0) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_sent_after_a_cut_goes_nowhere() -> io::Result<()> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let mut client = TcpStream::connect(listener.local_addr()?).await?;
+        let (mut from_client, _to_client) = listener.accept().await?.0.into_split();
+        let (settings, seen) = watch::channel(Settings::default());
+        let line = Line::new(seen, Arc::default());
+        let (to, mut forwarded) = mpsc::unbounded_channel();
+        client.write_all(b"before").await?;
+        let cut_then_send = async {
+            let before = forwarded.recv().await;
+            settings.send_modify(|settings| settings.generation += 1);
+            client.write_all(b"after").await?;
+            client.shutdown().await?;
+            io::Result::Ok((before, forwarded.recv().await))
+        };
+        let (read, sent) = tokio::join!(line.read(REQUESTS, &mut from_client, to), cut_then_send);
+        let (before, after) = sent?;
+        assert_eq!(before.map(|(_, bytes)| bytes), Some(b"before".to_vec()));
+        assert_eq!((read?, after), ((), None));
+        Ok(())
+    }
 }

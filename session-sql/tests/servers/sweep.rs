@@ -173,7 +173,7 @@ pub(crate) async fn a_row_that_is_locked_is_passed_over_among_few(ground: Ground
         other.run("BEGIN").await;
         other.run(&format!("SELECT 1 FROM sessions WHERE digest = {locked} FOR UPDATE")).await;
         let swept = sweep(world.store.clone(), SweepBudget::default());
-        let swept = timeout(SOON / 2, swept).await.map_err(|_| format!("among {rows}"))?;
+        let swept = timeout(SOON / 2, swept).await.map_err(|_elapsed| format!("among {rows}"))?;
         assert_eq!(swept, rows - 1, "among {rows}");
         other.run("COMMIT").await;
         assert_eq!(sweep(world.store.clone(), SweepBudget::default()).await, 1);

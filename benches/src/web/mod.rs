@@ -1,5 +1,6 @@
 //! The benchmark of the web layers: pages that read and write a session, over HTTP.
 
+mod added;
 mod client;
 mod kept;
 mod pages;
@@ -7,7 +8,10 @@ mod servers;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use self::client::Client;
+use self::{
+    added::{BARE_ACTIX, BARE_AXUM},
+    client::Client,
+};
 use crate::{
     findings::Verdict,
     machine::versions,
@@ -43,6 +47,7 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
         let rounds = Rounds { plan, tasks: options.tasks(&TASKS), rounds: options.rounds() };
         report.series = rounds.run(&contenders).await?;
         report.verdicts = verdicts(&report.series);
+        report.tables.push(added::table(&report.series));
     }
     if options.wait {
         show("50 clients at one session");
@@ -58,8 +63,8 @@ async fn sites(options: &Options, place: &Place, setup: &Setup) -> Result<Vec<Si
     let url = || place.our_url();
     let theirs = place.urls().into_iter().next().unwrap_or_default();
     let all = [
-        ("axum, no session", Role::Bare, servers::bare_axum()?),
-        ("actix, no session", Role::Bare, servers::bare_actix()?),
+        (BARE_AXUM, Role::Bare, servers::bare_axum()?),
+        (BARE_ACTIX, Role::Bare, servers::bare_actix()?),
         ("session-tower", Role::Ours, servers::session_tower(url())?),
         ("session-actix", Role::Ours, servers::session_actix(url())?),
         ("tower-sessions", Role::Peer, servers::tower_sessions(theirs.clone())?),

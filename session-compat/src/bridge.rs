@@ -27,7 +27,7 @@ use session_core::{
 
 use self::{
     ended::Ended,
-    values::{apply, shown},
+    values::{apply, shown, without_carried},
 };
 pub(crate) use self::{
     recent::Recent,
@@ -173,8 +173,12 @@ impl Bridge {
     /// The entry that says what a session was.
     pub(crate) fn carried(&self, snapshot: &SessionSnapshot) -> Result<Value> {
         let load = self.0.loads.fetch_add(1, Ordering::Relaxed);
-        let bytes = BASE64URL_NOPAD.encode(&snapshot.to_bytes()?);
-        Ok(Value::String(format!("{}.{load}.{bytes}", self.0.seal.expose())))
+        let (bytes, start) = (snapshot.to_bytes()?, format!("{}.{load}.", self.0.seal.expose()));
+        let length = start.len() + BASE64URL_NOPAD.encode_len(bytes.len());
+        let mut text = String::with_capacity(length);
+        text.push_str(&start);
+        BASE64URL_NOPAD.encode_append(&bytes, &mut text);
+        Ok(Value::String(text))
     }
 
     /// What `values` were made of; nothing when the entry that says so was removed with all others.
@@ -189,7 +193,7 @@ impl Bridge {
         if let Some(saved) = self.0.saved.get(&load) {
             return Ok(Some(saved));
         }
-        let snapshot = self.manager().snapshot_from_bytes(&bytes)?;
+        let snapshot = self.manager().snapshot_from_bytes(bytes)?;
         let shown = shown(&snapshot.data());
         Ok(Some(Arc::new(Base { load, snapshot, shown })))
     }
@@ -198,7 +202,7 @@ impl Bridge {
     /// load.
     async fn remember(&self, load: u64, session: &Session, values: &Values) -> Result<()> {
         if let Some(snapshot) = session.snapshot().await? {
-            let shown = values.clone();
+            let shown = without_carried(values);
             self.0.saved.put(load, Arc::new(Base { load, snapshot, shown }));
         }
         Ok(())

@@ -22,7 +22,7 @@ async fn seen(manager: &SessionManager, id: &SessionId) -> SessionSnapshot {
 
 /// As a snapshot travels in a framework's session.
 fn travelled(manager: &SessionManager, snapshot: &SessionSnapshot) -> SessionSnapshot {
-    manager.snapshot_from_bytes(&snapshot.to_bytes().unwrap()).unwrap()
+    manager.snapshot_from_bytes(snapshot.to_bytes().unwrap()).unwrap()
 }
 
 async fn value(session: &Session, name: &str) -> Option<String> {
@@ -86,7 +86,7 @@ async fn bytes_that_are_no_snapshot_are_refused() {
     let id = stored(&manager).await;
     let bytes = seen(&manager, &id).await.to_bytes().unwrap();
     for length in 0..bytes.len() {
-        let cut = manager.snapshot_from_bytes(&bytes[..length]);
+        let cut = manager.snapshot_from_bytes(bytes[..length].to_vec());
         assert_eq!(cut.unwrap_err().kind(), ErrorKind::Corrupt, "{length} bytes");
     }
 }

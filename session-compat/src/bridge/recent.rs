@@ -31,9 +31,12 @@ impl<K: Clone + Eq + Hash, V: Clone> Recent<K, V> {
 
     pub(crate) fn put(&self, key: K, value: V) {
         let (now, mut inner) = (Instant::now(), self.inner());
-        inner.forget(now);
+        let forgotten = inner.forget(now);
         inner.order.push_back((now, key.clone()));
-        inner.values.insert(key, (now, value));
+        let replaced = inner.values.insert(key, (now, value));
+        // What they hold is taken apart while others go on.
+        drop(inner);
+        drop((forgotten, replaced));
     }
 
     pub(crate) fn get(&self, key: &K) -> Option<V> {
@@ -46,16 +49,18 @@ impl<K: Clone + Eq + Hash, V: Clone> Recent<K, V> {
 }
 
 impl<K: Eq + Hash, V> Inner<K, V> {
-    /// Makes room for one more.
-    fn forget(&mut self, now: Instant) {
+    /// Makes room for one more. Returns what has gone.
+    fn forget(&mut self, now: Instant) -> Vec<V> {
+        let mut forgotten = Vec::new();
         let is_over = |at: Instant| now.duration_since(at) > AGE;
         while self.order.front().is_some_and(|(at, _)| is_over(*at)) || self.order.len() >= LIMIT {
             let Some((at, key)) = self.order.pop_front() else { break };
             // It may have been put anew since.
             if self.values.get(&key).is_some_and(|(put, _)| *put == at) {
-                self.values.remove(&key);
+                forgotten.extend(self.values.remove(&key).map(|(_, value)| value));
             }
         }
+        forgotten
     }
 }
 

@@ -19,6 +19,12 @@ pub(crate) fn shown(data: &SessionData) -> Values {
     names.filter_map(|name| data.get(&name).ok().flatten().map(|value| (name, value))).collect()
 }
 
+/// What of the entries is the application's.
+pub(crate) fn without_carried(values: &Values) -> Values {
+    let own = values.iter().filter(|(name, _)| *name != CARRIED);
+    own.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
 /// Makes the changes to `session` that led from `shown` to `values`; whether there were any.
 pub(crate) async fn apply(session: &Session, shown: &Values, values: &Values) -> Result<bool> {
     let mut is_changed = false;

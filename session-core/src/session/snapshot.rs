@@ -58,7 +58,11 @@ impl SessionSnapshot {
         let payload = self.format.encode(&document)?;
         let head = rmp_serde::to_vec(&Head::new(place, *meta)).map_err(unwritable)?;
         let length = u16::try_from(head.len()).map_err(unwritable)?;
-        Ok([&length.to_be_bytes()[..], &head, &payload].concat())
+        // The payload comes first: what follows may fit into its memory.
+        let mut bytes = Vec::from(payload);
+        bytes.extend_from_slice(&head);
+        bytes.extend_from_slice(&length.to_be_bytes());
+        Ok(bytes)
     }
 }
 
@@ -184,16 +188,18 @@ impl SessionManager {
         Session::with_state(self.clone(), None, State::resumed(self, snapshot.snapshot))
     }
 
-    /// The snapshot of [`SessionSnapshot::to_bytes`].
+    /// The snapshot of [`SessionSnapshot::to_bytes`], which goes on using their memory.
     ///
     /// # Errors
     /// [`Corrupt`](ErrorKind::Corrupt): they are not such bytes.
-    pub fn snapshot_from_bytes(&self, bytes: &[u8]) -> Result<SessionSnapshot> {
-        let (length, rest) = bytes.split_first_chunk().ok_or_else(unreadable)?;
-        let length = usize::from(u16::from_be_bytes(*length));
-        let (head, payload) = rest.split_at_checked(length).ok_or_else(unreadable)?;
+    pub fn snapshot_from_bytes(&self, bytes: impl Into<Bytes>) -> Result<SessionSnapshot> {
+        let bytes = bytes.into();
+        let (rest, length) = bytes.split_last_chunk().ok_or_else(unreadable)?;
+        let head_at = rest.len().checked_sub(u16::from_be_bytes(*length).into());
+        let head_at = head_at.ok_or_else(unreadable)?;
+        let head = rest.get(head_at..).unwrap_or_default();
         let head: Head = rmp_serde::from_slice(head).map_err(|_unreadable| unreadable())?;
-        let document = self.format().decode(&Bytes::copy_from_slice(payload))?;
+        let document = self.format().decode(&bytes.slice(..head_at))?;
         let (header, entries) = (document.header, document.entries);
         Ok(self.snapshot(Snapshot { place: head.place(), header, meta: head.meta(), entries }))
     }

@@ -124,6 +124,10 @@ impl Fault {
     }
 
     /// With a doubt that was there before.
+    pub(crate) fn is_timeout(&self) -> bool {
+        self.kind == ErrorKind::Timeout
+    }
+
     pub(crate) fn in_doubt(mut self, in_doubt: bool) -> Self {
         self.in_doubt |= in_doubt;
         self

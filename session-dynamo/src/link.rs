@@ -318,7 +318,7 @@ impl Link {
         F: Future<Output = std::result::Result<O, SdkError<E>>> + Send,
         O: Send,
     {
-        let (mut pauses, mut in_doubt) = (Jitter::new(FIRST, MOST), false);
+        let (mut pauses, mut in_doubt, mut known) = (Jitter::new(FIRST, MOST), false, None);
         loop {
             // What the SDK tells of itself quotes requests and answers, with keys and payloads.
             let silent = request().with_subscriber(Dispatch::none());
@@ -333,8 +333,11 @@ impl Link {
             in_doubt |= fault.in_doubt;
             let pause = pauses.pause();
             if !fault.again || instant_after(pause) >= deadline {
-                return Err(fault.in_doubt(in_doubt));
+                // What was known before tells more than that this attempt had no time left.
+                let known = if fault.is_timeout() { known } else { None };
+                return Err(known.unwrap_or(fault).in_doubt(in_doubt));
             }
+            known = Some(fault);
             sleep(pause).await;
         }
     }

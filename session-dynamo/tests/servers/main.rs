@@ -57,6 +57,7 @@ fn main() -> ExitCode {
                 each_write_whose_answer_is_lost_happens_once_aside
                 throttling_is_waited_out_without_more_requests_than_needed
                 a_table_that_throttles_for_ever_is_told_by_the_deadline
+                a_table_that_throttled_and_then_hangs_is_told_as_both
                 a_black_hole_ends_by_the_deadline
                 an_answer_without_an_end_is_given_up_at_the_deadline
                 a_sweep_keeps_its_pace_and_ends_with_its_budget

@@ -123,11 +123,11 @@ impl Fault {
         Self { kind: ErrorKind::Config, detail, in_doubt: false, again: false }
     }
 
-    /// With a doubt that was there before.
     pub(crate) fn is_timeout(&self) -> bool {
         self.kind == ErrorKind::Timeout
     }
 
+    /// With a doubt that was there before.
     pub(crate) fn in_doubt(mut self, in_doubt: bool) -> Self {
         self.in_doubt |= in_doubt;
         self

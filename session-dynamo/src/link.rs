@@ -331,11 +331,12 @@ impl Link {
                 Err(_elapsed) => Fault::timeout(),
             };
             in_doubt |= fault.in_doubt;
+            // What was met before tells more than that an attempt took too long.
+            let reason = if fault.is_timeout() { known.take() } else { None };
+            let fault = reason.unwrap_or(fault);
             let pause = pauses.pause();
             if !fault.again || instant_after(pause) >= deadline {
-                // What was known before tells more than that this attempt had no time left.
-                let known = if fault.is_timeout() { known } else { None };
-                return Err(known.unwrap_or(fault).in_doubt(in_doubt));
+                return Err(fault.in_doubt(in_doubt));
             }
             known = Some(fault);
             sleep(pause).await;

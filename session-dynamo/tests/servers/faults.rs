@@ -149,20 +149,29 @@ pub(crate) async fn a_table_that_throttles_for_ever_is_told_by_the_deadline() ->
     Ok(())
 }
 
+/// Whether it is given up by the attempt, or by the operation.
 pub(crate) async fn a_table_that_throttled_and_then_hangs_is_told_as_both() -> TestResult {
     let timeout = Duration::from_secs(5);
-    let world = World::start_with(|builder| builder.timeout(timeout)).await?;
-    let key = new_key();
-    let first = create(&world.other, &key, b"1").await;
-    let asked = AtomicUsize::new(0);
-    world.front.rule(move |_| match asked.fetch_add(1, Ordering::SeqCst) {
-        0..2 => THROTTLED,
-        _ => Fate::Hold,
-    });
-    let save = world.store.save(&key, write(b"2"), Expected::Revision(first), op());
-    let error = fails_in_time(timeout, save).await;
-    assert_eq!((error.kind(), error.maybe_applied()), (ErrorKind::Unavailable, true), "{error}");
-    assert!(error.to_string().contains("ProvisionedThroughputExceeded"), "{error}");
+    for attempt in [PATIENCE, timeout / 5] {
+        let limits =
+            |builder: DynamoStoreBuilder| builder.timeout(timeout).attempt_timeout(attempt);
+        let world = World::start_with(limits).await?;
+        let key = new_key();
+        let first = create(&world.other, &key, b"1").await;
+        let asked = AtomicUsize::new(0);
+        world.front.rule(move |_| match asked.fetch_add(1, Ordering::SeqCst) {
+            0..2 => THROTTLED,
+            _ => Fate::Hold,
+        });
+        let save = world.store.save(&key, write(b"2"), Expected::Revision(first), op());
+        let error = fails_in_time(timeout, save).await;
+        assert_eq!(
+            (error.kind(), error.maybe_applied()),
+            (ErrorKind::Unavailable, true),
+            "{error}"
+        );
+        assert!(error.to_string().contains("ProvisionedThroughputExceeded"), "{error}");
+    }
     Ok(())
 }
 

@@ -212,6 +212,12 @@ impl Fault {
         self
     }
 
+    /// Whether nothing is known but that there was no answer in time.
+    pub(super) fn is_silence(&self) -> bool {
+        self.kind == ErrorKind::Timeout && self.cause.is_none()
+    }
+
+    #[cfg(test)]
     pub(super) const fn kind(&self) -> ErrorKind {
         self.kind
     }

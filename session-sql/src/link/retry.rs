@@ -110,12 +110,12 @@ impl<'a> Course<'a> {
     async fn lease(&mut self) -> Result<Lease<'a>, Fault> {
         loop {
             if Instant::now() >= self.deadline {
-                return Err(self.late(Fault::timeout("there was no time left for the statement")));
+                return Err(self.ends(Fault::timeout("there was no time left for the statement")));
             }
             match self.pool.take(self.deadline).await {
                 Ok(lease) => return Ok(lease),
                 Err(fault) if fault.passes() && self.pool.is_long_down() => {
-                    return Err(self.late(fault));
+                    return Err(self.ends(fault));
                 }
                 Err(fault) => self.pause(fault).await?,
             }
@@ -232,10 +232,15 @@ impl<'a> Course<'a> {
         fault.in_doubt(self.in_doubt)
     }
 
-    /// There is no time for another try. What was known before tells more than that this one had none.
-    fn late(&mut self, fault: Fault) -> Fault {
-        let known = if fault.kind() == ErrorKind::Timeout { self.last.take() } else { None };
-        self.end(known.unwrap_or(fault))
+    /// Another try is not worth its time.
+    fn ends(&mut self, fault: Fault) -> Fault {
+        let fault = self.reason(fault);
+        self.end(fault)
+    }
+
+    /// Why there is no answer: what was met before tells more than that a try took too long.
+    fn reason(&mut self, fault: Fault) -> Fault {
+        if fault.is_silence() { self.last.take().unwrap_or(fault) } else { fault }
     }
 
     /// Waits before the next try, if there is time for one.
@@ -243,11 +248,12 @@ impl<'a> Course<'a> {
         if !fault.passes() {
             return Err(self.end(fault));
         }
+        let fault = self.reason(fault);
         let longest = FIRST_PAUSE * 2_u32.saturating_pow(self.tries.min(10));
         let until = Instant::now() + longest.min(LONGEST_PAUSE).mul_f64(fastrand::f64());
         self.tries += 1;
         if until >= self.deadline {
-            return Err(self.late(fault));
+            return Err(self.end(fault));
         }
         self.last = Some(fault);
         self.pool.tries_again();

@@ -137,12 +137,13 @@ async fn who_goes_while_an_old_connection_is_closed_takes_no_other_along() {
     assert!(pool.take(deadline).await.unwrap().is_reused());
 }
 
-/// Whether the last try comes when the server has been silent for long, or when there is no time left.
+/// Whether the last tries come when the server has been silent for long, or when there is no time left.
 #[tokio::test(start_paused = true)]
 async fn a_try_that_ran_out_of_time_hides_no_reason() {
-    for (refusals, seconds) in [(1, 60), (2, 60), (1, 1)] {
-        let pool = pool(Full(AtomicUsize::new(refusals)));
-        let call = Duration::from_secs(seconds) + SILENCE / 2;
+    for (refusals, seconds, one_try) in [(1, 60, 60), (2, 60, 60), (1, 1, 60), (1, 60, 1)] {
+        let mut pool = pool(Full(AtomicUsize::new(refusals)));
+        pool.connect_timeout = SILENCE * one_try + SILENCE / 4;
+        let call = SILENCE * seconds + SILENCE / 2;
         let limits = Limits { call, one_try: call, reply: 100 };
         let deadline = Instant::now() + call;
         let statement = Statement::plain("SELECT 1".into());

@@ -15,7 +15,7 @@ use crate::{
     client::{Client, HOUR},
     context::{Cx, new_key, new_keys},
     outcome::{Failure, Outcome, ensure, ensure_eq},
-    together::{for_each, race},
+    together::{Effort, for_each, race},
 };
 
 cases! {
@@ -101,7 +101,9 @@ async fn gc_of_an_expired_record_leaves_its_lock(cx: Cx) -> Outcome {
 /// Given a sweep that has seen an expired record, when its key gets a new record before the sweep
 /// removes the old one, then the new one survives.
 async fn gc_spares_session_refreshed_after_scan(cx: Cx) -> Outcome {
-    for _ in 0..3 {
+    let (effort, mut rounds) = (Effort::times(1, 3), 0);
+    while effort.goes_on(rounds) {
+        rounds += 1;
         let keys = expired(&cx, 40).await?;
         let done = Arc::new(AtomicBool::new(false));
         race(&cx, 2, (keys.clone(), done), |n, client, (keys, done)| async move {

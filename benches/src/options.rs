@@ -13,7 +13,7 @@ pub(crate) const USAGE: &str = "\
 usage: session-benches dynamo|memcached|php|redis|sql|web [OPTION]..
 
   --quick        five short rounds (under two minutes) instead of nine longer ones
-  --valkey       redis: on Valkey instead of Redis
+  --valkey       redis, web: on Valkey instead of Redis
   --cluster      redis: on a cluster of three primaries and three replicas
   --engine NAME  sql: only on mariadb, mysql, postgres or sqlite; may be given again
   --durable      sql: every commit is on disk before it is acknowledged

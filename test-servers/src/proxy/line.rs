@@ -87,8 +87,11 @@ impl Line {
         tokio::select! {
             _ = self.forward(REQUESTS, &mut from_client, to_server) => {}
             _ = self.forward(REPLIES, &mut from_server, to_client) => {}
-            () = self.until(|settings| self.is_cut(settings)) => return,
+            () = self.until(|settings| self.is_cut(settings)) => {}
         };
+        if self.is_cut(&self.settings.borrow()) {
+            return;
+        }
         drop(from_client);
         // Closing with unread replies would reset the connection, and the server might not even
         // read the request.

@@ -38,16 +38,17 @@ async fn in_guest() -> TestResult {
     let program = env::current_exe()?;
     let run = format!("{FOLDER}='{}' '{}'", folder.display(), program.display());
     let done = guest.run(&format!("mkdir -m 700 {SERVER}/fleet && {run}")).await?;
-    println!("{}", done.output.trim_end());
+    println!("{}", done.output.lines().last().unwrap_or_default());
     Ok(())
 }
 
 fn drive(folder: &Path) -> ExitCode {
     let program = Path::new(env!("CARGO_BIN_EXE_example-axum"));
     let stores = CLIENTS.map(|client| format!("files://{client}/{STORE}"));
-    let driven = tokio::runtime::Runtime::new()
-        .map_err(Into::into)
-        .and_then(|runtime| runtime.block_on(count_and_stay_logged_in(program, stores, folder)));
+    let driven = tokio::runtime::Runtime::new().map_err(Into::into).and_then(|runtime| {
+        let tell = |line| println!("{line}");
+        runtime.block_on(count_and_stay_logged_in(program, stores, folder, tell))
+    });
     match driven {
         Ok([counting, clicking]) => {
             println!("1,000 counts took {counting:.1?}, the clicks of 200 users {clicking:.1?}");

@@ -56,7 +56,8 @@ pub type Error = Box<dyn std::error::Error + Send + Sync>;
 pub type Result<T = ()> = std::result::Result<T, Error>;
 
 /// Starts two instances of an example, each with its own way to one store; a folder is for their logs.
-/// A thousand parallel counts of one user are exact, and 200 users stay logged in at both.
+/// A thousand parallel counts of one user are exact, and 200 users stay logged in at both. `tell`
+/// hears how far it is.
 ///
 /// # Errors
 /// When they do not, or an instance does not start.
@@ -64,12 +65,13 @@ pub async fn count_and_stay_logged_in(
     program: &Path,
     stores: [String; 2],
     folder: &Path,
+    tell: impl Fn(String) + Send + Sync,
 ) -> Result<[Duration; 2]> {
     let fleet = fleet::Fleet::on(program, stores, folder).await?;
     let began = Instant::now();
-    scenario::a_thousand_counts_are_exact(&fleet).await?;
+    scenario::a_thousand_counts_are_exact(&fleet, &tell).await?;
     let counted = began.elapsed();
-    scenario::all_users_stay_logged_in(&fleet).await?;
+    scenario::all_users_stay_logged_in(&fleet, &tell).await?;
     Ok([counted, began.elapsed() - counted])
 }
 

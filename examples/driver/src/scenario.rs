@@ -84,17 +84,24 @@ pub(crate) async fn parallel_counts_are_exact(fleet: Fleet) -> Result {
 }
 
 /// So many counts are lost by nobody, however many pairs of them meet.
-pub(crate) async fn a_thousand_counts_are_exact(fleet: &Fleet) -> Result {
+pub(crate) async fn a_thousand_counts_are_exact(
+    fleet: &Fleet,
+    tell: impl Fn(String) + Sync,
+) -> Result {
     let user = login(fleet, "ada").await?;
     let mut replies = Vec::new();
     while replies.len() < THOUSAND {
         replies.extend(in_parallel(fleet, &user, PARALLEL, "/count", |_| String::new()).await?);
+        tell(format!("{} counts", replies.len()));
     }
     expect_counts(fleet, &user, replies).await
 }
 
 /// Users log in at either instance, and click at both in turns.
-pub(crate) async fn all_users_stay_logged_in(fleet: &Fleet) -> Result {
+pub(crate) async fn all_users_stay_logged_in(
+    fleet: &Fleet,
+    tell: impl Fn(String) + Sync,
+) -> Result {
     let mut users = Vec::new();
     for number in 0..USERS {
         let mut client = Client::new();
@@ -102,6 +109,9 @@ pub(crate) async fn all_users_stay_logged_in(fleet: &Fleet) -> Result {
         let to = fleet.balance(number);
         client.post_and_keep(to, "/login", &format!("user={name}")).await?;
         users.push((name, client));
+        if let Some(users) = a_step(number) {
+            tell(format!("{users} users have logged in"));
+        }
     }
     for round in 0..ROUNDS {
         for (number, (name, client)) in users.iter().enumerate() {
@@ -109,9 +119,17 @@ pub(crate) async fn all_users_stay_logged_in(fleet: &Fleet) -> Result {
             expect_user(&client.me(to).await?, Some(name))?;
             let counted = count(&client.post(to, "/count", "").await?.json()?);
             ensure(counted == round as u64 + 1, || format!("{name} counted {counted}"))?;
+            if let Some(users) = a_step(number) {
+                tell(format!("{users} users, {counted} clicks of each"));
+            }
         }
     }
     Ok(())
+}
+
+/// So many users are done with this one, if that is worth a word.
+fn a_step(number: usize) -> Option<usize> {
+    Some(number + 1).filter(|users| users.is_multiple_of(PARALLEL))
 }
 
 /// Handlers that hold the session's lock take turns, and so count exactly although they read

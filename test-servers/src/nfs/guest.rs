@@ -16,7 +16,8 @@ use crate::{Error, Result, directory, process::Process, programs, until};
 
 /// From nothing to two mounts takes 5 to 9 s.
 const BOOT: Duration = Duration::from_secs(120);
-/// What is run takes no longer than this.
+/// What is run says nothing for no longer than this: how long it takes is a matter of what else the
+/// machine does.
 const LIMIT: Duration = Duration::from_secs(280);
 
 /// What has to be installed: the kernel, and what is run in it.
@@ -123,7 +124,7 @@ impl Guest {
     /// Runs lines of Bash in it, as its superuser, and waits for their end.
     ///
     /// # Errors
-    /// When they fail, with what they said, or take longer than a test may.
+    /// When they fail, with what they said, or are silent for longer than a test may be.
     pub async fn run(&self, script: &str) -> Result<Done> {
         let done = self.start(script)?.wait().await?;
         if done.status == 0 { Ok(done) } else { Err(Error::new(done.told())) }
@@ -199,30 +200,40 @@ impl Running {
     /// Waits for its end.
     ///
     /// # Errors
-    /// When it takes longer than a test may.
+    /// When it is silent for longer than a test may be.
     pub async fn wait(&self) -> Result<Done> {
-        let look = || async { Ok(self.status()) };
-        let status = until("end", LIMIT, look)
-            .await
-            .map_err(|error| Error::of_start(&error.to_string(), &self.output()))?;
+        let status = self.watch("end", || self.status()).await?;
         Ok(Done { status, output: self.output() })
     }
 
     /// Waits until it has printed something.
     ///
     /// # Errors
-    /// When that takes longer than a test may, or it ends before.
+    /// When it is silent for longer than a test may be, or ends before.
     pub async fn says(&self, text: &str) -> Result<()> {
-        let look = || async {
-            let said = self.output().contains(text);
-            Ok(if said { Some(true) } else { self.status().map(|_| false) })
-        };
-        let told = |what: String| Error::of_start(&what, &self.output());
-        match until(text, LIMIT, look).await {
-            Ok(true) => Ok(()),
-            Ok(false) if self.output().contains(text) => Ok(()),
-            Ok(false) => Err(told(format!("it ended and never said {text:?}"))),
-            Err(error) => Err(told(error.to_string())),
+        let said = || self.output().contains(text);
+        self.watch(text, || (said() || self.status().is_some()).then_some(())).await?;
+        if said() {
+            return Ok(());
+        }
+        Err(Error::of_start(&format!("it ended and never said {text:?}"), &self.output()))
+    }
+
+    /// Looks until there is something to see, for as long as it goes on printing.
+    async fn watch<T: Send>(
+        &self,
+        what: &str,
+        look: impl Fn() -> Option<T> + Send + Sync,
+    ) -> Result<T> {
+        loop {
+            let before = self.output().len();
+            let seen = until(what, LIMIT, || async { Ok(look()) }).await;
+            let output = self.output();
+            match seen {
+                Ok(seen) => return Ok(seen),
+                Err(_) if output.len() > before => {}
+                Err(error) => return Err(Error::of_start(&error.to_string(), &output)),
+            }
         }
     }
 }

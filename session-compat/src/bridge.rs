@@ -173,10 +173,9 @@ impl Bridge {
     /// The entry that says what a session was.
     pub(crate) fn carried(&self, snapshot: &SessionSnapshot) -> Result<Value> {
         let load = self.0.loads.fetch_add(1, Ordering::Relaxed);
-        let (bytes, start) = (snapshot.to_bytes()?, format!("{}.{load}.", self.0.seal.expose()));
-        let length = start.len() + BASE64URL_NOPAD.encode_len(bytes.len());
-        let mut text = String::with_capacity(length);
-        text.push_str(&start);
+        let bytes = snapshot.to_bytes()?;
+        let mut text = format!("{}.{load}.", self.0.seal.expose());
+        text.reserve_exact(BASE64URL_NOPAD.encode_len(bytes.len()));
         BASE64URL_NOPAD.encode_append(&bytes, &mut text);
         Ok(Value::String(text))
     }

@@ -332,8 +332,7 @@ impl Link {
             };
             in_doubt |= fault.in_doubt;
             // What was met before tells more than that an attempt took too long.
-            let reason = if fault.is_timeout() { known.take() } else { None };
-            let fault = reason.unwrap_or(fault);
+            let fault = known.take().filter(|_| fault.is_timeout()).unwrap_or(fault);
             let pause = pauses.pause();
             if !fault.again || instant_after(pause) >= deadline {
                 return Err(fault.in_doubt(in_doubt));

@@ -1,12 +1,9 @@
 //! Requests that are dropped at any await point: L07, L08, H11 to H16, which have no number in the
 //! catalogue.
 
-use std::{
-    sync::atomic::{AtomicUsize, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
-use session_core::{ErrorKind, Operation, Result, Session, SessionData, SessionId};
+use session_core::{ErrorKind, Result, Session, SessionData, SessionId};
 
 use super::cases;
 use crate::{
@@ -44,13 +41,7 @@ async fn dropped_at<T>(
     step: impl Future<Output = T> + Send,
 ) -> Option<T> {
     let fate = if point.is_multiple_of(2) { Fate::Swallowed } else { Fate::Unanswered };
-    let calls = AtomicUsize::new(0);
-    server.wire.rule(move |call| {
-        // Where calls take long, a lock is renewed meanwhile, which nobody waits for.
-        let counts = call.operation != Operation::Renew;
-        let is_it = counts && calls.fetch_add(1, Ordering::SeqCst) == point / 2;
-        if is_it { fate } else { Fate::Arrives }
-    });
+    server.wire.rule_of(point / 2, fate);
     let outcome = tokio::select! {
         biased;
         outcome = step => Some(outcome),

@@ -195,7 +195,7 @@ async fn failure_between_rotation_steps(cx: Cx) -> Outcome {
     for point in 0.. {
         let old = b.start().await?;
         let session = a.open(&old);
-        a.wire.rule(move |call| if call.n == point { Fate::Refused } else { Fate::Arrives });
+        a.wire.rule_of(point, Fate::Refused);
         let outcome = session.cycle_id().await;
         ensure_one_copy(&cx, &old, &a).await?;
         a.wire.mend();

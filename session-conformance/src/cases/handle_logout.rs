@@ -191,7 +191,7 @@ async fn log_out_follows_the_rotation_of_a_holder(cx: Cx) -> Outcome {
         let mut done = false;
         // The log-out stands still before its call of this number, and the holder rotates.
         let wire = &servers[1].wire;
-        wire.rule(move |call| if call.n == point { Fate::Held } else { Fate::Arrives });
+        wire.rule_of(point, Fate::Held);
         let log_out = leaving.delete();
         tokio::pin!(log_out);
         tokio::select! {

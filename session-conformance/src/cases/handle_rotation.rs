@@ -119,7 +119,7 @@ async fn interrupted<T>(
     step: impl Future<Output = T> + Send,
     meanwhile: impl Future<Output = Outcome> + Send,
 ) -> Result<Option<T>, Failure> {
-    server.wire.rule(move |call| if call.n == point { Fate::Held } else { Fate::Arrives });
+    server.wire.rule_of(point, Fate::Held);
     tokio::pin!(step);
     let ended = tokio::select! {
         biased;

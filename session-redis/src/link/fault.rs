@@ -172,6 +172,11 @@ impl Fault {
         matches!(self.kind, ErrorKind::Unavailable | ErrorKind::Timeout)
     }
 
+    /// Whether nothing is known but that there was no answer in time.
+    pub(super) const fn is_silence(&self) -> bool {
+        matches!(self.kind, ErrorKind::Timeout) && self.cause.is_none()
+    }
+
     pub(super) const fn in_doubt(mut self, maybe_applied: bool) -> Self {
         self.maybe_applied = maybe_applied;
         self

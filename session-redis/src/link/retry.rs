@@ -194,14 +194,13 @@ impl Course<'_> {
     }
 
     /// Fails when the key is still on a server that has been down for long.
-    async fn give_up_on(&self, server: &Arc<Server>, fault: &Fault) -> Result<(), Fault> {
+    async fn give_up_on(&mut self, server: &Arc<Server>, fault: &Fault) -> Result<(), Fault> {
         if !server.is_long_down() {
             return Ok(());
         }
         match self.topology.server(&self.request.key, false, self.deadline).await {
             Ok(now) if !Arc::ptr_eq(&now, server) => Ok(()),
-            // What was known before tells more than that there is no time left.
-            _ => Err(self.last.as_ref().unwrap_or(fault).clone().in_doubt(self.in_doubt)),
+            _ => Err(self.reason(fault.clone()).in_doubt(self.in_doubt)),
         }
     }
 
@@ -220,15 +219,17 @@ impl Course<'_> {
         Ok(())
     }
 
+    /// Why there is no answer: what was met before tells more than that a try took too long.
+    fn reason(&mut self, fault: Fault) -> Fault {
+        if fault.is_silence() { self.last.take().unwrap_or(fault) } else { fault }
+    }
+
     /// Waits before the next try, if there is time for one.
     async fn pause(&mut self, fault: Fault) -> Result<(), Fault> {
         if !fault.passes() {
             return Err(fault.in_doubt(self.in_doubt));
         }
-        if Instant::now() >= self.deadline {
-            // What was known before tells more than that there is no time left.
-            return Err(self.last.take().unwrap_or(fault).in_doubt(self.in_doubt));
-        }
+        let fault = self.reason(fault);
         let longest = FIRST_PAUSE * 2_u32.saturating_pow(self.tries.min(10));
         let until = Instant::now() + longest.min(LONGEST_PAUSE).mul_f64(fastrand::f64());
         self.tries += 1;

@@ -248,6 +248,30 @@ async fn a_server_that_loads_or_that_became_a_replica_is_asked_again() {
 }
 
 #[tokio::test]
+async fn a_try_that_ran_out_of_time_hides_no_reason() {
+    let server = start().await;
+    let proxy = Proxy::start(&server.address()).await.unwrap();
+    let mut config = one(proxy.port());
+    config.response_timeout = Duration::from_millis(50);
+    config.timeout = Duration::from_secs(3);
+    let link = open(&config).await;
+    server.configure("min-replicas-to-write", "1").await.unwrap();
+    let asked = tokio::spawn(async move { link.ask(set("key", "value")).await });
+    // The second refusal tells that the first has been heard.
+    until("two refusals", async || {
+        let errors = server.command(&["INFO", "errorstats"]).await.unwrap();
+        let refusals = errors.split("NOREPLICAS:count=").nth(1);
+        refusals.is_some_and(|count| !count.starts_with('1'))
+    })
+    .await;
+    proxy.swallow(Direction::Replies);
+    let error = asked.await.unwrap().unwrap_err().into_error(Operation::Save, true);
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.to_string().contains("too few replicas"), "{error}");
+    assert!(error.maybe_applied(), "the last tries had no answer");
+}
+
+#[tokio::test]
 async fn a_write_that_no_replica_has_is_told_as_such() {
     let (server, replica) = tokio::join!(start(), start());
     let mut config = one(server.port());

@@ -134,7 +134,7 @@ pub(crate) fn refused_as<T: fmt::Debug>(
 }
 
 /// Bounds a step that must not wait: far longer than any store needs, shorter than a hang.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs a step that must end soon, and fails instead of hanging.
 pub(crate) async fn soon<T>(

@@ -180,7 +180,11 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(30);
 
     fn pool(threads: usize, max_queue: usize) -> Arc<Pool> {
-        Arc::new(Pool::start(threads, max_queue, SHORT).unwrap())
+        Arc::new(Pool::start(threads, max_queue, LONG).unwrap())
+    }
+
+    fn impatient(threads: usize) -> Arc<Pool> {
+        Arc::new(Pool::start(threads, 16, SHORT).unwrap())
     }
 
     /// Makes a thread block until the sender is dropped.
@@ -202,12 +206,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_stuck_pool_times_out_then_refuses_at_once_then_recovers() {
-        let pool = pool(2, 16);
+        let pool = impatient(2);
         let blocked = [block(&pool).await, block(&pool).await];
-        let late = pool.run(Deadline::now() + SHORT, || ()).await;
-        assert_eq!(late, Err(PoolError::TimedOut { started: false }));
         let deadline = Instant::now() + LONG;
-        while pool.run(Deadline::now() + SHORT, || ()).await != Err(PoolError::Stuck) {
+        loop {
+            match pool.run(Deadline::now() + SHORT, || ()).await {
+                Err(PoolError::Stuck) => break,
+                late => assert_eq!(late, Err(PoolError::TimedOut { started: false })),
+            }
             assert!(Instant::now() < deadline);
         }
         drop(blocked);
@@ -219,7 +225,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_stuck_thread_leaves_the_others_at_work() {
-        let pool = pool(2, 16);
+        let pool = impatient(2);
         let _blocked = block(&pool).await;
         tokio::time::sleep(SHORT * 2).await;
         assert_eq!(pool.run(Deadline::now() + LONG, || 7).await, Ok(7));
@@ -240,10 +246,18 @@ mod tests {
     #[tokio::test]
     async fn a_job_that_was_started_says_so_when_it_is_late() {
         let pool = pool(1, 16);
-        let (release, blocked) = mpsc::channel::<()>();
-        let late = pool.run(Deadline::now() + SHORT, move || blocked.recv().is_err()).await;
-        assert_eq!(late, Err(PoolError::TimedOut { started: true }));
-        drop(release);
+        let late = |patience| {
+            let (release, blocked) = mpsc::channel::<()>();
+            let job = pool.run(Deadline::now() + patience, move || blocked.recv().is_err());
+            async move { (job.await, drop(release)).0 }
+        };
+        let mut patience = SHORT;
+        // Where the thread is late, there is more time for it.
+        while late(patience).await == Err(PoolError::TimedOut { started: false }) {
+            assert!(patience < LONG);
+            patience *= 2;
+        }
+        assert_eq!(late(patience).await, Err(PoolError::TimedOut { started: true }));
     }
 
     #[tokio::test]

@@ -27,7 +27,8 @@ struct Fixture {
 impl Fixture {
     async fn new() -> Self {
         let directory = TempDir::new().unwrap();
-        let store = FilesStore::open(directory.path().join("sessions")).await.unwrap();
+        let builder = FilesStore::builder(directory.path().join("sessions"));
+        let store = builder.timeout(Duration::from_secs(60)).open().await.unwrap();
         Self { directory, store }
     }
 

@@ -30,7 +30,8 @@ fn request(lease: Duration, wait: Duration) -> LockRequest {
 }
 
 async fn open(directory: &TempDir) -> FilesStore {
-    FilesStore::open(directory.path().join("sessions")).await.unwrap()
+    let builder = FilesStore::builder(directory.path().join("sessions"));
+    builder.timeout(Duration::from_secs(60)).open().await.unwrap()
 }
 
 async fn payload(store: &FilesStore, key: &Key) -> Option<String> {

@@ -314,8 +314,9 @@ async fn where_the_server_sweeps_nothing_is_started() {
 async fn of_two_servers_with_files_one_sweeps_and_the_other_takes_over() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sessions");
-    let lease = Duration::from_secs(5);
-    let stores = [FilesStore::open(&path).await.unwrap(), FilesStore::open(&path).await.unwrap()];
+    let lease = Duration::from_secs(15);
+    let open = || FilesStore::builder(&path).timeout(HANG).open();
+    let stores = [open().await.unwrap(), open().await.unwrap()];
     let kept = fill(&stores[0], 10, HOUR).await;
     fill(&stores[1], 200, Duration::from_millis(1)).await;
     let start = |store: &FilesStore| {

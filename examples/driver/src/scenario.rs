@@ -16,6 +16,8 @@ use crate::{
 /// How many requests are sent at once.
 const PARALLEL: usize = 50;
 const THOUSAND: usize = 1_000;
+/// So many of them at once, for one session in a kernel with one processor.
+const COUNTERS: usize = 20;
 /// How many users log in, and how often each of them clicks.
 const USERS: usize = 200;
 const ROUNDS: usize = 2;
@@ -91,7 +93,7 @@ pub(crate) async fn a_thousand_counts_are_exact(
     let user = login(fleet, "ada").await?;
     let mut replies = Vec::new();
     while replies.len() < THOUSAND {
-        replies.extend(in_parallel(fleet, &user, PARALLEL, "/count", |_| String::new()).await?);
+        replies.extend(in_parallel(fleet, &user, COUNTERS, "/count", |_| String::new()).await?);
         tell(format!("{} counts", replies.len()));
     }
     expect_counts(fleet, &user, replies).await

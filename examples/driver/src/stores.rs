@@ -59,23 +59,25 @@ impl Stores {
 
     /// Their names, and their URLs.
     pub(crate) fn urls(&self) -> [(&'static str, Started<String>); 8] {
-        let url = |database: &Started<sql::Server>| {
-            database.as_ref().map(sql::Server::url).map_err(Clone::clone)
-        };
+        let sqlite = self.sqlite.path().join("sessions.db");
         [
             ("dynamodb", self.dynamodb.clone()),
-            (
-                "memcached",
-                self.memcached.as_ref().map(memcached::Server::url).map_err(Clone::clone),
-            ),
-            ("redis", self.redis.as_ref().map(Server::url).map_err(Clone::clone)),
-            ("valkey-cluster", self.valkey.as_ref().map(cluster_url).map_err(Clone::clone)),
-            ("mariadb", url(&self.mariadb)),
-            ("mysql", url(&self.mysql)),
-            ("postgres", url(&self.postgres)),
-            ("sqlite", Ok(format!("sqlite:{}", self.sqlite.path().join("sessions.db").display()))),
+            ("memcached", patient(&self.memcached, memcached::Server::url)),
+            ("redis", patient(&self.redis, Server::url)),
+            ("valkey-cluster", patient(&self.valkey, cluster_url)),
+            ("mariadb", patient(&self.mariadb, sql::Server::url)),
+            ("mysql", patient(&self.mysql, sql::Server::url)),
+            ("postgres", patient(&self.postgres, sql::Server::url)),
+            ("sqlite", patient(&Ok(sqlite), |path| format!("sqlite:{}", path.display()))),
         ]
     }
+}
+
+/// A server may be busy with the tests of others: how long it takes is not what is tried here.
+fn patient<T>(server: &Started<T>, url: impl FnOnce(&T) -> String) -> Started<String> {
+    const PATIENCE: &str =
+        "session.timeout=60s&session.connect_timeout=60s&session.response_timeout=60s";
+    server.as_ref().map(|server| format!("{}?{PATIENCE}", url(server))).map_err(Clone::clone)
 }
 
 /// A table of a server that goes with the process.

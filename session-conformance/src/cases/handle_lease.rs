@@ -66,7 +66,7 @@ impl Pace {
 const ATTEMPTS: usize = 4;
 
 fn too_slow() -> Failure {
-    Failure::new(format_args!("this machine is too slow for a lease of {LEASE:?}"))
+    Failure::new(format_args!("no renewal, or this machine is too slow for a lease of {LEASE:?}"))
 }
 
 /// Holds the lock for some leases, and looks whether somebody else can get it meanwhile.
@@ -258,23 +258,34 @@ async fn broken_lease_notifies_holder(cx: Cx) -> Outcome {
 /// Given a handler that does not come to an end, when the longest hold has passed, then the lock is
 /// not renewed any more, the holder is told, and another gets it.
 async fn renewal_has_a_cap(cx: Cx) -> Outcome {
-    let b = Server::new(&cx, &cx.b().await?)?;
-    let a =
-        Server::with(&cx, &cx.a, |settings| settings.lock_lease(LEASE).max_hold(LEASE * 3 / 2))?;
+    for attempt in 0..ATTEMPTS {
+        // On a slow machine there is more time for it.
+        if is_capped(&cx, LEASE * (1 << attempt)).await? {
+            return Ok(());
+        }
+    }
+    Err(too_slow())
+}
+
+/// Whether the machine was quick enough to see it: the lock is renewed at first, and tried before
+/// its lease is over.
+async fn is_capped(cx: &Cx, lease: Duration) -> Result<bool, Failure> {
+    let b = Server::new(cx, &cx.b().await?)?;
+    let a = Server::with(cx, &cx.a, |settings| settings.lock_lease(lease).max_hold(lease * 3 / 2))?;
     let id = a.start().await?;
+    let begun = Instant::now();
     let stuck = lock(&a, &id).await?;
-    refused(
-        b.open(&id).lock(Duration::ZERO).await,
-        ErrorKind::LockTimeout,
-        "a try of a held lock",
-    )?;
-    let bound = LEASE * 3 + cx.has().takeover_time + cx.has().wake_step + PATIENCE;
+    let tried = b.open(&id).lock(Duration::ZERO).await;
+    if tried.is_ok() && begun.elapsed() >= lease {
+        return Ok(false);
+    }
+    refused(tried, ErrorKind::LockTimeout, "a try of a held lock")?;
+    let bound = lease * 3 + cx.has().takeover_time + cx.has().wake_step + PATIENCE;
     let (_, successor) =
         within(bound, "a waiter behind a stuck handler", waiter(&b, &id)).await???;
     soon("the notice to a stuck handler", stuck.lost()).await?;
     let sent = a.wire.count(Operation::Renew);
-    ensure!(sent > 0, "a lease was never renewed");
     ensure_successor_wins(stuck, successor).await?;
     ensure_eq!(a.wire.count(Operation::Renew), sent, "renewals after the longest hold");
-    Ok(())
+    Ok(sent > 0)
 }

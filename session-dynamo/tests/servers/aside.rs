@@ -110,7 +110,7 @@ pub(crate) async fn a_commit_that_comes_after_its_lock_was_taken_over_is_refused
 }
 
 pub(crate) async fn a_write_in_doubt_leaves_its_lock_to_be_taken_over() -> TestResult {
-    let timeout = Duration::from_secs(2);
+    let timeout = Duration::from_secs(5);
     let world = World::start_as(Leases::Aside, |builder| builder.timeout(timeout)).await?;
     let key = new_key();
     let revision = create(&world.other, &key, b"1").await;

@@ -5,7 +5,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -145,7 +145,7 @@ pub(crate) async fn a_table_that_throttles_for_ever_is_told_by_the_deadline() ->
     let asked = fails_in_time(timeout, world.store.lock(&key, lock(HOUR / 2, PATIENCE))).await;
     assert_eq!(asked.kind(), ErrorKind::Unavailable, "throttling is taken for a held lock");
     world.front.pass();
-    assert_eq!(&*load(&world.store, &key).await?.unwrap().payload, b"1");
+    assert_eq!(&*load(&world.other, &key).await?.unwrap().payload, b"1");
     Ok(())
 }
 
@@ -286,14 +286,29 @@ pub(crate) async fn an_answer_without_an_end_is_given_up_at_the_deadline() -> Te
     let error = fails_in_time(timeout, load(&world.store, &key)).await;
     assert_eq!(error.kind(), ErrorKind::Timeout);
     world.front.pass();
-    let second = save().await?;
+    let mut second = None;
+    eventually("an answer", async || {
+        second = save().await.ok();
+        second.is_some()
+    })
+    .await;
     let record = load(&world.other, &key).await?.unwrap();
-    assert_eq!((record.revision, &*record.payload), (second, &b"12"[..]));
+    assert_eq!((Some(record.revision), &*record.payload), (second, &b"12"[..]));
     Ok(())
 }
 
 /// One unit a second is used up by the first item that goes.
 pub(crate) async fn a_sweep_keeps_its_pace_and_ends_with_its_budget() -> TestResult {
+    for _ in 0..10 {
+        if keeps_its_pace().await? {
+            return Ok(());
+        }
+    }
+    Err("two sweeps of half a second took longer than one each time".into())
+}
+
+/// Whether it was seen: where a second has passed between the sweeps, the next one may go on.
+async fn keeps_its_pace() -> Result<bool, Box<dyn std::error::Error>> {
     let world = World::start_with(|builder| builder.sweep_rate(1).sweep_segments(1)).await?;
     for _ in 0..5 {
         let soon = Write::new("old", Duration::from_millis(1));
@@ -301,7 +316,7 @@ pub(crate) async fn a_sweep_keeps_its_pace_and_ends_with_its_budget() -> TestRes
     }
     tokio::time::sleep(Duration::from_millis(2)).await;
     let budget = SweepBudget::new(100, Duration::from_millis(500));
-    let began = world.store.consumed();
+    let (started, began) = (Instant::now(), world.store.consumed());
     let first = tokio::time::timeout(PATIENCE, world.store.sweep(None, budget)).await??;
     assert_eq!(first.deleted, 1, "{first:?}");
     assert!(first.next.is_some());
@@ -309,11 +324,14 @@ pub(crate) async fn a_sweep_keeps_its_pace_and_ends_with_its_budget() -> TestRes
     let budget = SweepBudget::new(100, Duration::ZERO);
     let sweep = world.store.sweep(first.next.as_ref(), budget);
     let second = tokio::time::timeout(PATIENCE, sweep).await??;
+    if started.elapsed() >= Duration::from_secs(1) {
+        return Ok(false);
+    }
     assert_eq!((second.deleted, second.next), (0, first.next), "it went on before its time");
     assert!(world.front.sent().is_empty());
     let used = world.store.consumed();
     assert!(used.write_units - began.write_units <= 1.0 && used.read_units > began.read_units);
-    Ok(())
+    Ok(true)
 }
 
 pub(crate) async fn faults_at_random_lose_and_double_nothing() -> TestResult {

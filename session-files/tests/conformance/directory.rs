@@ -50,8 +50,9 @@ pub(crate) trait Elsewhere: Debug + Send + Sync {
     async fn open(&self, root: &Path, has: Capabilities) -> Result<Arc<dyn SessionStore>>;
 }
 
-/// For one operation in a guest that makes ten system calls in the time of one.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// For one operation beside others that flush, or in a guest that makes ten system calls in the time
+/// of one.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Name, inode and time of the last change of everything in a store's directory.
 type Fingerprint = BTreeMap<PathBuf, (u64, i64, i64)>;
@@ -95,9 +96,10 @@ impl Directory {
             Kind::TwoProcesses(_) => FilesStore::builder(self.root(namespace)),
             Kind::TwoClients([first, second]) => {
                 let mount = if self.is_first(namespace) { first } else { second };
-                FilesStore::builder(mount.join(namespace.as_str())).timeout(PATIENCE)
+                FilesStore::builder(mount.join(namespace.as_str()))
             }
-        };
+        }
+        .timeout(PATIENCE);
         match self.commit {
             // Changes of leases would be flushed too, and other tests keep the disk busy.
             Commit::HardLink => builder.commit(self.commit).durability(Durability::None),

@@ -12,7 +12,7 @@ use session_core::{
 use session_files::php::{PhpLayout, PhpStore};
 use tempfile::TempDir;
 
-use crate::directory::failed;
+use crate::directory::{PATIENCE, failed};
 
 /// A directory below this one for each namespace, by the file server's clock.
 #[derive(Debug)]
@@ -42,7 +42,8 @@ impl Backend for PhpDirectory {
     async fn open(&self, namespace: &Namespace) -> Result<Arc<dyn SessionStore>> {
         let directory = self.0.join(namespace.as_str());
         std::fs::create_dir_all(&directory).map_err(failed)?;
-        let layout = PhpLayout::new(directory).with_lifetime(Duration::from_secs(3_600));
+        let mut layout = PhpLayout::new(directory).with_lifetime(Duration::from_secs(3_600));
+        layout.timeout = PATIENCE;
         Ok(Arc::new(Spelled(PhpStore::open(layout).await?)))
     }
 

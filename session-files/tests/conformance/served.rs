@@ -13,7 +13,10 @@ use tokio::{
     task::AbortHandle,
 };
 
-use crate::wire::{Answer, Call, Kept, Line, key, lease, then, ttl, version};
+use crate::{
+    directory::PATIENCE,
+    wire::{Answer, Call, Kept, Line, key, lease, then, ttl, version},
+};
 
 /// The environment variable that makes this program the other process.
 pub(crate) const ASKED: &str = "SESSION_FILES_CONFORMANCE_SERVED";
@@ -67,13 +70,15 @@ async fn answer_all() -> std::io::Result<()> {
 
 async fn answer(stores: &Stores, number: usize, call: Call) -> Answer {
     match call {
-        Call::Open(root) => match FilesStore::builder(root).threads(2).open().await {
-            Ok(store) => {
-                stores.lock().await.insert(number, store);
-                Answer::Store(number)
+        Call::Open(root) => {
+            match FilesStore::builder(root).threads(2).timeout(PATIENCE).open().await {
+                Ok(store) => {
+                    stores.lock().await.insert(number, store);
+                    Answer::Store(number)
+                }
+                Err(error) => error.into(),
             }
-            Err(error) => error.into(),
-        },
+        }
         Call::Close => {
             stores.lock().await.remove(&number);
             Answer::Done

@@ -14,6 +14,9 @@ use session_files::php::{PhpLayout, PhpStore};
 use tempfile::TempDir;
 use test_php::{Layout, Lock, Php, Place, Promises, Result};
 
+/// For one operation beside others that flush.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 fn main() -> ExitCode {
     test_php::main(
         |place| Box::pin(open(place)),
@@ -24,7 +27,8 @@ fn main() -> ExitCode {
 /// A place is a depth and a directory, as in `save_path`.
 async fn open(place: String) -> Result<Arc<dyn SessionStore>> {
     let (depth, directory) = place.split_once(';').ok_or("no depth")?;
-    let layout = PhpLayout::new(directory).with_depth(depth.parse()?);
+    let mut layout = PhpLayout::new(directory).with_depth(depth.parse()?);
+    layout.timeout = PATIENCE;
     Ok(Arc::new(PhpStore::open(layout).await?))
 }
 

@@ -20,6 +20,8 @@ pub(crate) const ROLE: &str = "SESSION_FILES_TEST_ROLE";
 pub(crate) const ROOT: &str = "SESSION_FILES_TEST_ROOT";
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
+/// For one operation beside others that flush.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The lease of the writers that are killed.
 pub(crate) const SHORT_LEASE: Duration = Duration::from_millis(100);
 /// The role of counting through the handle; the session's id follows.
@@ -67,7 +69,8 @@ pub(crate) fn run(role: &str) {
 }
 
 pub(crate) async fn open(root: &OsStr, durability: Durability) -> FilesStore {
-    FilesStore::builder(root).durability(durability).open().await.unwrap()
+    let builder = FilesStore::builder(root).durability(durability);
+    builder.timeout(PATIENCE).open().await.unwrap()
 }
 
 pub(crate) fn key(number: u8) -> Key {

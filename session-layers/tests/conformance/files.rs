@@ -13,6 +13,9 @@ use session_core::{Error, ErrorKind, OffsetClock, Operation, Result, SessionStor
 use session_files::FilesStore;
 use tempfile::TempDir;
 
+/// For one operation beside others that flush.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 #[derive(Debug)]
 pub(crate) struct Files {
     directory: TempDir,
@@ -39,7 +42,8 @@ impl Backend for Files {
 
     async fn open(&self, namespace: &Namespace) -> Result<Arc<dyn SessionStore>> {
         let builder = FilesStore::builder(self.directory.path().join(namespace.as_str()));
-        Ok(Arc::new(builder.clock(self.clock_of(namespace)).open().await?))
+        let builder = builder.clock(self.clock_of(namespace)).timeout(PATIENCE);
+        Ok(Arc::new(builder.open().await?))
     }
 
     async fn cleanup(&self, namespace: &Namespace) -> Result<()> {

@@ -163,7 +163,7 @@ async fn it_cuts_what_is_connected(_server: Server, proxy: Proxy) -> TestResult 
 }
 
 async fn it_delays_without_lowering_the_throughput(_server: Server, proxy: Proxy) -> TestResult {
-    let latency = Duration::from_secs(1);
+    let latency = Duration::from_secs(5);
     let mut client = Client::connect(&proxy).await?;
     assert_eq!(client.ask("PING").await?, "+PONG\r\n");
     proxy.latency(Direction::Requests, latency);

@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use session_core::{Expected, SessionStore};
-use test_load::{HOUR, create, fails_in_time, load, lock, new_key, op, tell, write};
+use test_load::{HOUR, SOON, create, fails_in_time, load, lock, new_key, op, tell, write};
 use test_servers::{TestResult, proxy::Proxy, sql::Flavor};
 
-use crate::support::{open, start, url_by};
+use crate::support::{open, start, unhurried, url_by};
 
 pub(crate) async fn a_server_that_takes_no_writes_is_a_typed_error_in_time(
     flavor: Flavor,
 ) -> TestResult {
-    let timeout = Duration::from_millis(1_500);
+    // Long before the deadline of the store.
+    let timeout = SOON / 6;
     let server = start(flavor).await?;
-    let store = open(&server.url(), timeout).await;
+    let store = unhurried(&server.url()).await;
     let key = new_key();
     let first = create(&store, &key, b"1").await;
     server.set_read_only(true).await?;

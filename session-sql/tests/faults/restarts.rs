@@ -10,7 +10,7 @@ use test_servers::{
     sql::{Flavor, Server},
 };
 
-use crate::support::{open, options, start, warm};
+use crate::support::{eventually_done, open, options, start, unhurried, warm};
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -26,7 +26,7 @@ async fn under_load(case: &str, server: &Server, kill: bool) -> TestResult {
     let up = Instant::now();
     load.everywhere(3).await;
     let again = up.elapsed();
-    let history = load.stop(&open(&server.url(), TIMEOUT).await).await;
+    let history = load.stop(&unhurried(&server.url()).await).await;
     let tally = if kill && shows_before_it_keeps(server.flavor()) {
         history.check_what_was_acknowledged(down)
     } else {
@@ -60,8 +60,9 @@ pub(crate) async fn a_stopped_server_is_a_typed_error_and_what_was_sent_happens_
     let timeout = Duration::from_millis(1_500);
     let server = start(flavor).await?;
     let store = open(&server.url(), timeout).await;
+    let other = unhurried(&server.url()).await;
     for _ in 0..ATTEMPTS {
-        if stopped(&server, &store, timeout).await? {
+        if stopped(&server, &store, &other, timeout).await? {
             return Ok(());
         }
     }
@@ -75,11 +76,12 @@ const ATTEMPTS: usize = 5;
 async fn stopped(
     server: &Server,
     store: &SqlStore,
+    other: &SqlStore,
     timeout: Duration,
 ) -> Result<bool, Box<dyn std::error::Error>> {
     let (key, unborn, doomed) = (new_key(), new_key(), new_key());
-    let first = create(store, &key, b"1").await;
-    create(store, &doomed, b"x").await;
+    let first = create(other, &key, b"1").await;
+    create(other, &doomed, b"x").await;
     futures_util::future::join_all((0..4).map(|_| warm(store))).await;
     server.pause()?;
     let (saved, created) = (op(), op());
@@ -97,28 +99,11 @@ async fn stopped(
     eventually("an answer", async || store.ping().await.is_ok()).await;
     let second = eventually_done(save).await;
     assert_ne!(second, first);
-    let record = load(store, &key).await?.unwrap();
+    let record = load(other, &key).await?.unwrap();
     assert_eq!((&*record.payload, record.revision), (&b"12"[..], second));
     let made = eventually_done(create).await;
-    assert_eq!(load(store, &unborn).await?.unwrap().revision, made);
-    store.delete(&doomed, Expected::Any, op()).await?;
-    assert_eq!(load(store, &doomed).await?, None);
+    assert_eq!(load(other, &unborn).await?.unwrap().revision, made);
+    eventually_done(|| store.delete(&doomed, Expected::Any, op())).await;
+    assert_eq!(load(other, &doomed).await?, None);
     Ok([save_error, create_error, delete_error].iter().all(session_core::Error::maybe_applied))
-}
-
-/// What the server woke up with may still be at work.
-async fn eventually_done<T>(mut ask: impl AsyncFnMut() -> session_core::Result<T>) -> T {
-    let mut done = None;
-    eventually("an answer", async || {
-        done = match ask().await {
-            Ok(answer) => Some(answer),
-            Err(error) => {
-                assert!(test_load::is_outage(&error), "{error}");
-                None
-            }
-        };
-        done.is_some()
-    })
-    .await;
-    done.unwrap()
 }

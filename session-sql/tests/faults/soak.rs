@@ -10,7 +10,7 @@ use test_servers::{
 };
 use tokio::time::sleep;
 
-use crate::support::{open, options, url_by};
+use crate::support::{open, options, unhurried, url_by};
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 const FAULTS: usize = 16;
@@ -112,7 +112,7 @@ pub(crate) async fn whatever_happens_what_was_told_is_true(flavor: Flavor) -> Te
     }
     proxy.pass().await;
     load.everywhere(2).await;
-    let tally = load.stop(&open(&server.url(), TIMEOUT).await).await.check(None);
+    let tally = load.stop(&unhurried(&server.url()).await).await.check(None);
     tell(&format!("{} soak", flavor.name()), format!("{}: {tally}", faults.join(" ")));
     Ok(())
 }

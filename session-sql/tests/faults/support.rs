@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use session_core::{Expected, SessionStore, Then};
 use session_sql::{SqlStore, SqlStoreBuilder};
-use test_load::{HOUR, Plan, create, load, lock, new_key, op, write};
+use test_load::{HOUR, Plan, SOON, eventually, is_outage, load, lock, new_key, op, write};
 use test_servers::{
     Result,
     proxy::Proxy,
@@ -22,8 +22,21 @@ pub(crate) fn builder(url: &str, timeout: Duration) -> SqlStoreBuilder {
 
 const CONNECTIONS: u32 = 5;
 
+/// With a deadline that a busy machine may miss at first.
 pub(crate) async fn open(url: &str, timeout: Duration) -> SqlStore {
-    opened(builder(url, timeout)).await
+    eventually_done(async || {
+        let store = builder(url, timeout).open().await?;
+        store.migrate().await?;
+        Ok(store)
+    })
+    .await
+}
+
+/// A store for what is not to fail, however slow the machine is.
+pub(crate) async fn unhurried(url: &str) -> SqlStore {
+    let builder = SqlStore::builder(url).unwrap().timeout(SOON);
+    let builder = builder.response_timeout(SOON / 2).connect_timeout(SOON / 2);
+    opened(builder.max_connections(CONNECTIONS)).await
 }
 
 pub(crate) async fn opened(builder: SqlStoreBuilder) -> SqlStore {
@@ -71,18 +84,38 @@ pub(crate) fn plain(url: &str, server: &Server) -> String {
 
 /// Lets a connection know every statement, lest what is lost is the preparation of one.
 pub(crate) async fn warm(store: &SqlStore) {
-    let key = new_key();
-    let first = create(store, &key, b"").await;
-    assert!(load(store, &key).await.unwrap().is_some());
-    let second = store.save(&key, write(b"1"), Expected::Revision(first), op()).await.unwrap();
-    store.touch(&key, HOUR.into(), first.incarnation(), op()).await.unwrap();
-    let taken = store.lock(&key, lock(HOUR, Duration::ZERO)).await.unwrap();
-    let lease = taken.lease.unwrap();
-    store.renew(&key, &lease, HOUR).await.unwrap();
-    let expected = Expected::Lease { lease: &lease, revision: second, then: Then::Keep };
-    let third = store.save(&key, write(b"2"), expected, op()).await.unwrap();
-    store.release(&key, &lease).await.unwrap();
-    store.delete(&key, Expected::Revision(third), op()).await.unwrap();
-    store.delete(&key, Expected::Incarnation(third.incarnation()), op()).await.unwrap();
-    store.delete(&key, Expected::Any, op()).await.unwrap();
+    eventually_done(async || {
+        let key = new_key();
+        let first = store.create(&key, write(b""), op(), None).await?;
+        assert!(load(store, &key).await?.is_some());
+        let second = store.save(&key, write(b"1"), Expected::Revision(first), op()).await?;
+        store.touch(&key, HOUR.into(), first.incarnation(), op()).await?;
+        let taken = store.lock(&key, lock(HOUR, Duration::ZERO)).await?;
+        let lease = taken.lease.unwrap();
+        store.renew(&key, &lease, HOUR).await?;
+        let expected = Expected::Lease { lease: &lease, revision: second, then: Then::Keep };
+        let third = store.save(&key, write(b"2"), expected, op()).await?;
+        store.release(&key, &lease).await?;
+        store.delete(&key, Expected::Revision(third), op()).await?;
+        store.delete(&key, Expected::Incarnation(third.incarnation()), op()).await?;
+        store.delete(&key, Expected::Any, op()).await
+    })
+    .await;
+}
+
+/// Asks until there is an answer: what a server woke up with may still be at work.
+pub(crate) async fn eventually_done<T>(mut ask: impl AsyncFnMut() -> session_core::Result<T>) -> T {
+    let mut done = None;
+    eventually("an answer", async || {
+        done = match ask().await {
+            Ok(answer) => Some(answer),
+            Err(error) => {
+                assert!(is_outage(&error), "{error}");
+                None
+            }
+        };
+        done.is_some()
+    })
+    .await;
+    done.unwrap()
 }

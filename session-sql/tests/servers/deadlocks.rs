@@ -64,7 +64,7 @@ pub(crate) async fn who_waits_for_anothers_transaction_is_told_in_time(
 ) -> TestResult {
     let _alone = alone(&ground).await;
     let world = ground.world().await?;
-    let timeout = Duration::from_secs(3);
+    let timeout = SOON / 4;
     let store = open(&world.url, |builder| {
         let shorter = Duration::from_millis(1_200);
         builder.connect_timeout(timeout).response_timeout(shorter).timeout(timeout)
@@ -81,7 +81,8 @@ pub(crate) async fn who_waits_for_anothers_transaction_is_told_in_time(
     assert!(took < timeout + SOON / 6, "{took:?}");
     // Who reads waits for nobody.
     assert_eq!(load(&store, &key).await?.unwrap().revision, first);
-    let saved = save(&store, &key, b"saved");
+    // Who waits until the row is free has it then.
+    let saved = save(&world.store, &key, b"saved");
     until_waiting(&ground, &world, 1).await;
     other.run("ROLLBACK").await;
     saved.await??;
@@ -249,7 +250,7 @@ pub(crate) async fn creators_of_one_key_get_along(ground: Ground) -> TestResult 
 pub(crate) async fn who_waits_for_a_table_does_not_wait_on_when_he_has_gone(
     ground: Ground,
 ) -> TestResult {
-    let timeout = Duration::from_secs(3);
+    let timeout = SOON / 4;
     let server = Server::start(&ground.kind.options().unwrap()).await?;
     let store = open(&server.url(), |builder| {
         builder.connect_timeout(timeout).response_timeout(Duration::from_secs(2)).timeout(timeout)

@@ -97,17 +97,17 @@ async fn is_refused_after(last: Duration) -> bool {
     refused > 0
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn while_one_tries_others_are_refused_at_once() {
     assert!(is_refused_after(Duration::ZERO).await);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_failed_long_ago_refuses_nobody() {
     assert!(!is_refused_after(MINUTE).await);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_caller_closes_one_old_connection_within_its_time() {
     let mut pool = pool(Deaf);
     pool.max_lifetime = Some(Duration::ZERO);
@@ -123,7 +123,7 @@ async fn a_caller_closes_one_old_connection_within_its_time() {
     assert!(!lease.is_reused() && pool.state().idle.len() == 4);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn who_goes_while_an_old_connection_is_closed_takes_no_other_along() {
     let pool = pool(Deaf);
     let deadline = Instant::now() + MINUTE;

@@ -10,7 +10,7 @@ use test_servers::{
 };
 use tokio::{task::JoinSet, time::timeout};
 
-use crate::support::{TIMEOUT, open_patiently};
+use crate::support::{PATIENT, open_patiently};
 
 /// Many read over one connection, each his own session; half of them give up at a random moment.
 /// Who waits gets the reply to what he asked.
@@ -20,7 +20,7 @@ pub(crate) async fn calls_that_go_away_shift_no_replies() -> TestResult {
     for protocol in ["newest", "classic"] {
         let server = Server::start(&Options::new()).await?;
         let url = format!("{}?session.connections=1&protocol={protocol}", server.url());
-        let store = open_patiently(&url, TIMEOUT * 6).await;
+        let store = open_patiently(&url, PATIENT).await;
         let mut sessions: Vec<(Key, Vec<u8>)> = Vec::new();
         for n in 0..TASKS {
             let payload = n.to_string().repeat(1 + n * n).into_bytes();

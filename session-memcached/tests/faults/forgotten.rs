@@ -11,7 +11,7 @@ use test_servers::{
     proxy::Proxy,
 };
 
-use crate::support::{TIMEOUT, open_patiently};
+use crate::support::{PATIENT, open_patiently};
 
 fn kind<T: std::fmt::Debug>(refused: session_core::Result<T>) -> ErrorKind {
     refused.unwrap_err().kind()
@@ -20,7 +20,7 @@ fn kind<T: std::fmt::Debug>(refused: session_core::Result<T>) -> ErrorKind {
 /// Case Z13.
 pub(crate) async fn a_flushed_server_brings_nothing_back() -> TestResult {
     let server = Server::start(&Options::new()).await?;
-    let store = open_patiently(&server.url(), TIMEOUT).await;
+    let store = open_patiently(&server.url(), PATIENT).await;
     let (key, held, new) = (new_key(), new_key(), new_key());
     let revision = create(&store, &key, b"1").await;
     let other = create(&store, &held, b"1").await;
@@ -48,7 +48,7 @@ pub(crate) async fn a_flushed_server_brings_nothing_back() -> TestResult {
 pub(crate) async fn evicted_sessions_are_absent_and_others_whole() -> TestResult {
     const SESSIONS: usize = 400;
     let server = Server::start(&Options::new().memory(4)).await?;
-    let store = open_patiently(&server.url(), TIMEOUT).await;
+    let store = open_patiently(&server.url(), PATIENT).await;
     assert!(store.capabilities().evicts);
     let payload = |n: usize| vec![u8::try_from(n % 251).unwrap(); 30_000];
     let mut sessions = Vec::new();
@@ -80,7 +80,7 @@ pub(crate) async fn evicted_sessions_are_absent_and_others_whole() -> TestResult
 
 pub(crate) async fn a_server_that_evicts_nothing_says_that_it_is_full() -> TestResult {
     let server = Server::start(&Options::new().memory(4).keeps_all()).await?;
-    let store = open_patiently(&server.url(), TIMEOUT).await;
+    let store = open_patiently(&server.url(), PATIENT).await;
     assert!(!store.capabilities().evicts);
     let payload = vec![7; 30_000];
     let mut sessions = Vec::new();
@@ -119,7 +119,7 @@ pub(crate) async fn a_server_that_evicts_nothing_says_that_it_is_full() -> TestR
 pub(crate) async fn a_restarted_server_is_not_taken_for_the_old_one() -> TestResult {
     let server = Server::start(&Options::new()).await?;
     let (mine, other) = (new_key(), new_key());
-    let store = open_patiently(&server.url(), TIMEOUT).await;
+    let store = open_patiently(&server.url(), PATIENT).await;
     let revision = create(&store, &mine, b"before").await;
     load(&store, &mine).await?;
     let numbers = || async {
@@ -134,7 +134,7 @@ pub(crate) async fn a_restarted_server_is_not_taken_for_the_old_one() -> TestRes
     let before = numbers().await?;
     server.kill();
     server.start_again().await?;
-    let second = open_patiently(&server.url(), TIMEOUT).await;
+    let second = open_patiently(&server.url(), PATIENT).await;
     create(&second, &mine, b"after").await;
     assert_eq!(numbers().await?, before, "the test proves nothing with other numbers");
     let save = store.save(&mine, write(b"of before"), Expected::Revision(revision), op());
@@ -148,7 +148,7 @@ pub(crate) async fn a_restarted_server_is_not_taken_for_the_old_one() -> TestRes
 pub(crate) async fn a_server_with_old_data_refuses_what_was_read_elsewhere() -> TestResult {
     let (old, new) = (Server::start(&Options::new()).await?, Server::start(&Options::new()).await?);
     let proxy = Proxy::start(&old.address()).await?;
-    let store = open_patiently(&format!("memcached://{}", proxy.address()), TIMEOUT).await;
+    let store = open_patiently(&format!("memcached://{}", proxy.address()), PATIENT).await;
     let key = new_key();
     let stale = create(&store, &key, b"old").await;
     let lead_to = async |server: &Server, store: &MemcachedStore| {

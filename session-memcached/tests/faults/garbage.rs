@@ -17,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::support::open;
+use crate::support::{PATIENT, open, open_patiently};
 
 /// What is answered to the request with this number.
 type Answers = Arc<dyn Fn(u64, &str) -> Vec<u8> + Send + Sync>;
@@ -86,7 +86,7 @@ pub(crate) async fn nonsense_ends_the_connection_and_no_caller_hangs() -> TestRe
 /// A reply with another token than that of the request.
 pub(crate) async fn a_reply_to_somebody_else_is_not_taken() -> TestResult {
     let (url, _) = listen(|_, _| b"EN O4000000000\r\n".to_vec()).await?;
-    let store = open(&url, Duration::from_secs(2)).await;
+    let store = open_patiently(&url, PATIENT).await;
     let error = load(&store, &new_key()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Backend, "{error}");
     Ok(())

@@ -6,20 +6,17 @@ use data_encoding::BASE64URL_NOPAD;
 use session_core::{Expected, Key, Revision, SessionStore};
 use session_redis::RedisStore;
 use test_load::{
-    HOUR, Load, Plan, SLACK, SOON, eventually, is_outage, load, lock, new_key, op, seed, tell,
-    write,
+    HOUR, Load, Plan, SOON, eventually, is_outage, load, lock, new_key, op, seed, tell, write,
 };
 use test_servers::{
     TestResult,
     redis::{Cluster, Options, Server},
 };
 
-use crate::support::{Fate, builder, kill_ahead_of};
+use crate::support::{Fate, PATIENT, builder, kill_ahead_of, open, open_by};
 
 /// Less than a failover takes: callers are told of it.
 const SHORT: Duration = Duration::from_millis(1_500);
-/// More than one takes.
-const LONG: Duration = Duration::from_secs(20);
 
 fn url(cluster: &Cluster) -> String {
     format!("valkey+cluster://{}", cluster.addresses().join(","))
@@ -30,8 +27,8 @@ async fn pair(cluster: &Cluster, timeout: Duration, wait_replicas: u32) -> [Redi
     // Shorter than a primary lives that is ahead of its replica.
     let acknowledged = Duration::from_millis(100);
     let builder = || builder(&url, timeout).wait_replicas(wait_replicas);
-    let open = || builder().wait_timeout(acknowledged).open();
-    [open().await.unwrap(), open().await.unwrap()]
+    let builder = || builder().wait_timeout(acknowledged);
+    [open_by(builder).await, open_by(builder).await]
 }
 
 /// The name of a session's key.
@@ -72,10 +69,11 @@ async fn lose_a_primary(case: &str, fate: Fate) -> TestResult {
     let victim = cluster.primaries().await?[usize::try_from(seed() % 3).unwrap()];
     let (key, slot) = key_at(&cluster, victim).await?;
     let told = pair(&cluster, SHORT, 0).await;
-    let patient = pair(&cluster, LONG, 0).await;
+    let patient = pair(&cluster, PATIENT, 0).await;
     let safe = pair(&cluster, SHORT, 1).await;
-    let plan = |plan: Plan| Plan { clients: 6, ..plan };
-    let quiet = Plan { forgets: true, ..Plan::quiet(LONG) };
+    // So many seats that the victim has some of them.
+    let plan = |plan: Plan| Plan { clients: 6, seats: 16, ..plan };
+    let quiet = Plan { forgets: true, ..Plan::quiet(PATIENT) };
     let loads = [
         Load::start(&told, plan(Plan::lossy(SHORT))).await,
         Load::start(&patient, plan(quiet)).await,
@@ -111,7 +109,7 @@ async fn lose_a_primary(case: &str, fate: Fate) -> TestResult {
     let got = waits.finish(kept_since).await;
     let fate_of = format!("1 of 6 servers {fate:?}, promoted after {promoted:?}");
     tell(case, format!("{fate_of}, works after {works:?}; a waiter in line {got}"));
-    let reader = builder(&url(&cluster), LONG).open().await?;
+    let reader = open(&url(&cluster), PATIENT).await;
     let forgotten = report(case, loads, &reader, kept_since).await;
     assert!(forgotten > 0 || fate == Fate::Stopped, "nothing was forgotten");
     Ok(())
@@ -145,12 +143,18 @@ struct Line {
 }
 
 async fn waits_in_line(cluster: &Cluster, key: Key) -> Line {
-    let ([holder, _], [other, _]) = (pair(cluster, LONG, 1).await, pair(cluster, LONG, 0).await);
+    let ([holder, _], [other, _]) =
+        (pair(cluster, PATIENT, 1).await, pair(cluster, PATIENT, 0).await);
     create_acknowledged(&holder, &key).await;
-    let locked = holder.lock(&key, lock(HOUR, Duration::ZERO)).await;
-    let lease = locked.expect("the replica is there").lease.unwrap();
+    let (request, mut lease) = (lock(HOUR, Duration::ZERO), None);
+    eventually("an acknowledged lock", async || {
+        lease = holder.lock(&key, request).await.ok().and_then(|locked| locked.lease);
+        lease.is_some()
+    })
+    .await;
+    let lease = lease.unwrap();
     let wanted = key.clone();
-    let waiter = tokio::spawn(async move { other.lock(&wanted, lock(HOUR, SOON)).await });
+    let waiter = tokio::spawn(async move { other.lock(&wanted, lock(HOUR, HOUR)).await });
     Line { holder, key, lease, waiter }
 }
 
@@ -162,8 +166,9 @@ impl Line {
             assert!(is_outage(&error), "{error}");
             return format!("was told {:?}", error.kind());
         }
-        self.holder.release(&self.key, &self.lease).await.expect("the new primary answers");
-        let got = tokio::time::timeout(SLACK, self.waiter).await.expect("it is woken").unwrap();
+        let released = async || self.holder.release(&self.key, &self.lease).await.is_ok();
+        eventually("an answer of the new primary", released).await;
+        let got = tokio::time::timeout(SOON, self.waiter).await.expect("it is woken").unwrap();
         match got {
             Ok(_) => format!("got the lock, {:?} after the loss", since.elapsed()),
             Err(error) => {
@@ -186,8 +191,8 @@ pub(crate) async fn a_stopped_primary_that_comes_back_brings_nothing_back() -> T
 /// Case Z07.
 pub(crate) async fn slots_and_primaries_that_move_reach_no_caller() -> TestResult {
     let cluster = Cluster::start(&Options::valkey()).await?;
-    let stores = pair(&cluster, LONG, 0).await;
-    let load = Load::start(&stores, Plan { seats: 12, ..Plan::quiet(LONG) }).await;
+    let stores = pair(&cluster, PATIENT, 0).await;
+    let load = Load::start(&stores, Plan { seats: 12, ..Plan::quiet(PATIENT) }).await;
     let primaries = cluster.primaries().await?;
     let mut moved = 0;
     // Step by step, with time in between for requests to meet each state.
@@ -213,7 +218,7 @@ pub(crate) async fn slots_and_primaries_that_move_reach_no_caller() -> TestResul
     cluster.replicas(primary).await?[0].command(&["CLUSTER", "FAILOVER"]).await?;
     cluster.wait_for_another(slot, primary, SOON).await?;
     load.everywhere(2).await;
-    let reader = builder(&url(&cluster), LONG).open().await?;
+    let reader = open(&url(&cluster), PATIENT).await;
     let tally = load.stop(&reader).await.check(None);
     tell("slot migration", format!("{moved} slots moved, 1 planned failover: {tally}"));
     Ok(())
@@ -248,7 +253,8 @@ pub(crate) async fn what_is_sent_again_still_waits_for_its_replica() -> TestResu
         second.is_some()
     })
     .await;
-    assert_eq!(load(&store, &key).await?.unwrap().revision, second.unwrap());
+    let reader = open(&url(&cluster), PATIENT).await;
+    assert_eq!(load(&reader, &key).await?.unwrap().revision, second.unwrap());
     replica.stop()?;
     ended().await?;
     ended().await?;

@@ -1,7 +1,5 @@
 //! One server that lives on, and what its operators do to it.
 
-use std::time::Duration;
-
 use session_core::{ErrorKind, Operation};
 use test_load::{Load, Plan, eventually, tell};
 use test_servers::{
@@ -9,15 +7,14 @@ use test_servers::{
     redis::{Options, Server},
 };
 
-use crate::support::open;
+use crate::support::{PATIENT, open};
 
-const TIMEOUT: Duration = Duration::from_secs(5);
 const ROUNDS: u64 = 25;
 
 pub(crate) async fn forgotten_scripts_reach_no_caller() -> TestResult {
     let server = Server::start(&Options::redis()).await?;
-    let stores = [open(&server.url(), TIMEOUT).await, open(&server.url(), TIMEOUT).await];
-    let load = Load::start(&stores, Plan::quiet(TIMEOUT)).await;
+    let stores = [open(&server.url(), PATIENT).await, open(&server.url(), PATIENT).await];
+    let load = Load::start(&stores, Plan::quiet(PATIENT)).await;
     for _ in 0..ROUNDS {
         load.more(20).await;
         server.forget_scripts().await?;
@@ -30,8 +27,8 @@ pub(crate) async fn forgotten_scripts_reach_no_caller() -> TestResult {
 
 pub(crate) async fn killed_connections_reach_no_caller() -> TestResult {
     let server = Server::start(&Options::redis()).await?;
-    let stores = [open(&server.url(), TIMEOUT).await, open(&server.url(), TIMEOUT).await];
-    let load = Load::start(&stores, Plan::quiet(TIMEOUT)).await;
+    let stores = [open(&server.url(), PATIENT).await, open(&server.url(), PATIENT).await];
+    let load = Load::start(&stores, Plan::quiet(PATIENT)).await;
     let mut killed = 0;
     for _ in 0..ROUNDS {
         load.more(20).await;
@@ -48,8 +45,8 @@ pub(crate) async fn killed_connections_reach_no_caller() -> TestResult {
 pub(crate) async fn a_primary_that_is_a_replica_for_a_while_reaches_no_caller() -> TestResult {
     const TIMES: u64 = 5;
     let server = Server::start(&Options::redis()).await?;
-    let stores = [open(&server.url(), TIMEOUT).await, open(&server.url(), TIMEOUT).await];
-    let load = Load::start(&stores, Plan::quiet(TIMEOUT)).await;
+    let stores = [open(&server.url(), PATIENT).await, open(&server.url(), PATIENT).await];
+    let load = Load::start(&stores, Plan::quiet(PATIENT)).await;
     let mut refused = 0;
     for _ in 0..TIMES {
         load.more(20).await;
@@ -83,8 +80,8 @@ fn needs_memory(operation: Operation, kind: ErrorKind) -> bool {
 
 pub(crate) async fn a_full_server_refuses_writes_and_tells_so() -> TestResult {
     let server = Server::start(&Options::redis().max_memory("0", "noeviction")).await?;
-    let stores = [open(&server.url(), TIMEOUT).await, open(&server.url(), TIMEOUT).await];
-    let plan = Plan { tolerates: needs_memory, ..Plan::quiet(TIMEOUT) };
+    let stores = [open(&server.url(), PATIENT).await, open(&server.url(), PATIENT).await];
+    let plan = Plan { tolerates: needs_memory, ..Plan::quiet(PATIENT) };
     let load = Load::start(&stores, plan).await;
     for _ in 0..3 {
         load.more(100).await;

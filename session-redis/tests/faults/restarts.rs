@@ -10,7 +10,7 @@ use test_servers::{
     redis::{Options, Persistence, Server},
 };
 
-use crate::support::open;
+use crate::support::{PATIENT, open};
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -27,7 +27,7 @@ async fn crash(case: &str, persistence: Persistence) -> TestResult {
     let crashed = Instant::now();
     server.start_again().await?;
     load.everywhere(5).await;
-    let history = load.stop(&open(&server.url(), TIMEOUT).await).await;
+    let history = load.stop(&open(&server.url(), PATIENT).await).await;
     let tally = history.check(plan.forgets.then_some(crashed));
     match persistence {
         Persistence::None => assert!(tally.lost > 0, "nothing was forgotten: {tally}"),
@@ -54,7 +54,7 @@ pub(crate) async fn without_persistence_sessions_are_absent() -> TestResult {
 /// Case L16. The server has forgotten a commit, and has another one in its place.
 pub(crate) async fn a_server_restored_from_a_snapshot_refuses_what_was_read_before() -> TestResult {
     let server = Server::start(&Options::redis()).await?;
-    let store = open(&server.url(), TIMEOUT).await;
+    let store = open(&server.url(), PATIENT).await;
     let key = new_key();
     let first = create(&store, &key, b"1").await;
     server.command(&["SAVE"]).await?;
@@ -74,10 +74,10 @@ pub(crate) async fn a_stopped_server_is_a_typed_error_and_what_was_sent_happens_
 {
     let timeout = Duration::from_millis(1_500);
     let server = Server::start(&Options::redis()).await?;
-    let store = open(&server.url(), timeout).await;
+    let (store, patient) = (open(&server.url(), timeout).await, open(&server.url(), PATIENT).await);
     let (key, unborn, doomed) = (new_key(), new_key(), new_key());
-    let first = create(&store, &key, b"1").await;
-    create(&store, &doomed, b"x").await;
+    let first = create(&patient, &key, b"1").await;
+    create(&patient, &doomed, b"x").await;
     server.stop()?;
     let (saved, created) = (op(), op());
     let expected = Expected::Revision(first);
@@ -101,13 +101,13 @@ pub(crate) async fn a_stopped_server_is_a_typed_error_and_what_was_sent_happens_
     assert!(!load_error.maybe_applied());
     server.resume()?;
     eventually("an answer", async || store.ping().await.is_ok()).await;
-    let (second, born) = (save(store.clone()).await?, create(store.clone()).await?);
-    assert_eq!(save(store.clone()).await?, second);
-    store.delete(&doomed, Expected::Any, op()).await?;
-    let record = load(&store, &key).await?.unwrap();
+    let (second, born) = (save(patient.clone()).await?, create(patient.clone()).await?);
+    assert_eq!(save(patient.clone()).await?, second);
+    patient.delete(&doomed, Expected::Any, op()).await?;
+    let record = load(&patient, &key).await?.unwrap();
     assert_eq!((&*record.payload, record.revision), (&b"12"[..], second));
-    assert_eq!(load(&store, &unborn).await?.unwrap().revision, born);
-    assert_eq!(load(&store, &doomed).await?, None);
+    assert_eq!(load(&patient, &unborn).await?.unwrap().revision, born);
+    assert_eq!(load(&patient, &doomed).await?, None);
     tell(
         "stopped",
         format!(

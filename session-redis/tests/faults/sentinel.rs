@@ -8,10 +8,9 @@ use test_servers::{
     redis::{Options, Sentinels, Server},
 };
 
-use crate::support::{Fate, builder, kill_ahead_of};
+use crate::support::{Fate, PATIENT, builder, kill_ahead_of, open};
 
 const SHORT: Duration = Duration::from_millis(1_500);
-const LONG: Duration = Duration::from_secs(20);
 
 fn url(pair: &Sentinels) -> String {
     let addresses: Vec<String> = pair.sentinels().iter().map(Server::address).collect();
@@ -22,9 +21,9 @@ async fn lose_the_primary(case: &str, fate: Fate) -> TestResult {
     let pair = Sentinels::start(&Options::redis()).await?;
     let (url, primary) = (url(&pair), pair.primary().await?);
     let replica = pair.nodes().iter().find(|node| node.port() != primary.port()).unwrap();
-    let told = [builder(&url, SHORT).open().await?, builder(&url, SHORT).open().await?];
-    let patient = [builder(&url, LONG).open().await?, builder(&url, LONG).open().await?];
-    let quiet = Plan { forgets: true, ..Plan::quiet(LONG) };
+    let told = [open(&url, SHORT).await, open(&url, SHORT).await];
+    let patient = [open(&url, PATIENT).await, open(&url, PATIENT).await];
+    let quiet = Plan { forgets: true, ..Plan::quiet(PATIENT) };
     let plan = |plan: Plan| Plan { clients: 6, seats: 5, ..plan };
     let loads = [
         Load::start(&told, plan(Plan::lossy(SHORT))).await,
@@ -55,7 +54,7 @@ async fn lose_the_primary(case: &str, fate: Fate) -> TestResult {
     for load in &loads {
         load.everywhere(2).await;
     }
-    let reader = builder(&url, LONG).open().await?;
+    let reader = open(&url, PATIENT).await;
     tell(case, format!("promoted after {promoted:?}, works after {works:?}"));
     let mut forgotten = 0;
     for (load, who) in loads.into_iter().zip(["are told", "wait"]) {
@@ -79,8 +78,8 @@ pub(crate) async fn a_stopped_primary_that_comes_back_brings_nothing_back() -> T
 pub(crate) async fn a_planned_failover_reaches_no_caller() -> TestResult {
     let pair = Sentinels::start(&Options::redis()).await?;
     let (url, primary) = (url(&pair), pair.primary().await?);
-    let stores = [builder(&url, LONG).open().await?, builder(&url, LONG).open().await?];
-    let plan = Plan { forgets: true, ..Plan::quiet(LONG) };
+    let stores = [open(&url, PATIENT).await, open(&url, PATIENT).await];
+    let plan = Plan { forgets: true, ..Plan::quiet(PATIENT) };
     let load = Load::start(&stores, plan).await;
     load.more(100).await;
     for sentinel in pair.sentinels() {
@@ -94,7 +93,7 @@ pub(crate) async fn a_planned_failover_reaches_no_caller() -> TestResult {
     eventually("a new replica", follows).await;
     let kept_since = Instant::now();
     load.everywhere(3).await;
-    let reader = builder(&url, LONG).open().await?;
+    let reader = open(&url, PATIENT).await;
     let tally = load.stop(&reader).await.check(Some(kept_since));
     tell("Sentinel, planned failover", tally);
     Ok(())
@@ -105,7 +104,7 @@ pub(crate) async fn a_connection_to_a_stopped_primary_ends_at_the_new_one() -> T
     let pair = Sentinels::start(&Options::redis()).await?;
     let (url, primary) = (url(&pair), pair.primary().await?);
     primary.stop()?;
-    let slow = builder(&url, LONG).connect_timeout(LONG).response_timeout(LONG);
+    let slow = builder(&url, PATIENT).connect_timeout(PATIENT).response_timeout(PATIENT);
     let opens = tokio::spawn(slow.open());
     pair.wait_for_another(primary, SOON).await?;
     assert!(!opens.is_finished(), "it waits for the stopped one");

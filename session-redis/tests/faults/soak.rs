@@ -11,11 +11,10 @@ use test_servers::{
 };
 use tokio::{process::Command, task::JoinSet};
 
-use crate::support::open;
+use crate::support::{PATIENT, open};
 
 /// Where the server of a soak is.
 const URL: &str = "SESSION_FAULT_SOAK_URL";
-const TIMEOUT: Duration = Duration::from_secs(5);
 const CLIENTS: u64 = 8;
 /// Sessions of one client, in one round.
 const SESSIONS: u64 = 150;
@@ -47,7 +46,7 @@ pub(crate) fn played_by_this_process() -> Option<ExitCode> {
 }
 
 async fn soak(url: &str) {
-    let store = open(url, TIMEOUT).await;
+    let store = open(url, PATIENT).await;
     for _ in 0..WARM_UP {
         round(&store).await;
     }

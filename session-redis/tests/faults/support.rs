@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use session_redis::{RedisStore, RedisStoreBuilder};
+use test_load::{eventually, is_outage};
 use test_servers::redis::Server;
+
+/// Longer than anything takes that works: where time plays no part.
+pub(crate) const PATIENT: Duration = Duration::from_secs(60);
 
 /// A store whose operations end by `timeout`, and that soon gives up a server that is silent.
 pub(crate) fn builder(url: &str, timeout: Duration) -> RedisStoreBuilder {
@@ -13,7 +17,20 @@ pub(crate) fn builder(url: &str, timeout: Duration) -> RedisStoreBuilder {
 }
 
 pub(crate) async fn open(url: &str, timeout: Duration) -> RedisStore {
-    builder(url, timeout).open().await.unwrap()
+    open_by(|| builder(url, timeout)).await
+}
+
+/// Opens, again where a busy machine took longer than the store waits.
+pub(crate) async fn open_by(builder: impl Fn() -> RedisStoreBuilder + Send + Sync) -> RedisStore {
+    let mut store = None;
+    eventually("a store", async || {
+        let opened = builder().open().await;
+        assert!(opened.as_ref().err().is_none_or(is_outage), "{opened:?}");
+        store = opened.ok();
+        store.is_some()
+    })
+    .await;
+    store.unwrap()
 }
 
 /// What a primary must suffer.

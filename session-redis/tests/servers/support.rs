@@ -31,9 +31,10 @@ impl World {
     }
 }
 
-/// One more server of the fleet.
+/// One more server of the fleet. Nothing is sent again because an answer is slow.
 pub(crate) async fn open(server: &Server) -> RedisStore {
-    RedisStore::open(&server.url()).await.unwrap()
+    let builder = RedisStore::builder(&server.url()).unwrap().timeout(SOON);
+    builder.response_timeout(SOON).connect_timeout(SOON).open().await.unwrap()
 }
 
 pub(crate) fn new_key() -> Key {

@@ -69,8 +69,15 @@ pub(crate) async fn a_burst_of_requests_is_told_and_does_not_poll(ground: Ground
     let lease = stores[0].lock(&other, request(Duration::ZERO)).await?.lease.unwrap();
     let waiters: Vec<_> = stores.iter().map(|store| waiting(store, &other)).collect();
     until_listening(&mut direct, 3).await;
-    burst(&stores, &key).await;
     let looks = || server.log().matches("SELECT lease_until - ").count();
+    // Who began to wait before it heard looks once more.
+    eventually("nobody looks", async || {
+        let looked = looks();
+        tokio::time::sleep(2 * FALLBACK).await;
+        looks() == looked
+    })
+    .await;
+    burst(&stores, &key).await;
     let (looked, before, began) = (looks(), server.statements().await?, Instant::now());
     burst(&stores, &key).await;
     let counted = server.statements().await?.since(&before);

@@ -83,6 +83,23 @@ pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     assert!(waited.await.is_ok(), "{what}: not within {SOON:?}");
 }
 
+/// Asks until there is an answer: who could not be asked may be at work again.
+pub async fn eventually_done<T>(mut ask: impl AsyncFnMut() -> Result<T>) -> T {
+    let mut done = None;
+    eventually("an answer", async || {
+        done = match ask().await {
+            Ok(answer) => Some(answer),
+            Err(error) => {
+                assert!(is_outage(&error), "{error}");
+                None
+            }
+        };
+        done.is_some()
+    })
+    .await;
+    done.unwrap()
+}
+
 /// An operation that is expected to fail because the store cannot be asked, within its deadline.
 pub async fn fails_in_time<T: std::fmt::Debug>(
     timeout: Duration,

@@ -15,7 +15,8 @@ use session_core::{
 };
 use session_dynamo::{DynamoStoreBuilder, Leases};
 use test_load::{
-    HOUR, Load, Plan, create, eventually, fails_in_time, load, lock, new_key, op, seed, tell, write,
+    HOUR, Load, Plan, create, eventually, eventually_done, fails_in_time, load, lock, new_key, op,
+    seed, tell, write,
 };
 use test_servers::{
     TestResult,
@@ -259,14 +260,9 @@ pub(crate) async fn a_black_hole_ends_by_the_deadline() -> TestResult {
     let error = fails_in_time(timeout, unread).await;
     assert!(!error.maybe_applied(), "nothing was written: {error}");
     world.front.pass();
-    let mut second = None;
-    eventually("an answer", async || {
-        second = save().await.ok();
-        second.is_some()
-    })
-    .await;
+    let second = eventually_done(save).await;
     let record = load(&world.other, &key).await?.unwrap();
-    assert_eq!((Some(record.revision), &*record.payload), (second, &b"12"[..]));
+    assert_eq!((record.revision, &*record.payload), (second, &b"12"[..]));
     Ok(())
 }
 
@@ -286,14 +282,9 @@ pub(crate) async fn an_answer_without_an_end_is_given_up_at_the_deadline() -> Te
     let error = fails_in_time(timeout, load(&world.store, &key)).await;
     assert_eq!(error.kind(), ErrorKind::Timeout);
     world.front.pass();
-    let mut second = None;
-    eventually("an answer", async || {
-        second = save().await.ok();
-        second.is_some()
-    })
-    .await;
+    let second = eventually_done(save).await;
     let record = load(&world.other, &key).await?.unwrap();
-    assert_eq!((Some(record.revision), &*record.payload), (second, &b"12"[..]));
+    assert_eq!((record.revision, &*record.payload), (second, &b"12"[..]));
     Ok(())
 }
 

@@ -6,7 +6,8 @@ use data_encoding::BASE64URL_NOPAD;
 use session_core::{ErrorKind, Expected, Key, Lease, SessionStore, Then, Under};
 use session_memcached::MemcachedStore;
 use test_load::{
-    HOUR, Load, Plan, create, eventually, fails_in_time, load, lock, new_key, op, seed, tell, write,
+    HOUR, Load, Plan, create, eventually, eventually_done, fails_in_time, load, lock, new_key, op,
+    seed, tell, write,
 };
 use test_servers::{
     TestResult,
@@ -114,7 +115,7 @@ pub(crate) async fn a_black_hole_ends_by_the_deadline() -> TestResult {
     let key = new_key();
     let first = create(&world.other, &key, b"1").await;
     for direction in [Direction::Requests, Direction::Replies] {
-        eventually("a read", async || load(&world.store, &key).await.is_ok()).await;
+        eventually_done(|| load(&world.store, &key)).await;
         world.proxy.swallow(direction);
         let token = op();
         let save = || world.store.save(&key, write(b"12"), Expected::Any, token);
@@ -122,14 +123,9 @@ pub(crate) async fn a_black_hole_ends_by_the_deadline() -> TestResult {
         assert!(error.maybe_applied(), "{error}");
         fails_in_time(timeout, load(&world.store, &key)).await;
         world.proxy.pass().await;
-        let mut second = None;
-        eventually("an answer", async || {
-            second = save().await.ok();
-            second.is_some()
-        })
-        .await;
-        assert_ne!(second, Some(first));
-        assert_eq!(load(&world.other, &key).await?.map(|record| record.revision), second);
+        let second = eventually_done(save).await;
+        assert_ne!(second, first);
+        assert_eq!(load(&world.other, &key).await?.unwrap().revision, second);
     }
     Ok(())
 }

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use session_core::{ErrorKind, Expected, Key, SessionStore};
-use test_load::{Load, Plan, create, eventually, fails_in_time, load, new_key, op, tell, write};
+use test_load::{
+    Load, Plan, create, eventually, eventually_done, fails_in_time, load, new_key, op, tell, write,
+};
 use test_servers::{
     TestResult,
     memcached::{Options, Server},
@@ -96,7 +98,7 @@ pub(crate) async fn a_stopped_server_is_a_typed_error_and_what_was_sent_happens_
     let patient = open_patiently(&server.url(), PATIENT).await;
     let key = new_key();
     let first = create(&patient, &key, b"1").await;
-    eventually("a read", async || load(&store, &key).await.is_ok()).await;
+    eventually_done(|| load(&store, &key)).await;
     server.stop()?;
     let token = op();
     let save = || store.save(&key, write(b"12"), Expected::Revision(first), token);
@@ -106,14 +108,9 @@ pub(crate) async fn a_stopped_server_is_a_typed_error_and_what_was_sent_happens_
     fails_in_time(timeout, load(&store, &key)).await;
     let took = began.elapsed();
     server.resume()?;
-    let mut second = None;
-    eventually("an answer", async || {
-        second = save().await.ok();
-        second.is_some()
-    })
-    .await;
+    let second = eventually_done(save).await;
     let record = load(&patient, &key).await?.unwrap();
-    assert_eq!((&*record.payload, Some(record.revision)), (&b"12"[..], second));
+    assert_eq!((&*record.payload, record.revision), (&b"12"[..], second));
     tell("stopped", format!("{:?}, then {took:?}", error.kind()));
     Ok(())
 }

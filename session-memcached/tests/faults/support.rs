@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use session_memcached::{MemcachedStore, MemcachedStoreBuilder};
-use test_load::{eventually, is_outage};
+use test_load::eventually_done;
 
 /// Longer than anything takes that works: where time plays no part.
 pub(crate) const PATIENT: Duration = Duration::from_secs(60);
@@ -17,15 +17,7 @@ pub(crate) fn builder(url: &str, timeout: Duration) -> MemcachedStoreBuilder {
 
 /// Such a store, opened again where a busy machine took longer.
 pub(crate) async fn open(url: &str, timeout: Duration) -> MemcachedStore {
-    let mut store = None;
-    eventually("a store", async || {
-        let opened = builder(url, timeout).open().await;
-        assert!(opened.as_ref().err().is_none_or(is_outage), "{opened:?}");
-        store = opened.ok();
-        store.is_some()
-    })
-    .await;
-    store.unwrap()
+    eventually_done(|| builder(url, timeout).open()).await
 }
 
 /// A store that waits for a server that is only slow.

@@ -6,7 +6,7 @@ use data_encoding::BASE64URL_NOPAD;
 use session_core::{Expected, Key, Revision, SessionStore};
 use session_redis::RedisStore;
 use test_load::{
-    HOUR, Load, Plan, SOON, eventually, is_outage, load, lock, new_key, op, seed, tell, write,
+    HOUR, Load, Plan, SOON, eventually_done, is_outage, load, lock, new_key, op, seed, tell, write,
 };
 use test_servers::{
     TestResult,
@@ -53,13 +53,8 @@ async fn key_at(cluster: &Cluster, primary: &Server) -> test_servers::Result<(Ke
 
 /// A replica that has just come counts only after a while.
 async fn create_acknowledged(store: &RedisStore, key: &Key) -> Revision {
-    let (token, mut created) = (op(), None);
-    eventually("an acknowledgement", async || {
-        created = store.create(key, write(b"1"), token, None).await.ok();
-        created.is_some()
-    })
-    .await;
-    created.unwrap()
+    let token = op();
+    eventually_done(|| store.create(key, write(b"1"), token, None)).await
 }
 
 /// Loads of all kinds while a primary is away: one whose callers are told, one that sits it out, and
@@ -146,13 +141,8 @@ async fn waits_in_line(cluster: &Cluster, key: Key) -> Line {
     let ([holder, _], [other, _]) =
         (pair(cluster, PATIENT, 1).await, pair(cluster, PATIENT, 0).await);
     create_acknowledged(&holder, &key).await;
-    let (request, mut lease) = (lock(HOUR, Duration::ZERO), None);
-    eventually("an acknowledged lock", async || {
-        lease = holder.lock(&key, request).await.ok().and_then(|locked| locked.lease);
-        lease.is_some()
-    })
-    .await;
-    let lease = lease.unwrap();
+    let request = lock(HOUR, Duration::ZERO);
+    let lease = eventually_done(|| holder.lock(&key, request)).await.lease.unwrap();
     let wanted = key.clone();
     let waiter = tokio::spawn(async move { other.lock(&wanted, lock(HOUR, HOUR)).await });
     Line { holder, key, lease, waiter }
@@ -166,8 +156,7 @@ impl Line {
             assert!(is_outage(&error), "{error}");
             return format!("was told {:?}", error.kind());
         }
-        let released = async || self.holder.release(&self.key, &self.lease).await.is_ok();
-        eventually("an answer of the new primary", released).await;
+        eventually_done(|| self.holder.release(&self.key, &self.lease)).await;
         let got = tokio::time::timeout(SOON, self.waiter).await.expect("it is woken").unwrap();
         match got {
             Ok(_) => format!("got the lock, {:?} after the loss", since.elapsed()),
@@ -247,14 +236,9 @@ pub(crate) async fn what_is_sent_again_still_waits_for_its_replica() -> TestResu
         primary.kill_clients().await
     };
     replica.resume()?;
-    let mut second = None;
-    eventually("an acknowledgement", async || {
-        second = save().await.ok();
-        second.is_some()
-    })
-    .await;
+    let second = eventually_done(save).await;
     let reader = open(&url(&cluster), PATIENT).await;
-    assert_eq!(load(&reader, &key).await?.unwrap().revision, second.unwrap());
+    assert_eq!(load(&reader, &key).await?.unwrap().revision, second);
     replica.stop()?;
     ended().await?;
     ended().await?;

@@ -6,7 +6,8 @@ use data_encoding::BASE64URL_NOPAD;
 use session_core::{ErrorKind, Expected, Key, Lease, SessionStore, Then, Under};
 use session_redis::RedisStore;
 use test_load::{
-    HOUR, Load, Plan, create, eventually, fails_in_time, load, lock, new_key, op, seed, tell, write,
+    HOUR, Load, Plan, create, eventually, eventually_done, fails_in_time, load, lock, new_key, op,
+    seed, tell, write,
 };
 use test_servers::{
     TestResult,
@@ -195,14 +196,9 @@ pub(crate) async fn a_black_hole_ends_by_the_deadline() -> TestResult {
         assert!(error.maybe_applied(), "{error}");
         fails_in_time(timeout, load(&world.store, &key)).await;
         world.proxy.pass().await;
-        let mut second = None;
-        eventually("an answer", async || {
-            second = save().await.ok();
-            second.is_some()
-        })
-        .await;
-        assert_ne!(second, Some(first));
-        assert_eq!(load(&world.other, &key).await?.map(|record| record.revision), second);
+        let second = eventually_done(save).await;
+        assert_ne!(second, first);
+        assert_eq!(load(&world.other, &key).await?.unwrap().revision, second);
     }
     Ok(())
 }
@@ -225,13 +221,8 @@ pub(crate) async fn a_refused_connection_is_told_fast() -> TestResult {
     let opens = RedisStore::builder(&url)?.timeout(timeout).open();
     fails_in_time(timeout, opens).await;
     world.proxy.pass().await;
-    let mut record = None;
-    eventually("a connection", async || {
-        record = load(&world.store, &key).await.ok();
-        record.is_some()
-    })
-    .await;
-    assert_eq!(&*record.unwrap().unwrap().payload, b"1");
+    let record = eventually_done(|| load(&world.store, &key)).await.unwrap();
+    assert_eq!(&*record.payload, b"1");
     tell("refused", format!("{:?} after {took:?} of {timeout:?}", error.kind()));
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use session_redis::{RedisStore, RedisStoreBuilder};
-use test_load::{eventually, is_outage};
+use test_load::eventually_done;
 use test_servers::redis::Server;
 
 /// Longer than anything takes that works: where time plays no part.
@@ -22,15 +22,7 @@ pub(crate) async fn open(url: &str, timeout: Duration) -> RedisStore {
 
 /// Opens, again where a busy machine took longer than the store waits.
 pub(crate) async fn open_by(builder: impl Fn() -> RedisStoreBuilder + Send + Sync) -> RedisStore {
-    let mut store = None;
-    eventually("a store", async || {
-        let opened = builder().open().await;
-        assert!(opened.as_ref().err().is_none_or(is_outage), "{opened:?}");
-        store = opened.ok();
-        store.is_some()
-    })
-    .await;
-    store.unwrap()
+    eventually_done(|| builder().open()).await
 }
 
 /// What a primary must suffer.

@@ -8,7 +8,8 @@ use session_core::{
 };
 use session_sql::SqlStore;
 use test_load::{
-    HOUR, Load, Plan, create, eventually, fails_in_time, load, lock, new_key, op, seed, tell, write,
+    HOUR, Load, Plan, create, eventually, eventually_done, fails_in_time, load, lock, new_key, op,
+    seed, tell, write,
 };
 use test_servers::{
     TestResult,
@@ -16,7 +17,7 @@ use test_servers::{
     sql::{Flavor, Server},
 };
 
-use crate::support::{PATIENT, eventually_done, open, plan, start, unhurried, url_by, warm};
+use crate::support::{PATIENT, open, plan, start, unhurried, url_by, warm};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 

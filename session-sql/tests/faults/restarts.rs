@@ -4,13 +4,15 @@ use std::time::{Duration, Instant};
 
 use session_core::{Expected, SessionStore};
 use session_sql::SqlStore;
-use test_load::{Load, Plan, create, eventually, fails_in_time, load, new_key, op, tell, write};
+use test_load::{
+    Load, Plan, create, eventually, eventually_done, fails_in_time, load, new_key, op, tell, write,
+};
 use test_servers::{
     TestResult,
     sql::{Flavor, Server},
 };
 
-use crate::support::{eventually_done, open, options, start, unhurried, warm};
+use crate::support::{open, options, start, unhurried, warm};
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 

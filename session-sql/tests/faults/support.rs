@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use session_core::{Expected, SessionStore, Then};
 use session_sql::{SqlStore, SqlStoreBuilder};
-use test_load::{HOUR, Plan, SOON, eventually, is_outage, load, lock, new_key, op, write};
+use test_load::{HOUR, Plan, SOON, eventually_done, load, lock, new_key, op, write};
 use test_servers::{
     Result,
     proxy::Proxy,
@@ -101,21 +101,4 @@ pub(crate) async fn warm(store: &SqlStore) {
         store.delete(&key, Expected::Any, op()).await
     })
     .await;
-}
-
-/// Asks until there is an answer: what a server woke up with may still be at work.
-pub(crate) async fn eventually_done<T>(mut ask: impl AsyncFnMut() -> session_core::Result<T>) -> T {
-    let mut done = None;
-    eventually("an answer", async || {
-        done = match ask().await {
-            Ok(answer) => Some(answer),
-            Err(error) => {
-                assert!(is_outage(&error), "{error}");
-                None
-            }
-        };
-        done.is_some()
-    })
-    .await;
-    done.unwrap()
 }

@@ -50,7 +50,9 @@ async fn open(config: &RedisConfig) -> Link {
 async fn open_impatient(config: &RedisConfig) -> Link {
     let mut link = None;
     until("a link", async || {
-        link = Link::open(config, nobody()).await.ok();
+        let opened = Link::open(config, nobody()).await;
+        assert!(opened.as_ref().err().is_none_or(Fault::passes), "{opened:?}");
+        link = opened.ok();
         link.is_some()
     })
     .await;
